@@ -1,0 +1,135 @@
+//! What names something on a node: process identifiers, ports and references.
+//!
+//! Each carries its node's name and creation, so two incarnations of a node are never confused
+//! (wire.md 2.7). The node's name is shared: cloning an identifier copies no text.
+
+use std::{fmt, hash::Hash, sync::Arc};
+
+use crate::Atom;
+
+/// A process identifier.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Pid {
+    node: Arc<Atom>,
+    /// The process number.
+    pub id: u32,
+    /// How often the process number has wrapped.
+    pub serial: u32,
+    /// The incarnation of the node.
+    pub creation: u32,
+}
+
+impl Pid {
+    /// A process identifier of a node.
+    #[must_use]
+    pub fn new(node: impl Into<Arc<Atom>>, id: u32, serial: u32, creation: u32) -> Self {
+        Self { node: node.into(), id, serial, creation }
+    }
+
+    /// The name of the node that the process lives on.
+    #[must_use]
+    pub fn node(&self) -> &Atom {
+        &self.node
+    }
+
+    /// The same name, to share with another identifier.
+    #[must_use]
+    pub fn node_shared(&self) -> Arc<Atom> {
+        Arc::clone(&self.node)
+    }
+}
+
+/// As Erlang shows a pid of another node, with the node's name where the BEAM has an index of its own.
+impl fmt::Debug for Pid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "<{}.{}.{}>", self.node.as_str(), self.id, self.serial)
+    }
+}
+
+/// A port identifier.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Port {
+    node: Arc<Atom>,
+    /// The port number; 28 bits from nodes without V4_NC.
+    pub id: u64,
+    /// The incarnation of the node.
+    pub creation: u32,
+}
+
+impl Port {
+    /// A port identifier of a node.
+    #[must_use]
+    pub fn new(node: impl Into<Arc<Atom>>, id: u64, creation: u32) -> Self {
+        Self { node: node.into(), id, creation }
+    }
+
+    /// The name of the node that the port is on.
+    #[must_use]
+    pub fn node(&self) -> &Atom {
+        &self.node
+    }
+}
+
+impl fmt::Debug for Port {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#Port<{}.{}>", self.node.as_str(), self.id)
+    }
+}
+
+/// A reference: one to five words, unique on its node.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Reference(Arc<ReferenceInner>);
+
+#[derive(PartialEq, Eq, Hash)]
+struct ReferenceInner {
+    node: Arc<Atom>,
+    creation: u32,
+    len: u8,
+    words: [u32; Reference::WORDS_MAX],
+}
+
+impl Reference {
+    /// The most words in a reference (wire.md 8, tag 90: six are refused by every release).
+    pub const WORDS_MAX: usize = 5;
+
+    /// A reference of a node, or nothing for no words or more than five.
+    #[must_use]
+    pub fn new(node: impl Into<Arc<Atom>>, creation: u32, words: &[u32]) -> Option<Self> {
+        if words.is_empty() || words.len() > Self::WORDS_MAX {
+            return None;
+        }
+        let mut all = [0; Self::WORDS_MAX];
+        all[..words.len()].copy_from_slice(words);
+        #[expect(clippy::cast_possible_truncation, reason = "at most five")]
+        let len = words.len() as u8;
+        Some(Self(Arc::new(ReferenceInner { node: node.into(), creation, len, words: all })))
+    }
+
+    /// The name of the node that made the reference.
+    #[must_use]
+    pub fn node(&self) -> &Atom {
+        &self.0.node
+    }
+
+    /// The incarnation of that node.
+    #[must_use]
+    pub fn creation(&self) -> u32 {
+        self.0.creation
+    }
+
+    /// The words, as they stand on the wire.
+    #[must_use]
+    pub fn words(&self) -> &[u32] {
+        &self.0.words[..usize::from(self.0.len)]
+    }
+}
+
+impl fmt::Debug for Reference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#Ref<{}", self.node().as_str())?;
+        for word in self.words().iter().rev() {
+            write!(f, ".{word}")?;
+        }
+        f.write_str(">")
+    }
+}
