@@ -356,7 +356,16 @@ macro_rules! from_part {
         }
     )*};
 }
-from_part!(Float(Float), Atom(Atom), Reference(Reference), Port(Port), Pid(Pid), Map(Map), List(Vec<Term>), Binary(Binary));
+from_part!(
+    Float(Float),
+    Atom(Atom),
+    Reference(Reference),
+    Port(Port),
+    Pid(Pid),
+    Map(Map),
+    List(Vec<Term>),
+    Binary(Binary)
+);
 
 impl From<&Atom> for Term {
     fn from(value: &Atom) -> Self {
