@@ -1,2 +1,49 @@
-//! Placeholder
-fn main() {}
+//! `cargo xtask`: the workspace's own commands, each with everything it needs set up.
+
+#![forbid(unsafe_code)]
+#![expect(clippy::print_stdout, reason = "a command line tool talks on stdout")]
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod failure;
+mod licences;
+mod otp;
+mod process;
+mod test;
+mod verify;
+
+use failure::Failure;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "The workspace's own commands")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Makes an OTP release available for the tests and prints the command that starts its `erl`.
+    Otp(otp::Arguments),
+    /// All tests of the workspace, against every OTP release that is available.
+    Test(test::Arguments),
+    /// Formatting, lints, documentation and licences; writes nothing.
+    Verify,
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::Otp(arguments) => otp::run(&arguments),
+        Command::Test(arguments) => test::run(&arguments),
+        Command::Verify => verify::run_all(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("cargo xtask: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! `cargo xtask otp N`: makes an OTP release available and prints the command that starts its `erl`.
+//!
+//! In this order: what `CRABNODE_ERL_<N>` names, the `erl` on the path if it is of that release, what an earlier
+//! run left in the cache, a download of Debian's packages into the cache. docs/decisions/002 says why this way.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::Failure;
+
+mod debian;
+// One source of where a release is found, for this crate and the test harness. The harness links the whole
+// workspace, this crate must build fast and when nothing else does, so neither depends on the other.
+#[expect(unreachable_pub, reason = "public in the other crate that compiles this file")]
+#[path = "../../../interop-tests/src/otp/locate.rs"]
+pub(crate) mod locate;
+
+/// The releases every change is tested against, and the suites of Debian that had them last seen.
+///
+/// More than one suite: `sid` moves on to the next release one day, and the one before it still has this one.
+pub(crate) const SUPPORTED: [(u32, &[&str]); 4] =
+    [(23, &["bullseye"]), (25, &["bookworm"]), (27, &["trixie"]), (29, &["sid", "forky"])];
+
+/// What `cargo xtask otp` is asked.
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// The OTP release.
+    #[arg(value_parser = clap::builder::PossibleValuesParser::new(["23", "25", "27", "29"]))]
+    release: String,
+}
+
+/// Runs `cargo xtask otp`.
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    let release = arguments.release.parse().expect("clap takes the four numbers alone");
+    println!("{}", make_available(release)?.display());
+    Ok(())
+}
+
+/// The command that starts the `erl` of this release, after downloading it where it is not there yet.
+pub(crate) fn make_available(release: u32) -> Result<PathBuf, Failure> {
+    if let Some(erl) = locate::find(release).map_err(Failure::Missing)? {
+        return Ok(erl);
+    }
+    let suites =
+        SUPPORTED.iter().find(|(number, _)| *number == release).map_or(&[][..], |(_, suites)| suites);
+    let cache = locate::cache_dir().ok_or_else(|| {
+        Failure::Missing(
+            "no folder for OTP releases: neither CRABNODE_OTP_CACHE, XDG_CACHE_HOME nor HOME is set".into(),
+        )
+    })?;
+    debian::install(release, suites, &cache)?;
+    locate::find(release).map_err(Failure::Missing)?.ok_or_else(|| {
+        Failure::Missing(format!("OTP {release} was unpacked into {} and is not there", cache.display()))
+    })
+}
