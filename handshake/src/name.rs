@@ -199,7 +199,8 @@ mod tests {
     #[test]
     fn refused() {
         type E = NodeNameError;
-        let cases: [(&str, fn(String) -> E); 9] = [
+        type Fault = fn(String) -> E;
+        let cases: [(&str, Fault); 9] = [
             ("a", E::NoAt),
             ("", E::NoAt),
             ("a@b@c", E::ManyAt),
