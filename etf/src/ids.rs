@@ -3,7 +3,11 @@
 //! Each carries its node's name and creation, so two incarnations of a node are never confused
 //! (wire.md 2.7). The node's name is shared: cloning an identifier copies no text.
 
-use std::{fmt, hash::Hash, sync::Arc};
+use std::{
+    fmt,
+    hash::{Hash, Hasher},
+    sync::Arc,
+};
 
 use crate::Atom;
 
@@ -77,10 +81,11 @@ impl fmt::Debug for Port {
 }
 
 /// A reference: one to five words, unique on its node.
+///
+/// As for the BEAM, words that are missing count as 0: references that differ only in that are equal.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Reference(Arc<ReferenceInner>);
 
-#[derive(PartialEq, Eq, Hash)]
 struct ReferenceInner {
     node: Arc<Atom>,
     creation: u32,
@@ -121,6 +126,31 @@ impl Reference {
     #[must_use]
     pub fn words(&self) -> &[u32] {
         &self.0.words[..usize::from(self.0.len)]
+    }
+
+    /// The words, with 0 for each that is missing.
+    pub(crate) fn all_words(&self) -> &[u32; Self::WORDS_MAX] {
+        &self.0.words
+    }
+}
+
+impl ReferenceInner {
+    fn identity(&self) -> (&Atom, u32, &[u32; Reference::WORDS_MAX]) {
+        (&self.node, self.creation, &self.words)
+    }
+}
+
+impl PartialEq for ReferenceInner {
+    fn eq(&self, other: &Self) -> bool {
+        self.identity() == other.identity()
+    }
+}
+
+impl Eq for ReferenceInner {}
+
+impl Hash for ReferenceInner {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.identity().hash(state);
     }
 }
 

@@ -1,8 +1,13 @@
 //! Maps.
 
-use crate::Term;
+use std::cmp::Ordering;
+
+use crate::{Term, order::compare_exact};
 
 /// An Erlang map: keys are compared with exact equality (`=:=`), so `1` and `1.0` are two keys.
+///
+/// Entries lie sorted in one piece of memory. Looking a key up takes a binary search; inserting one moves the
+/// entries after it, so build a large map with `collect`, which sorts once.
 #[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub struct Map {
     /// Sorted by map-key order (wire.md 9), each key once.
@@ -14,6 +19,17 @@ impl Map {
     #[must_use]
     pub const fn new() -> Self {
         Self { entries: Vec::new() }
+    }
+
+    /// The map of these entries, or nothing if a key comes twice.
+    pub(crate) fn try_from_entries(mut entries: Vec<(Term, Term)>) -> Option<Self> {
+        if !entries.is_sorted_by(|a, b| compare_exact(&a.0, &b.0) == Ordering::Less) {
+            entries.sort_unstable_by(|a, b| compare_exact(&a.0, &b.0));
+            if entries.windows(2).any(|pair| pair[0].0 == pair[1].0) {
+                return None;
+            }
+        }
+        Some(Self { entries })
     }
 
     /// How many keys there are.
@@ -37,7 +53,13 @@ impl Map {
     /// The value of an atom key.
     #[must_use]
     pub fn get_atom(&self, key: &str) -> Option<&Term> {
-        self.entries.iter().find(|(k, _)| k.is_atom(key)).map(|(_, v)| v)
+        // Of all terms only numbers sort before atoms.
+        let find = self.entries.binary_search_by(|(k, _)| match k {
+            Term::Int(_) | Term::BigInt(_) | Term::Float(_) => Ordering::Less,
+            Term::Atom(atom) => atom.as_str().cmp(key),
+            _ => Ordering::Greater,
+        });
+        find.ok().map(|at| &self.entries[at].1)
     }
 
     /// Sets a key's value, and gives back the one it had.
@@ -61,19 +83,25 @@ impl Map {
         self.entries.iter().map(|(k, v)| (k, v))
     }
 
+    /// The entries, in map-key order.
+    pub(crate) fn entries(&self) -> &[(Term, Term)] {
+        &self.entries
+    }
+
     fn find(&self, key: &Term) -> Result<usize, usize> {
-        self.entries.iter().position(|(k, _)| k == key).ok_or(self.entries.len())
+        self.entries.binary_search_by(|(k, _)| compare_exact(k, key))
     }
 }
 
 /// Later values replace earlier ones of the same key.
 impl FromIterator<(Term, Term)> for Map {
     fn from_iter<I: IntoIterator<Item = (Term, Term)>>(iter: I) -> Self {
-        let mut map = Self::new();
-        for (key, value) in iter {
-            map.insert(key, value);
-        }
-        map
+        let mut entries: Vec<(Term, Term)> = iter.into_iter().collect();
+        // Stable, so that of equal keys the last is the latest; `dedup_by` keeps the first, hence reversed.
+        entries.reverse();
+        entries.sort_by(|a, b| compare_exact(&a.0, &b.0));
+        entries.dedup_by(|later, kept| later.0 == kept.0);
+        Self { entries }
     }
 }
 

@@ -1,6 +1,9 @@
 //! The term.
 
-use std::fmt;
+use std::{
+    fmt,
+    hash::{Hash, Hasher},
+};
 
 use bytes::Bytes;
 use num_bigint::BigInt;
@@ -83,8 +86,8 @@ impl PartialEq for Float {
 
 impl Eq for Float {}
 
-impl std::hash::Hash for Float {
-    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+impl Hash for Float {
+    fn hash<H: Hasher>(&self, state: &mut H) {
         self.0.to_bits().hash(state);
     }
 }
@@ -133,7 +136,9 @@ pub enum Fun {
 }
 
 /// A closure made on a BEAM node.
-#[derive(Clone, PartialEq, Eq, Hash)]
+///
+/// As for the BEAM, its creator is no part of its identity: the same fun made by two processes is equal.
+#[derive(Clone)]
 pub struct Closure {
     /// How many arguments it takes.
     pub arity: u8,
@@ -151,6 +156,26 @@ pub struct Closure {
     pub creator: Pid,
     /// The values that it closes over; at most 255.
     pub free: Vec<Term>,
+}
+
+impl Closure {
+    fn identity(&self) -> (&Atom, u32, i32, i32, &[u8; 16], u8, &[Term]) {
+        (&self.module, self.index, self.old_index, self.old_uniq, &self.uniq, self.arity, &self.free)
+    }
+}
+
+impl PartialEq for Closure {
+    fn eq(&self, other: &Self) -> bool {
+        self.identity() == other.identity()
+    }
+}
+
+impl Eq for Closure {}
+
+impl Hash for Closure {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.identity().hash(state);
+    }
 }
 
 /// A native record (OTP 29, wire.md 8, tag 67).
