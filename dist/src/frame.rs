@@ -1,0 +1,196 @@
+//! Frames: `u32 length | body` (wire.md 4.1). A frame without a body is a tick.
+
+use bytes::{Buf, Bytes, BytesMut};
+
+/// The bytes of a tick: a frame of length 0.
+pub const TICK: [u8; 4] = [0; 4];
+
+/// The longest body, in bytes, that a BEAM takes; it closes with `emsgsize` at one more.
+pub const FRAME_BYTES_MAX_BEAM: usize = 0x7fff_fffb;
+
+/// The bytes of the length in front of each frame.
+pub(crate) const LENGTH_BYTES: usize = 4;
+
+/// How many bytes [`Frames::read_buffer`] has room for at least: a read then takes a good thousand small
+/// frames, at the cost of this much memory for each connection.
+const READ_BYTES_MIN: usize = 64 << 10;
+
+/// Frames up to this size are copied out of the buffer. A binary of a message is a slice of its frame, and one
+/// that is kept keeps the whole allocation; so a small binary can keep this much and not a buffer full of
+/// other messages. Copying so much costs about what decoding it costs.
+const COPY_BYTES_MAX: usize = 16 << 10;
+
+/// A buffer that grew past this is given back when it is nearly empty again.
+const KEEP_BYTES_MAX: usize = 256 << 10;
+
+/// A frame longer than the limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a frame of {bytes} bytes; the limit is {max}")]
+pub struct FrameTooLong {
+    /// How long the frame says to be.
+    pub bytes: usize,
+    /// The limit.
+    pub max: usize,
+}
+
+/// Cuts a stream of bytes into frames.
+#[derive(Debug)]
+pub(crate) struct Frames {
+    buffer: BytesMut,
+    frame_bytes_max: usize,
+}
+
+/// A frame.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Frame {
+    Tick,
+    Body(Bytes),
+}
+
+impl Frames {
+    pub(crate) fn new(frame_bytes_max: usize) -> Self {
+        Self { buffer: BytesMut::new(), frame_bytes_max }
+    }
+
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
+        self.buffer.extend_from_slice(bytes);
+    }
+
+    /// The buffer to read more bytes into, with room for at least [`READ_BYTES_MIN`].
+    ///
+    /// For a long frame there is room for as much as has arrived, so the buffer doubles and never grows by what
+    /// a length merely claims.
+    pub(crate) fn read_buffer(&mut self) -> &mut BytesMut {
+        let missing = self.length().map_or(0, |length| {
+            (LENGTH_BYTES + length.min(self.frame_bytes_max)).saturating_sub(self.buffer.len())
+        });
+        let doubling = self.buffer.len().max(READ_BYTES_MIN);
+        self.buffer.reserve(missing.clamp(READ_BYTES_MIN, doubling));
+        &mut self.buffer
+    }
+
+    /// The next frame, if it is whole. A frame that is too long is found out by its first four bytes.
+    pub(crate) fn next(&mut self) -> Result<Option<Frame>, FrameTooLong> {
+        let Some(bytes) = self.length() else { return Ok(None) };
+        if bytes > self.frame_bytes_max {
+            return Err(FrameTooLong { bytes, max: self.frame_bytes_max });
+        }
+        if self.buffer.len() - LENGTH_BYTES < bytes {
+            return Ok(None);
+        }
+        self.buffer.advance(LENGTH_BYTES);
+        let is_copied = bytes <= COPY_BYTES_MAX;
+        let body = if is_copied {
+            let body = Bytes::copy_from_slice(&self.buffer[..bytes]);
+            self.buffer.advance(bytes);
+            body
+        } else {
+            self.buffer.split_to(bytes).freeze()
+        };
+        // The rest moves out of a block that a message keeps, or that is too large to keep for nothing.
+        if self.buffer.len() <= COPY_BYTES_MAX && (!is_copied || self.buffer.capacity() > KEEP_BYTES_MAX) {
+            self.buffer = BytesMut::from(&self.buffer[..]);
+        }
+        Ok(Some(if bytes == 0 { Frame::Tick } else { Frame::Body(body) }))
+    }
+
+    /// Up to so many of the bytes that no frame was made of yet.
+    pub(crate) fn peek(&self, bytes_max: usize) -> &[u8] {
+        &self.buffer[..self.buffer.len().min(bytes_max)]
+    }
+
+    /// Forgets everything; for a connection that is over.
+    pub(crate) fn clear(&mut self) {
+        self.buffer = BytesMut::new();
+    }
+
+    fn length(&self) -> Option<usize> {
+        let length = self.buffer.first_chunk::<LENGTH_BYTES>()?;
+        Some(u32::from_be_bytes(*length) as usize)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(body: &[u8]) -> Vec<u8> {
+        let mut frame = u32::try_from(body.len()).unwrap().to_be_bytes().to_vec();
+        frame.extend_from_slice(body);
+        frame
+    }
+
+    #[test]
+    fn frames_come_out_however_the_bytes_come_in() {
+        let bodies =
+            [vec![], vec![1], vec![2; 300], vec![], vec![3; COPY_BYTES_MAX + 1], vec![4; 70_000], vec![5]];
+        let stream: Vec<u8> = bodies.iter().flat_map(|body| frame(body)).collect();
+        for step in [1, 2, 3, 5, 1000, 65_536, stream.len()] {
+            let mut frames = Frames::new(100_000);
+            let mut seen = Vec::new();
+            for chunk in stream.chunks(step) {
+                frames.push(chunk);
+                while let Some(frame) = frames.next().unwrap() {
+                    seen.push(match frame {
+                        Frame::Tick => vec![],
+                        Frame::Body(body) => body.to_vec(),
+                    });
+                }
+            }
+            assert_eq!(seen, bodies, "in steps of {step}");
+            assert!(frames.peek(64).is_empty());
+        }
+    }
+
+    #[test]
+    fn a_frame_of_the_limit_passes_and_one_byte_more_does_not() {
+        let mut frames = Frames::new(100);
+        frames.push(&frame(&[7; 100]));
+        assert_eq!(frames.next(), Ok(Some(Frame::Body(Bytes::from(vec![7; 100])))));
+        frames.push(&101u32.to_be_bytes());
+        assert_eq!(frames.next(), Err(FrameTooLong { bytes: 101, max: 100 }));
+    }
+
+    #[test]
+    fn a_claimed_length_allocates_nothing() {
+        let mut frames = Frames::new(128 << 20);
+        frames.push(&(128u32 << 20).to_be_bytes());
+        assert_eq!(frames.next(), Ok(None));
+        assert!(frames.read_buffer().capacity() < 2 * READ_BYTES_MIN, "{}", frames.buffer.capacity());
+        // And it doubles with what comes.
+        frames.push(&[0; 1 << 20]);
+        assert!(frames.read_buffer().capacity() <= 5 << 20, "{}", frames.buffer.capacity());
+    }
+
+    #[test]
+    fn a_long_frame_leaves_no_large_buffer_behind() {
+        let mut frames = Frames::new(128 << 20);
+        frames.push(&frame(&vec![1; 8 << 20]));
+        frames.push(&TICK);
+        let Ok(Some(Frame::Body(body))) = frames.next() else { panic!("a whole frame is there") };
+        assert_eq!(body.len(), 8 << 20);
+        drop(body);
+        assert_eq!(frames.next(), Ok(Some(Frame::Tick)));
+        assert!(frames.read_buffer().capacity() <= KEEP_BYTES_MAX, "{}", frames.buffer.capacity());
+    }
+
+    #[test]
+    fn a_buffer_of_many_small_frames_is_given_back() {
+        let mut frames = Frames::new(128 << 20);
+        frames.push(&frame(&[9; 100]).repeat(20_000));
+        for _ in 0..20_000 {
+            assert!(matches!(frames.next(), Ok(Some(Frame::Body(_)))));
+        }
+        assert_eq!(frames.next(), Ok(None));
+        assert!(frames.buffer.capacity() <= KEEP_BYTES_MAX, "{}", frames.buffer.capacity());
+    }
+
+    #[test]
+    fn a_short_message_keeps_only_its_own_frame() {
+        let mut frames = Frames::new(128 << 20);
+        frames.push(&frame(&[9; 100]).repeat(10));
+        let before = frames.buffer.as_ptr_range();
+        let Ok(Some(Frame::Body(body))) = frames.next() else { panic!("a whole frame is there") };
+        assert!(!before.contains(&body.as_ptr()));
+    }
+}

@@ -1,0 +1,26 @@
+//! How much a connected node may ask of us.
+
+use etf::DecodeLimits;
+
+/// Limits on what comes in on one connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// How many bytes a frame may have, without its four bytes of length.
+    ///
+    /// Default 134,217,728 (128 MiB). The BEAM has no limit below 2 GiB. Without fragments a message is one
+    /// frame whatever its size, so this is the largest message a peer can send us; a longer one ends the
+    /// connection with `emsgsize`. It is looked at before anything is allocated. A frame that is being received
+    /// takes at most twice the memory of the part that has arrived, so a peer has to send what it wants us
+    /// to hold.
+    pub frame_bytes_max: usize,
+    /// Limits on the terms in a frame.
+    ///
+    /// Default: those of `etf`. A frame is decoded as soon as it is whole.
+    pub decode: DecodeLimits,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { frame_bytes_max: 128 << 20, decode: DecodeLimits::default() }
+    }
+}
