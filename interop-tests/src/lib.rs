@@ -1,1 +1,31 @@
-//! Placeholder
+//! Tests against running OTP nodes: the harness.
+//!
+//! A test makes a [`Cluster`], which is an EPMD on a private port, a cookie and a home folder of its own, and starts
+//! nodes in it: [`Cluster::erl`] an `erl` of an OTP release ([`Otp`]), [`Cluster::peer`] a `crabnode peer`,
+//! [`Cluster::example`] one of the example applications. [`ErlNode::eval`] says Erlang to a started `erl`. All nodes
+//! are called `NAME@localhost`, which both `erl -sname a@localhost` and `crabnode` take as a short name and which
+//! resolves on every host. Everything that was started ends with the value that stands for it.
+//!
+//! Tests are blocking code and fail by panics; nothing here waits without a limit.
+
+#![forbid(unsafe_code)]
+
+mod cluster;
+pub use cluster::{Cluster, NodeSpec};
+
+pub mod clock;
+
+mod epmd_process;
+pub use epmd_process::EpmdProcess;
+
+mod erl_node;
+pub use erl_node::ErlNode;
+
+mod otp;
+pub use otp::Otp;
+
+mod process;
+pub use process::Process;
+
+mod rust_node;
+pub use rust_node::{RustNode, crabnode_binary, example_binary};

@@ -12,7 +12,7 @@ use crate::Failure;
 mod debian;
 // One source of where a release is found, for this crate and the test harness. The harness links the whole
 // workspace, this crate must build fast and when nothing else does, so neither depends on the other.
-#[expect(unreachable_pub, reason = "public in the other crate that compiles this file")]
+#[expect(unreachable_pub, reason = "the other crate that compiles this file says pub too")]
 #[path = "../../../interop-tests/src/otp/locate.rs"]
 pub(crate) mod locate;
 

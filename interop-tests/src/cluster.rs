@@ -1,0 +1,203 @@
+//! What nodes of one test share and nobody else: EPMD, cookie, home folder.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use crate::{
+    EpmdProcess, ErlNode, Otp, RustNode, epmd_process::free_port, example_binary, otp::build_dir,
+    rust_node::crabnode_binary,
+};
+
+/// What nodes of one test share.
+pub struct Cluster {
+    epmd: Option<EpmdProcess>,
+    epmd_port: u16,
+    cookie: String,
+    home: PathBuf,
+}
+
+/// How a node is started, beside what the cluster says. `Default` is a visible node without a config.
+#[derive(Clone, Debug, Default)]
+pub struct NodeSpec {
+    /// Another cookie than the cluster's.
+    pub cookie: Option<String>,
+    /// Not visible to others, as `erl -hidden`.
+    pub hidden: bool,
+    /// The `sys.config`.
+    pub config: Option<PathBuf>,
+    /// More arguments, as the program takes them.
+    pub args: Vec<String>,
+}
+
+impl NodeSpec {
+    /// A node with these further arguments.
+    pub fn args<const N: usize>(args: [&str; N]) -> Self {
+        Self { args: args.map(str::to_owned).to_vec(), ..Self::default() }
+    }
+
+    /// A hidden node.
+    pub fn hidden() -> Self {
+        Self { hidden: true, ..Self::default() }
+    }
+}
+
+impl Cluster {
+    /// With the `epmd` of this release.
+    pub fn new(otp: &Otp) -> Self {
+        Self::with_epmd(EpmdProcess::stock(otp))
+    }
+
+    /// With this EPMD.
+    pub fn with_epmd(epmd: EpmdProcess) -> Self {
+        Self { epmd_port: epmd.port(), epmd: Some(epmd), cookie: "crabnode_test".into(), home: home() }
+    }
+
+    /// With a private port that no EPMD answers on yet: the first node starts one.
+    pub fn without_epmd() -> Self {
+        Self { epmd_port: free_port(), epmd: None, cookie: "crabnode_test".into(), home: home() }
+    }
+
+    /// The EPMD, unless the cluster was made without.
+    pub fn epmd(&mut self) -> Option<&mut EpmdProcess> {
+        self.epmd.as_mut()
+    }
+
+    /// The port of the EPMD.
+    pub fn epmd_port(&self) -> u16 {
+        self.epmd_port
+    }
+
+    /// The cookie of all nodes that are not given another.
+    pub fn cookie(&self) -> &str {
+        &self.cookie
+    }
+
+    /// The folder the nodes take for `~`: empty, and removed with this value.
+    pub fn home(&self) -> &Path {
+        &self.home
+    }
+
+    /// Writes a file into the home folder, such as a `sys.config`, and returns its path.
+    ///
+    /// # Panics
+    /// Where that fails.
+    pub fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.home.join(name);
+        fs::write(&path, text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        path
+    }
+
+    /// Starts `NAME@localhost` on this OTP release and waits until it has booted.
+    ///
+    /// # Panics
+    /// Where it does not come up.
+    pub fn erl(&self, otp: &Otp, name: &str) -> ErlNode {
+        self.erl_with(otp, name, &NodeSpec::default())
+    }
+
+    /// The same, with more said about the start.
+    ///
+    /// # Panics
+    /// Where it does not come up.
+    pub fn erl_with(&self, otp: &Otp, name: &str, spec: &NodeSpec) -> ErlNode {
+        let mut node = self.spawn_erl(otp, name, spec);
+        // 30 s: a start takes under 1 s, on a machine that compiles something else some more.
+        node.wait_until_booted(Duration::from_secs(30)).unwrap_or_else(|error| panic!("{error}"));
+        node
+    }
+
+    /// The same without waiting: for a node that is meant to wait for others, or to fail.
+    pub fn spawn_erl(&self, otp: &Otp, name: &str, spec: &NodeSpec) -> ErlNode {
+        let node = full_name(name);
+        let mut command = otp.command();
+        command.args(["-sname", &node, "-setcookie", spec.cookie.as_ref().unwrap_or(&self.cookie)]);
+        // The window heart would restart the node in must not outlive the test, nor a crash leave a dump behind.
+        command.env("ERL_CRASH_DUMP", "/dev/null").arg("-pa").arg(otp.ebin());
+        if spec.hidden {
+            command.arg("-hidden");
+        }
+        if let Some(config) = &spec.config {
+            command.arg("-config").arg(config.with_extension(""));
+        }
+        command.args(&spec.args);
+        self.set_environment(&mut command);
+        ErlNode::spawn(node, command)
+    }
+
+    /// Starts `crabnode peer` as `NAME@localhost` and waits until it accepts connections.
+    ///
+    /// # Panics
+    /// Where it does not come up.
+    pub fn peer(&self, name: &str) -> RustNode {
+        self.peer_with(name, &NodeSpec::default())
+    }
+
+    /// The same, with more said about the start.
+    ///
+    /// # Panics
+    /// Where it does not come up.
+    pub fn peer_with(&self, name: &str, spec: &NodeSpec) -> RustNode {
+        let mut node = self.spawn_peer(name, spec);
+        node.wait_until_ready(Duration::from_secs(10)).unwrap_or_else(|error| panic!("{error}"));
+        node
+    }
+
+    /// The same without waiting.
+    pub fn spawn_peer(&self, name: &str, spec: &NodeSpec) -> RustNode {
+        let mut command = Command::new(crabnode_binary());
+        command.arg("peer");
+        self.spawn_rust(command, name, spec)
+    }
+
+    /// Starts one of the example applications of `dist_ac`, such as `m8ball`, without waiting.
+    pub fn spawn_example(&self, application: &str, name: &str, spec: &NodeSpec) -> RustNode {
+        self.spawn_rust(Command::new(example_binary(application)), name, spec)
+    }
+
+    fn spawn_rust(&self, mut command: Command, name: &str, spec: &NodeSpec) -> RustNode {
+        let node = full_name(name);
+        command.args(["--sname", &node, "--cookie", spec.cookie.as_ref().unwrap_or(&self.cookie)]);
+        command.args(["--epmd-port", &self.epmd_port.to_string()]);
+        if spec.hidden {
+            command.arg("--hidden");
+        }
+        if let Some(config) = &spec.config {
+            command.arg("--config").arg(config);
+        }
+        command.args(&spec.args);
+        self.set_environment(&mut command);
+        RustNode::spawn(node, command)
+    }
+
+    fn set_environment(&self, command: &mut Command) {
+        command
+            .env("HOME", &self.home)
+            .env("ERL_EPMD_PORT", self.epmd_port.to_string())
+            .current_dir(&self.home);
+        command.env_remove("XDG_CONFIG_HOME").env_remove("RUST_BACKTRACE");
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.home);
+    }
+}
+
+/// `NAME@localhost`, unless the name has a host.
+fn full_name(name: &str) -> String {
+    if name.contains('@') { name.to_owned() } else { format!("{name}@localhost") }
+}
+
+/// A new empty folder.
+fn home() -> PathBuf {
+    let unique = format!("{}-{}", std::process::id(), free_port());
+    let base = if env::temp_dir().is_dir() { env::temp_dir() } else { build_dir() };
+    let home = base.join(format!("crabnode-test-{unique}"));
+    fs::create_dir_all(&home).unwrap_or_else(|error| panic!("{}: {error}", home.display()));
+    home
+}
