@@ -1,1 +1,23 @@
-//! Placeholder
+//! EPMD, the Erlang port mapper daemon: client and server (wire.md 1).
+//!
+//! Each host has one EPMD. A node [registers](EpmdClient::register) its name and port with the one on its own
+//! host and holds that connection, the [`Lease`], as long as it lives; [`keep`] renews a lost one. Who wants to
+//! connect to `alive@host` [asks](EpmdClient::lookup) the EPMD on that host for the port.
+//!
+//! [`EpmdServer`] is a drop-in for OTP's daemon, to run by itself or inside a node on a host without one.
+//!
+//! The messages are values in [`message`], the server's table of names is a value in [`registry`]: neither has
+//! I/O. [`client`](EpmdClient) and [`server`](EpmdServer) are thin drivers around them, on tokio.
+
+mod client;
+mod error;
+mod keeper;
+pub mod message;
+pub mod registry;
+mod server;
+
+pub use client::{EPMD_PORT_DEFAULT, EpmdClient, KillAnswer, Lease, Registration, StopAnswer, port_from_env};
+pub use error::{BadPort, EpmdError};
+pub use keeper::{LeaseEvent, RETRY_INTERVAL, keep};
+pub use message::{NodeEntry, NodeType};
+pub use server::{BadAddress, EpmdServer, ServerConfig, parse_addresses};
