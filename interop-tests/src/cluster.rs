@@ -1,7 +1,9 @@
 //! What nodes of one test share and nobody else: EPMD, cookie, home folder.
 
 use std::{
+    collections::hash_map::RandomState,
     env, fs,
+    hash::{BuildHasher, Hasher},
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
@@ -53,12 +55,12 @@ impl Cluster {
 
     /// With this EPMD.
     pub fn with_epmd(epmd: EpmdProcess) -> Self {
-        Self { epmd_port: epmd.port(), epmd: Some(epmd), cookie: "crabnode_test".into(), home: home() }
+        Self { epmd_port: epmd.port(), epmd: Some(epmd), cookie: cookie(), home: home() }
     }
 
     /// With a private port that no EPMD answers on yet: the first node starts one.
     pub fn without_epmd() -> Self {
-        Self { epmd_port: free_port(), epmd: None, cookie: "crabnode_test".into(), home: home() }
+        Self { epmd_port: free_port(), epmd: None, cookie: cookie(), home: home() }
     }
 
     /// The EPMD, unless the cluster was made without.
@@ -115,7 +117,6 @@ impl Cluster {
         let node = full_name(name);
         let mut command = otp.command();
         command.args(["-sname", &node, "-setcookie", spec.cookie.as_ref().unwrap_or(&self.cookie)]);
-        // The window heart would restart the node in must not outlive the test, nor a crash leave a dump behind.
         command.env("ERL_CRASH_DUMP", "/dev/null").arg("-pa").arg(otp.ebin());
         if spec.hidden {
             command.arg("-hidden");
@@ -191,6 +192,12 @@ impl Drop for Cluster {
 /// `NAME@localhost`, unless the name has a host.
 fn full_name(name: &str) -> String {
     if name.contains('@') { name.to_owned() } else { format!("{name}@localhost") }
+}
+
+/// A new secret: while it runs, a node executes whatever those with the cookie send.
+fn cookie() -> String {
+    // The standard library's one source of randomness.
+    format!("{:016x}", RandomState::new().build_hasher().finish())
 }
 
 /// A new empty folder.
