@@ -84,11 +84,12 @@ impl SpawnOptions {
     #[must_use]
     pub fn to_term(&self) -> Term {
         let mut list = Vec::new();
-        if self.link {
-            list.push(Term::atom("link"));
-        }
+        // In the order in which the BEAM puts them.
         if let Some(monitor) = &self.monitor {
             list.push(monitor.to_term());
+        }
+        if self.link {
+            list.push(Term::atom("link"));
         }
         list.extend(self.tuning.iter().chain(&self.unknown).cloned());
         Term::List(list)

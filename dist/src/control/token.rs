@@ -4,8 +4,9 @@ use etf::Term;
 
 /// A sequential trace token: `{Flags, Label, Serial, From, LastCount}` (wire.md 5).
 ///
-/// It is passed through as it came, whatever its shape: a token is never a reason to end a connection. Who
-/// sends on behalf of a traced process adds one to the serial first.
+/// It is passed through as it came, whatever its shape: a token is never a reason to end a connection. (In the
+/// reply to a refused spawn request, OTP 25 puts its node's name where the pid belongs.) Who sends on behalf of
+/// a traced process adds one to the serial first.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct SeqToken(Term);
 

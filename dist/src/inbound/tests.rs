@@ -1,1 +1,235 @@
+use bytes::BytesMut;
+use etf::{Pid, Term, encode_into, tuple};
+use proptest::collection::vec;
+use proptest::prelude::*;
 
+use super::*;
+use crate::{TICK, encode_signal, encode_tick};
+
+const OWN: Atom = Atom::from_static("own@host");
+const PEER: Atom = Atom::from_static("peer@host");
+
+fn inbound() -> Inbound {
+    Inbound::new(OWN, PEER, DistFlags::OFFERED, Limits::default()).unwrap()
+}
+
+fn peer() -> Pid {
+    Pid::new(PEER, 1, 0, 7)
+}
+
+fn own() -> Pid {
+    Pid::new(OWN, 2, 0, 7)
+}
+
+fn link() -> Signal {
+    Signal::Link { from: peer(), to: own() }
+}
+
+fn send(message: Term) -> Signal {
+    Signal::Send { from: Some(peer()), to: own(), message, token: None, priority: false }
+}
+
+fn bytes_of(signal: &Signal) -> BytesMut {
+    let mut out = BytesMut::new();
+    let _ = encode_signal(signal, DistFlags::OFFERED, &mut out).unwrap();
+    out
+}
+
+fn framed(body: &[u8]) -> Vec<u8> {
+    [&u32::try_from(body.len()).unwrap().to_be_bytes(), body].concat()
+}
+
+/// A body in pass-through form.
+fn body(terms: &[Term]) -> Vec<u8> {
+    let mut out = BytesMut::from(&[112][..]);
+    for term in terms {
+        out.extend_from_slice(&[131]);
+        encode_into(term, &mut out);
+    }
+    out.to_vec()
+}
+
+fn fault_of(body: &[u8]) -> InboundError {
+    let mut inbound = inbound();
+    inbound.handle(&framed(body));
+    inbound.poll_output().expect_err("a fault")
+}
+
+#[test]
+fn ticks_and_signals_come_out_in_order() {
+    let mut inbound = inbound();
+    let mut bytes = BytesMut::new();
+    encode_tick(&mut bytes);
+    bytes.extend_from_slice(&bytes_of(&link()));
+    encode_tick(&mut bytes);
+    for byte in &bytes[..] {
+        inbound.handle(std::slice::from_ref(byte));
+    }
+    assert_eq!(inbound.poll_output(), Ok(Some(Received::Tick)));
+    assert_eq!(inbound.poll_output(), Ok(Some(Received::Signal(link()))));
+    assert_eq!(inbound.poll_output(), Ok(Some(Received::Tick)));
+    assert_eq!(inbound.poll_output(), Ok(None));
+}
+
+#[test]
+fn the_read_buffer_is_as_good_as_handle() {
+    let mut inbound = inbound();
+    let bytes = bytes_of(&link());
+    let (first, second) = bytes.split_at(20);
+    inbound.read_buffer().extend_from_slice(first);
+    assert_eq!(inbound.poll_output(), Ok(None));
+    inbound.read_buffer().extend_from_slice(second);
+    assert_eq!(inbound.poll_output(), Ok(Some(Received::Signal(link()))));
+}
+
+#[test]
+fn an_error_comes_after_what_was_before_it_and_stays() {
+    let mut inbound = inbound();
+    inbound.handle(&bytes_of(&link()));
+    inbound.handle(&framed(b"rubbish"));
+    inbound.handle(&bytes_of(&link()));
+    assert_eq!(inbound.poll_output(), Ok(Some(Received::Signal(link()))));
+    let error = inbound.poll_output().unwrap_err();
+    assert_eq!(error.fault, Fault::Body(BodyError::NotPassThrough { found: b'r' }));
+    assert_eq!(error.frame_start, b"rubbish");
+    inbound.handle(&TICK);
+    assert_eq!(inbound.poll_output(), Err(error));
+}
+
+#[test]
+fn bodies_of_another_form_are_refused() {
+    let not_pass_through = |found| Fault::Body(BodyError::NotPassThrough { found });
+    assert_eq!(fault_of(&[131, 68, 0, 104, 3]).fault, not_pass_through(131));
+    assert_eq!(fault_of(&[0]).fault, not_pass_through(0));
+    assert_eq!(fault_of(&[112]).fault, Fault::Body(BodyError::Truncated { bytes: 1 }));
+    assert_eq!(fault_of(&[112, 104, 3]).fault, Fault::Body(BodyError::NoVersion { at: 1, found: 104 }));
+    // Compressed terms are for files.
+    assert!(matches!(fault_of(&[112, 131, 80, 0, 0, 0, 1, 0]).fault, Fault::ControlTerm(_)));
+    // A reference into an atom cache that was not agreed on.
+    assert!(matches!(fault_of(&[112, 131, 104, 1, 82, 0]).fault, Fault::ControlTerm(_)));
+}
+
+#[test]
+fn a_fault_is_told_with_its_operation_and_the_first_64_bytes() {
+    let control = tuple!(22, peer(), own());
+    let mut bytes = body(&[control.clone(), Term::binary(vec![0; 100])]);
+    bytes.truncate(bytes.len() - 1);
+    let error = fault_of(&bytes);
+    assert!(matches!(error.fault, Fault::PayloadTerm(_)), "{error}");
+    assert_eq!(error.op, Some(Op::SendSender));
+    assert_eq!(error.frame_start, bytes[..64]);
+    assert_eq!(error.nodedown_reason(), NodedownReason::Killed);
+
+    let error = fault_of(&body(&[control]));
+    assert_eq!(error.fault, Fault::PayloadMissing(PayloadMissing { op: Op::SendSender }));
+
+    let error = fault_of(&body(&[tuple!(5, peer(), own())]));
+    assert_eq!(error.fault, Fault::Control(ControlError::UnknownOp { number: 5 }));
+    assert_eq!(error.op, None);
+
+    let third = Pid::new(Atom::from_static("third@host"), 1, 0, 7);
+    let error = fault_of(&body(&[tuple!(1, third, own())]));
+    assert!(matches!(error.fault, Fault::Ends(_)), "{error}");
+    assert_eq!(error.to_string(), "the sender is on third@host, which is not the peer, in LINK (1)");
+}
+
+#[test]
+fn a_frame_past_the_limit_is_emsgsize_at_its_first_four_bytes() {
+    let mut inbound = inbound();
+    inbound.handle(&[0xff; 4]);
+    let error = inbound.poll_output().unwrap_err();
+    assert_eq!(error.fault, Fault::FrameTooLong(FrameTooLong { bytes: 0xffff_ffff, max: 128 << 20 }));
+    assert_eq!(error.nodedown_reason(), NodedownReason::Emsgsize);
+    assert_eq!(error.frame_start, [0xff; 4]);
+}
+
+#[test]
+fn what_follows_the_last_term_is_ignored() {
+    let mut inbound = inbound();
+    let mut with_payload = body(&[tuple!(22, peer(), own()), Term::atom("hello")]);
+    with_payload.extend_from_slice(b"rubbish");
+    inbound.handle(&framed(&with_payload));
+    assert_eq!(inbound.poll_output(), Ok(Some(Received::Signal(send(Term::atom("hello"))))));
+    let without = body(&[tuple!(1, peer(), own()), Term::atom("hello")]);
+    inbound.handle(&framed(&without));
+    assert_eq!(inbound.poll_output(), Ok(Some(Received::Signal(link()))));
+}
+
+#[test]
+fn headers_that_were_agreed_on_are_refused_at_once() {
+    for flag in [DistFlags::DIST_HDR_ATOM_CACHE, DistFlags::FRAGMENTS] {
+        let agreed = DistFlags::OFFERED.with(flag);
+        let refused = HeaderAgreed { agreed: flag };
+        assert_eq!(Inbound::new(OWN, PEER, agreed, Limits::default()).unwrap_err(), refused);
+        let mut out = BytesMut::new();
+        assert_eq!(encode_signal(&link(), agreed, &mut out), Err(refused.into()));
+    }
+}
+
+#[test]
+fn a_long_binary_is_a_slice_of_its_frame() {
+    let signal = send(Term::binary(vec![7; 100_000]));
+    let mut inbound = inbound();
+    inbound.handle(&bytes_of(&signal));
+    let Ok(Some(Received::Signal(Signal::Send { message, .. }))) = inbound.poll_output() else {
+        panic!("no message")
+    };
+    let binary = message.as_binary().expect("a binary").to_bytes();
+    assert_eq!(binary.as_ptr(), message.as_binary().unwrap().as_slice().as_ptr());
+    assert_eq!(binary.len(), 100_000);
+    // It holds its frame's block and the connection's buffer has moved on.
+    drop(message);
+    assert!(binary.try_into_mut().is_ok());
+}
+
+#[test]
+fn unknown_flags_and_options_are_no_error() {
+    let mut inbound = inbound();
+    inbound.handle(&framed(&body(&[tuple!(37, 1 << 20, peer(), own()), Term::atom("hello")])));
+    assert_eq!(inbound.poll_output(), Ok(Some(Received::Signal(send(Term::atom("hello"))))));
+}
+
+fn drain(inbound: &mut Inbound) -> usize {
+    let mut signals = 0;
+    while let Ok(Some(received)) = inbound.poll_output() {
+        signals += usize::from(matches!(received, Received::Signal(_)));
+    }
+    signals
+}
+
+proptest! {
+    #[test]
+    fn random_bytes_make_no_panic_and_keep_no_memory(bytes in vec(any::<u8>(), 0..10_000)) {
+        let mut inbound = inbound();
+        for chunk in bytes.chunks(1000) {
+            inbound.handle(chunk);
+            drain(&mut inbound);
+        }
+        prop_assert!(inbound.read_buffer().capacity() <= 256 << 10);
+    }
+
+    #[test]
+    fn random_bodies_make_no_panic(
+        bodies in vec(prop_oneof![
+            vec(any::<u8>(), 1..200),
+            vec(any::<u8>(), 1..200).prop_map(|tail| [&[112, 131, 104][..], &tail].concat()),
+        ], 1..10)
+    ) {
+        for body in bodies {
+            let mut inbound = inbound();
+            inbound.handle(&framed(&body));
+            drain(&mut inbound);
+        }
+    }
+
+    #[test]
+    fn broken_frames_make_no_panic(at in 0usize..200, byte in any::<u8>(), cut in 0usize..200) {
+        let mut bytes = bytes_of(&send(tuple!(atom "a", vec![Term::from(1), Term::binary("b")], 1i64 << 40)));
+        let end = bytes.len();
+        bytes[at % end] = byte;
+        bytes.truncate(end - cut % end);
+        let mut inbound = inbound();
+        inbound.handle(&bytes);
+        prop_assert!(drain(&mut inbound) <= 1);
+    }
+}
