@@ -1,0 +1,145 @@
+//! How a node is set up.
+
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    ops::RangeInclusive,
+    time::Duration,
+};
+
+use crate::StartError;
+
+/// What `erl` takes as flags and kernel parameters. [`NodeConfig::new`] gives what `erl -sname` would do.
+#[derive(Debug, Clone)]
+pub struct NodeConfig {
+    /// `N` or `N@H`. Without a host, this machine's is used: up to its first dot with short names.
+    pub name: String,
+    /// Whether node names are short (`-sname`) or long (`-name`). All nodes of a cluster must agree.
+    pub names: Names,
+    /// The secret that all nodes of a cluster share. Without one it is read from `~/.erlang.cookie`, which is
+    /// made if it is missing.
+    pub cookie: Option<String>,
+    /// `-hidden`: the node is in nobody's `nodes()`, and no part of `global`.
+    pub hidden: bool,
+    /// `inet_dist_listen_min` and `inet_dist_listen_max`: the first free port of the range is used. Without
+    /// one the system chooses.
+    pub listen_ports: Option<RangeInclusive<u16>>,
+    /// `inet_dist_use_interface`: the address to listen at; all by default.
+    pub listen_address: IpAddr,
+    /// The port of every EPMD, here and on other hosts; else `ERL_EPMD_PORT`, else 4369.
+    pub epmd_port: Option<u16>,
+    /// Whether to start an EPMD inside this process where none answers on this host (`-start_epmd`).
+    pub start_epmd: bool,
+    /// `net_ticktime`: a peer that has been silent this long is gone. Default 60 s; the same on all nodes.
+    pub net_ticktime: Duration,
+    /// `net_tickintensity`: ticks per `net_ticktime`, 4 to 1000. Default 4.
+    pub net_tickintensity: u32,
+    /// `net_setuptime`: how long one stage of a handshake may take. Default 7 s.
+    pub net_setuptime: Duration,
+    /// `prevent_overlapping_partitions`: default true, as in OTP 25 and later.
+    pub prevent_overlapping_partitions: bool,
+    /// How many bytes may wait for one peer before senders do, as `+zdbbl`. Default 1 MiB.
+    pub busy_bytes: usize,
+    /// How many bytes may wait for one peer at all before it is given up. Default 256 MiB: a peer that reads
+    /// nothing must not take the memory of this node.
+    pub out_bytes_max: usize,
+    /// The largest frame that is accepted. Default 128 MiB; memory is taken as bytes arrive, not before.
+    pub frame_bytes_max: usize,
+    /// How many messages may wait in one mailbox before its process is ended. Default 1,048,576, which is
+    /// minutes of a peer's fastest sending: a process that far behind never catches up.
+    pub mailbox_messages_max: usize,
+    /// How many connections may be in their handshake at once. Default 256: strangers get no more of us.
+    pub half_open_max: usize,
+}
+
+/// Short or long node names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Names {
+    /// `-sname`: the host has no dot.
+    Short,
+    /// `-name`: the host has one, or is an address.
+    Long,
+}
+
+impl NodeConfig {
+    /// A visible node with short names and OTP's defaults.
+    #[must_use]
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            names: Names::Short,
+            cookie: None,
+            hidden: false,
+            listen_ports: None,
+            listen_address: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            epmd_port: None,
+            start_epmd: true,
+            net_ticktime: Duration::from_secs(60),
+            net_tickintensity: 4,
+            net_setuptime: Duration::from_secs(7),
+            prevent_overlapping_partitions: true,
+            busy_bytes: 1 << 20,
+            out_bytes_max: 256 << 20,
+            frame_bytes_max: 128 << 20,
+            mailbox_messages_max: 1 << 20,
+            half_open_max: 256,
+        }
+    }
+
+    /// The full node name, with this machine's host where the name has none.
+    pub(crate) fn full_name(&self) -> Result<handshake::NodeName, StartError> {
+        let bad = |reason: String| StartError::BadName { name: self.name.clone(), reason };
+        let full = match self.name.split_once('@') {
+            Some(_) => self.name.clone(),
+            None => format!("{}@{}", self.name, self.own_host()?),
+        };
+        let name: handshake::NodeName =
+            full.parse().map_err(|error: handshake::NodeNameError| bad(error.to_string()))?;
+        let dotted = name.host().contains('.') || name.host().parse::<IpAddr>().is_ok();
+        match (self.names, dotted) {
+            (Names::Short, true) => Err(bad("with short names the host must not contain a dot".into())),
+            (Names::Long, false) => {
+                Err(bad("with long names the host must contain a dot or be an address".into()))
+            }
+            _ => Ok(name),
+        }
+    }
+
+    fn own_host(&self) -> Result<String, StartError> {
+        let host = gethostname::gethostname().into_string().map_err(|_| StartError::NoHost)?;
+        match self.names {
+            Names::Short => Ok(host.split('.').next().unwrap_or_default().to_owned()),
+            Names::Long => Ok(host),
+        }
+    }
+
+    /// The port of every EPMD.
+    pub(crate) fn epmd_port(&self) -> Result<u16, StartError> {
+        match self.epmd_port {
+            Some(port) => Ok(port),
+            None => Ok(epmd::port_from_env(std::env::var("ERL_EPMD_PORT").ok().as_deref())?),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn full(name: &str, names: Names) -> Result<String, String> {
+        let config = NodeConfig { names, ..NodeConfig::new(name) };
+        config.full_name().map(|name| name.to_string()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn short_and_long_hosts_do_not_mix() {
+        assert_eq!(full("a@h", Names::Short), Ok("a@h".into()));
+        assert_eq!(full("a@h.example", Names::Long), Ok("a@h.example".into()));
+        assert_eq!(full("a@127.0.0.1", Names::Long), Ok("a@127.0.0.1".into()));
+        assert!(full("a@h.example", Names::Short).unwrap_err().contains("must not contain a dot"));
+        assert!(full("a@h", Names::Long).unwrap_err().contains("must contain a dot"));
+        assert!(full("a@b@c", Names::Short).is_err());
+        assert!(full("a b@c", Names::Short).is_err());
+        let own = full("a", Names::Short).expect("this machine has a name");
+        assert!(own.starts_with("a@") && !own.contains('.'));
+    }
+}

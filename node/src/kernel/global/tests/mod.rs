@@ -1,0 +1,5 @@
+//! Tests of the whole engine.
+
+mod cluster;
+mod exact;
+mod sim;

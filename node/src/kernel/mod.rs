@@ -1,0 +1,53 @@
+//! The services that every node has, so that others find what they expect (cluster-services.md 2).
+
+use std::sync::Arc;
+
+use etf::Atom;
+
+use crate::{SpawnOptions, node::Inner};
+
+pub mod erpc;
+mod functions;
+/// Replaced by the real thing.
+pub mod global {
+    use etf::{Pid, Term};
+    /// Global.
+    pub struct Global;
+    /// Resolver.
+    pub enum Resolver {
+        /// Exit.
+        RandomExit,
+    }
+    impl Global {
+        /// Whereis.
+        pub fn whereis(&self, _: &Term) -> Option<Pid> {
+            None
+        }
+        /// Register.
+        pub async fn register_name(&self, _: &Term, _: &Pid, _: Resolver) -> bool {
+            false
+        }
+    }
+    pub(crate) fn start(inner: &std::sync::Arc<crate::node::Inner>) {
+        let _ = inner.global.set(Global);
+    }
+}
+pub(crate) use global::Global;
+mod net_kernel;
+mod rex;
+
+/// Starts them, each under its registered name.
+pub(crate) fn start(inner: &Arc<Inner>) {
+    functions::insert_all(inner);
+    let named = |name: &'static str| SpawnOptions {
+        name: Some(Atom::from_static(name)),
+        initial_call: Some((Atom::from_static(name), Atom::from_static("init"), 1)),
+        ..SpawnOptions::default()
+    };
+    let fresh = "nothing has been registered yet";
+    let process = inner.new_process(named("net_kernel")).expect(fresh);
+    inner.run_process(process, net_kernel::run);
+    let process = inner.new_process(named("rex")).expect(fresh);
+    inner.run_process(process, rex::run);
+    global::start(inner);
+}

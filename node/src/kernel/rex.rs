@@ -1,0 +1,116 @@
+//! `rex`: calls of old and of nodes in C, and what erpc does not replace (cluster-services.md 2.6).
+
+use std::sync::Arc;
+
+use etf::{Atom, Pid, Term, tuple};
+
+use crate::{Context, Exception, Message, SpawnOptions};
+
+/// Serves until the node ends. Each call runs in a process of its own, so that none holds up another.
+pub(super) async fn run(mut context: Context) {
+    loop {
+        let Message::Term(message) = context.receive().await else { continue };
+        match message.as_tuple() {
+            Some([tag, from, request]) if tag.is_atom("$gen_call") => gen_call(&context, from, request),
+            Some([tag, request]) if tag.is_atom("$gen_cast") => {
+                if let Some(call) = Call::parse(request, "cast") {
+                    call.spawn(&context, |_, _| {});
+                }
+            }
+            Some([Term::Pid(from), request]) => info(&context, from, request),
+            _ => tracing::debug!(%message, "rex does not know this message"),
+        }
+    }
+}
+
+fn gen_call(context: &Context, from: &Term, request: &Term) {
+    let call = Call::parse(request, "call").or_else(|| Call::parse(request, "block_call"));
+    match call {
+        Some(call) => {
+            let from = from.clone();
+            call.spawn(context, move |context, result| context.reply(&from, result));
+        }
+        None => {
+            tracing::debug!(%request, "rex does not know this call");
+            context.reply(from, tuple!(atom "badrpc", tuple!(atom "EXIT", atom "undef")));
+        }
+    }
+}
+
+fn info(context: &Context, from: &Pid, request: &Term) {
+    let own = context.node().name().clone();
+    if request.is_atom("features_request") {
+        let features = Term::List(vec![Term::atom("erpc")]);
+        context.send_now(from, tuple!(atom "features_reply", own, features));
+        return;
+    }
+    if let Some(call) = Call::parse(request, "call") {
+        let from = from.clone();
+        call.spawn(context, move |context, result| {
+            context.send_now(&from, tuple!(atom "rex", result));
+        });
+        return;
+    }
+    match request.as_tuple() {
+        Some([verb, name, message]) if verb.is_atom("sbcast") || verb.is_atom("send") => {
+            let to = name.as_atom().and_then(|name| context.node().whereis(name));
+            let delivered = to.is_some();
+            if let Some(to) = to {
+                let legacy = verb.is_atom("send");
+                context.send_now(&to, if legacy { tuple!(from, message.clone()) } else { message.clone() });
+            }
+            if verb.is_atom("sbcast") || !delivered {
+                let result =
+                    if delivered { Term::from(&own) } else { tuple!(atom "nonexisting_name", name.clone()) };
+                context.send_now(from, tuple!(atom "rex", own, result));
+            }
+        }
+        _ => tracing::debug!(%request, "rex does not know this message"),
+    }
+}
+
+/// `{call|cast|block_call, M, F, A, GroupLeader}`.
+struct Call {
+    module: Atom,
+    function: Atom,
+    args: Vec<Term>,
+    group_leader: Option<Pid>,
+}
+
+impl Call {
+    fn parse(request: &Term, verb: &str) -> Option<Self> {
+        let [v, module, function, args, leader] = request.as_tuple()? else { return None };
+        Some(Self {
+            module: v.is_atom(verb).then(|| module.as_atom().cloned())??,
+            function: function.as_atom()?.clone(),
+            args: args.as_list()?.to_vec(),
+            group_leader: leader.as_pid().cloned(),
+        })
+    }
+
+    fn spawn(self, context: &Context, done: impl FnOnce(&Context, Term) + Send + 'static) {
+        let node = context.node().clone();
+        let options = SpawnOptions { group_leader: self.group_leader, ..SpawnOptions::default() };
+        let inner = Arc::clone(node.inner());
+        let spawned = node.spawn_with(options, move |context| async move {
+            // The function gets a context of its own process; the answer goes out from it too.
+            let answering = context.twin();
+            let result = inner.functions.apply(context, &self.module, &self.function, self.args).await;
+            done(&answering, rpc_result(result));
+        });
+        spawned.expect("no name was given that could be taken");
+    }
+}
+
+/// What `rpc:call` gives: a failure is `{badrpc, {'EXIT', _}}`, and a throw is a value (cluster-services.md 2.5).
+fn rpc_result(result: Result<Term, Exception>) -> Term {
+    let exit = |reason: Term| tuple!(atom "badrpc", tuple!(atom "EXIT", reason));
+    match result {
+        Ok(value) | Err(Exception::Throw(value)) => match value.as_tuple() {
+            Some([tag, _]) if tag.is_atom("EXIT") => tuple!(atom "badrpc", value),
+            _ => value,
+        },
+        Err(Exception::Exit(reason)) => exit(reason),
+        Err(Exception::Error { reason, stack }) => exit(tuple!(reason, stack)),
+    }
+}

@@ -1,0 +1,55 @@
+//! The handle by which an attempt at a connection, or the connection it became, is ended from outside.
+
+use std::sync::{Arc, Mutex};
+
+use etf::Term;
+use tokio::sync::{Notify, watch};
+
+/// See the module.
+#[derive(Clone)]
+pub(crate) struct Attempt(Arc<Shared>);
+
+struct Shared {
+    reason: Mutex<Option<Term>>,
+    aborted: Notify,
+    ended: watch::Sender<bool>,
+}
+
+impl Attempt {
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(Shared {
+            reason: Mutex::default(),
+            aborted: Notify::new(),
+            ended: watch::Sender::new(false),
+        }))
+    }
+
+    /// Asks it to end for a reason. The first reason counts.
+    pub(crate) fn abort(&self, reason: Term) {
+        self.0.reason.lock().expect("nothing panics while it holds this lock").get_or_insert(reason);
+        self.0.aborted.notify_one();
+    }
+
+    /// Returns the reason once it shall end.
+    pub(crate) async fn aborted(&self) -> Term {
+        loop {
+            let notified = self.0.aborted.notified();
+            if let Some(reason) = &*self.0.reason.lock().expect("nothing panics while it holds this lock") {
+                return reason.clone();
+            }
+            notified.await;
+        }
+    }
+
+    /// It has ended.
+    pub(crate) fn set_ended(&self) {
+        self.0.ended.send_replace(true);
+    }
+
+    /// Returns once it has ended.
+    pub(crate) async fn ended(&self) {
+        let mut ended = self.0.ended.subscribe();
+        // An error would mean that the sender is gone, and it is in `self`.
+        let _ = ended.wait_for(|ended| *ended).await;
+    }
+}

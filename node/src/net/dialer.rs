@@ -1,0 +1,146 @@
+//! Connects to other nodes.
+
+use std::{io, sync::Arc};
+
+use epmd::EpmdClient;
+use handshake::{HandshakeError, Initiator, NodeName, Verdict};
+use tokio::net::TcpStream;
+
+use super::{Attempt, session, session::SessionError};
+use crate::{ConnectError, clock, node::Inner, peers::ConnectionId};
+
+impl Inner {
+    /// Makes the connection that a route waits for, unless one is under way already.
+    pub(crate) async fn dial(self: Arc<Self>, peer: NodeName) {
+        let Some((id, attempt)) = self.new_dial(&peer) else { return };
+        let mut challenge = None;
+        let dialled = self.try_dial(&peer, id, &attempt, &mut challenge).await;
+        if let Some(challenge) = challenge {
+            self.forget_challenge(challenge);
+        }
+        match dialled {
+            Ok((stream, established)) => self.run_connection(stream, id, attempt, established).await,
+            Err(Failed::Aborted) => self.attempt_failed(Some(&peer), id, Some(ConnectError::Stopped)),
+            Err(Failed::Nok) => {
+                // Not a failure: the peer's own attempt wins, and is on its way (cluster-services.md 0).
+                if self.yield_to(&peer, id) {
+                    let wait = self.config.net_setuptime;
+                    let _ = tokio::time::timeout(wait, attempt.aborted()).await;
+                }
+                let (node, seconds) = (peer.as_str().into(), self.config.net_setuptime.as_secs());
+                self.attempt_failed(Some(&peer), id, Some(ConnectError::NeverCame { node, seconds }));
+            }
+            Err(Failed::Error(error)) => {
+                tracing::debug!(%error, "no connection");
+                self.attempt_failed(Some(&peer), id, Some(error));
+            }
+        }
+    }
+
+    async fn try_dial(
+        self: &Arc<Self>,
+        peer: &NodeName,
+        id: ConnectionId,
+        attempt: &Attempt,
+        used_challenge: &mut Option<u32>,
+    ) -> Result<(TcpStream, handshake::Established), Failed> {
+        let node: etf::Atom = peer.as_str().into();
+        let port = self.epmd_port;
+        let client = EpmdClient::new(port);
+        let lookup = client.lookup(peer.host(), peer.alive());
+        let entry = until_aborted(attempt, lookup).await?.map_err(|error| ConnectError::Epmd {
+            node: node.clone(),
+            host: peer.host().into(),
+            port,
+            reason: error.to_string(),
+        })?;
+        let entry = entry.ok_or_else(|| ConnectError::NotRegistered { node: node.clone() })?;
+        let tcp = |error: io::Error| ConnectError::Tcp {
+            node: node.clone(),
+            port: entry.port,
+            reason: error.to_string(),
+        };
+        let connect = async {
+            let connecting = TcpStream::connect((peer.host(), entry.port));
+            match tokio::time::timeout(self.config.net_setuptime, connecting).await {
+                Ok(result) => result,
+                Err(_) => Err(io::ErrorKind::TimedOut.into()),
+            }
+        };
+        let mut stream = until_aborted(attempt, connect).await?.map_err(tcp)?;
+        stream.set_nodelay(true).map_err(tcp)?;
+        let challenge = self.new_challenge();
+        *used_challenge = Some(challenge);
+        let machine = Initiator::new(
+            clock::now(),
+            self.identity(),
+            peer.clone(),
+            self.cookies().cookie_for(peer).clone(),
+            challenge,
+            self.handshake_config(),
+        );
+        let mut arbiter = Arbiter { inner: self, id, peer };
+        match session::initiate(&mut stream, machine, attempt, &mut arbiter).await {
+            Ok(established) => Ok((stream, established)),
+            Err(SessionError::Aborted) => Err(Failed::Aborted),
+            Err(SessionError::Handshake(HandshakeError::Nok { .. })) => Err(Failed::Nok),
+            Err(SessionError::Handshake(error)) => {
+                tracing::warn!(peer = peer.as_str(), %error, "the handshake failed");
+                Err(ConnectError::Handshake { node, reason: error.to_string() }.into())
+            }
+            Err(SessionError::Reflected) => {
+                let reason = "the peer put a challenge of our own to us: it does not know the cookie".into();
+                Err(ConnectError::Handshake { node, reason }.into())
+            }
+            Err(SessionError::Io(error)) => {
+                Err(ConnectError::Handshake { node, reason: error.to_string() }.into())
+            }
+        }
+    }
+}
+
+enum Failed {
+    Aborted,
+    Nok,
+    Error(ConnectError),
+}
+
+impl From<ConnectError> for Failed {
+    fn from(error: ConnectError) -> Self {
+        Self::Error(error)
+    }
+}
+
+async fn until_aborted<T>(attempt: &Attempt, future: impl Future<Output = T>) -> Result<T, Failed> {
+    tokio::select! {
+        _ = attempt.aborted() => Err(Failed::Aborted),
+        output = future => Ok(output),
+    }
+}
+
+struct Arbiter<'a> {
+    inner: &'a Arc<Inner>,
+    id: ConnectionId,
+    peer: &'a NodeName,
+}
+
+impl session::Arbiter for Arbiter<'_> {
+    /// Only the node that was dialled is asked; we would refuse.
+    fn verdict(&mut self, _: &NodeName) -> Verdict {
+        Verdict::NotAllowed
+    }
+
+    fn name_for(&mut self, _: &str) -> Verdict {
+        Verdict::NotAllowed
+    }
+
+    fn is_current(&mut self) -> bool {
+        self.inner.is_current_dial(self.peer, self.id)
+    }
+
+    async fn close_old(&mut self) {}
+
+    fn is_own_challenge(&mut self, challenge: u32) -> bool {
+        self.inner.is_own_challenge(challenge)
+    }
+}

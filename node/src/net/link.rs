@@ -1,0 +1,122 @@
+//! Drives one connection: bytes in, signals to the router; the route's queue and ticks out (wire.md 6).
+
+use std::{io, sync::Arc};
+
+use bytes::BytesMut;
+use dist::{Inbound, NodedownReason, Received, TICK, TickVerdict, Ticker};
+use etf::Term;
+use handshake::Established;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+use super::{Attempt, Route, route::Take};
+use crate::{clock, node::Inner};
+
+/// Runs until the connection ends, and says why in `net_kernel`'s words.
+///
+/// Reading and writing go on side by side: a peer that does not read does not keep us from reading, and a
+/// mailbox holds up neither.
+pub(crate) async fn run<S: AsyncRead + AsyncWrite + Unpin>(
+    inner: &Arc<Inner>,
+    route: &Route,
+    stream: S,
+    attempt: &Attempt,
+    established: &Established,
+) -> Term {
+    match drive(inner, route, stream, attempt, established).await {
+        Ended::Reason(reason) => Term::atom(reason.as_str()),
+        Ended::Asked(reason) => reason,
+    }
+}
+
+/// Why a connection ended: by what happened on it, or because someone here wanted it.
+enum Ended {
+    Reason(NodedownReason),
+    Asked(Term),
+}
+
+async fn drive<S: AsyncRead + AsyncWrite + Unpin>(
+    inner: &Arc<Inner>,
+    route: &Route,
+    stream: S,
+    attempt: &Attempt,
+    established: &Established,
+) -> Ended {
+    let (mut reader, mut writer) = tokio::io::split(stream);
+    let own = inner.node_atom().clone();
+    let Ok(mut inbound) = Inbound::new(own, route.node.clone(), established.flags, inner.inbound_limits())
+    else {
+        unreachable!("we offer no distribution header, so none was agreed on");
+    };
+    let mut ticker = Ticker::new(clock::now(), inner.tick_config(), !inner.is_visible(established));
+    let (mut out, mut written) = (BytesMut::new(), 0);
+    inbound.handle(&established.leftover);
+    if let Err(reason) = route_received(inner, route, &mut inbound) {
+        return Ended::Reason(reason);
+    }
+    loop {
+        if written == out.len() {
+            (out, written) = (std::mem::take(&mut out), 0);
+            out.clear();
+            if route.take(&mut out) == Take::Overrun {
+                tracing::error!(peer = %route.node, "the peer reads too slowly: the connection is given up");
+                return Ended::Reason(NodedownReason::Shutdown);
+            }
+        }
+        let pending = written < out.len();
+        tokio::select! {
+            reason = attempt.aborted() => return Ended::Asked(reason),
+            read = reader.read_buf(inbound.read_buffer()) => {
+                if closed(read) {
+                    return Ended::Reason(NodedownReason::ConnectionClosed);
+                }
+                ticker.received(clock::now());
+                if let Err(reason) = route_received(inner, route, &mut inbound) {
+                    return Ended::Reason(reason);
+                }
+            }
+            write = writer.write(&out[written..]), if pending => {
+                written += write.as_ref().copied().unwrap_or_default();
+                if closed(write) {
+                    return Ended::Reason(NodedownReason::ConnectionClosed);
+                }
+                ticker.wrote(clock::now());
+            }
+            () = route.woken(), if !pending => {}
+            () = sleep_until(ticker.poll_timeout()) => {
+                match ticker.handle_timeout(clock::now(), out.len() - written) {
+                    TickVerdict::Nothing => {}
+                    TickVerdict::SendTick => out.extend_from_slice(&TICK),
+                    TickVerdict::Dead => return Ended::Reason(NodedownReason::NetTickTimeout),
+                }
+            }
+        }
+    }
+}
+
+/// Whether a read or a write says that the connection is over.
+fn closed(result: io::Result<usize>) -> bool {
+    matches!(result, Ok(0) | Err(_))
+}
+
+async fn sleep_until(deadline: Option<std::time::Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Takes what has come to the router. The reason if the connection must end.
+fn route_received(inner: &Arc<Inner>, route: &Route, inbound: &mut Inbound) -> Result<(), NodedownReason> {
+    loop {
+        match inbound.poll_output() {
+            Ok(None) => return Ok(()),
+            Ok(Some(Received::Tick)) => {}
+            Ok(Some(Received::Signal(signal))) => inner.receive(signal),
+            Err(error) => {
+                let start = format_args!("{:02x?}", error.frame_start);
+                tracing::error!(peer = %route.node, %error, %start, "the peer broke the protocol: closing");
+                return Err(error.nodedown_reason());
+            }
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! Sockets: listening, dialling, the handshake, and the link that a finished handshake becomes.
+
+mod attempt;
+pub(crate) use attempt::Attempt;
+mod dialer;
+mod link;
+pub(crate) use link::run as run_link;
+mod listener;
+pub(crate) use listener::{bind, listen};
+mod route;
+pub(crate) use route::{Pushed, Route, RouteLimits};
+mod session;

@@ -1,0 +1,204 @@
+//! The way out to one other node: a queue that exists before the connection does, and outlives nothing.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex},
+};
+
+use bytes::BytesMut;
+use dist::{Encoded, Signal, Withheld};
+use etf::Atom;
+use handshake::DistFlags;
+use tokio::sync::{Notify, watch};
+
+use crate::{ConnectError, peers::ConnectionId};
+
+/// How many signals may wait for a connection that is being made. A sender that can wait does so before.
+const WAITING_MAX: usize = 65_536;
+
+/// What became of a signal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pushed {
+    /// It is in the queue.
+    Queued,
+    /// It is in the queue, which has more than it should: wait before the next.
+    Busy,
+    /// The peer could not understand it: nothing was queued, and the connection stays.
+    Withheld(Withheld),
+    /// The connection is gone: nothing was queued.
+    Lost,
+}
+
+/// See the module.
+pub(crate) struct Route {
+    pub(crate) node: Atom,
+    state: Mutex<State>,
+    /// The link has something to write.
+    wake: Notify,
+    /// Whether the connection came about; `None` until that is known.
+    outcome: watch::Sender<Option<Result<(), ConnectError>>>,
+    /// A number that changes when the queue falls below the limit or the route closes.
+    drained: watch::Sender<u64>,
+    limits: RouteLimits,
+}
+
+/// How much may wait in the queue of a connection.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RouteLimits {
+    /// Above this many bytes senders wait, as the BEAM's do above `+zdbbl`.
+    pub(crate) busy_bytes: usize,
+    /// At this many bytes the connection is given up: what does not wait (exits, replies of services) has
+    /// piled up behind a peer that does not read.
+    pub(crate) bytes_max: usize,
+}
+
+enum State {
+    Connecting { waiting: VecDeque<Signal> },
+    Up { id: ConnectionId, flags: DistFlags, visible: bool, out: BytesMut, overrun: bool },
+    Closed,
+}
+
+impl Route {
+    pub(crate) fn new(node: Atom, limits: RouteLimits) -> Arc<Self> {
+        Arc::new(Self {
+            node,
+            state: Mutex::new(State::Connecting { waiting: VecDeque::new() }),
+            wake: Notify::new(),
+            outcome: watch::Sender::new(None),
+            drained: watch::Sender::new(0),
+            limits,
+        })
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().expect("nothing panics while it holds this lock")
+    }
+
+    /// Queues a signal. Never waits.
+    pub(crate) fn push(&self, signal: Signal) -> Pushed {
+        match &mut *self.lock() {
+            State::Closed => Pushed::Lost,
+            State::Connecting { waiting } if waiting.len() >= WAITING_MAX => Pushed::Lost,
+            State::Connecting { waiting } => {
+                waiting.push_back(signal);
+                Pushed::Busy
+            }
+            State::Up { flags, out, overrun, .. } => {
+                match dist::encode_signal(&signal, *flags, out) {
+                    Ok(Encoded::Frame { .. }) => {}
+                    Ok(Encoded::Withheld(withheld)) => return Pushed::Withheld(withheld),
+                    Err(error) => {
+                        tracing::error!(peer = %self.node, %error, "a signal cannot be sent");
+                        return Pushed::Lost;
+                    }
+                }
+                let bytes = out.len();
+                *overrun |= bytes > self.limits.bytes_max;
+                self.wake.notify_one();
+                if bytes > self.limits.busy_bytes { Pushed::Busy } else { Pushed::Queued }
+            }
+        }
+    }
+
+    /// The connection is there: what waited is encoded for it, in order.
+    pub(crate) fn up(&self, id: ConnectionId, flags: DistFlags, visible: bool) {
+        let mut state = self.lock();
+        let State::Connecting { waiting } = &mut *state else { return };
+        let mut out = BytesMut::new();
+        for signal in std::mem::take(waiting) {
+            // One that the peer cannot be sent is lost, as it would have been a moment later.
+            let _ = dist::encode_signal(&signal, flags, &mut out);
+        }
+        *state = State::Up { id, flags, visible, out, overrun: false };
+        drop(state);
+        self.wake.notify_one();
+        self.outcome.send_replace(Some(Ok(())));
+        self.drained.send_modify(|n| *n += 1);
+    }
+
+    /// The connection is gone, or never came about. The signals that waited for it.
+    pub(crate) fn close(&self, error: ConnectError) {
+        let before = std::mem::replace(&mut *self.lock(), State::Closed);
+        if matches!(before, State::Connecting { .. }) {
+            self.outcome.send_replace(Some(Err(error)));
+        }
+        self.wake.notify_one();
+        self.drained.send_modify(|n| *n += 1);
+    }
+
+    /// Takes what is to be written, leaving an empty buffer. Nothing when there is nothing.
+    pub(crate) fn take(&self, into: &mut BytesMut) -> Take {
+        match &mut *self.lock() {
+            State::Up { overrun: true, .. } => return Take::Overrun,
+            State::Up { out, .. } if !out.is_empty() => {
+                into.clear();
+                std::mem::swap(into, out);
+            }
+            _ => return Take::Nothing,
+        }
+        // Who waited may go on while this is written.
+        if self.drained.receiver_count() > 0 {
+            self.drained.send_modify(|n| *n += 1);
+        }
+        Take::Bytes
+    }
+
+    pub(crate) async fn woken(&self) {
+        self.wake.notified().await;
+    }
+
+    /// Returns once a sender need not wait: the queue is short, or the route is closed.
+    pub(crate) async fn ready(&self) {
+        let mut drained = self.drained.subscribe();
+        loop {
+            drained.mark_unchanged();
+            let busy = match &*self.lock() {
+                State::Connecting { .. } => true,
+                State::Up { out, .. } => out.len() > self.limits.busy_bytes,
+                State::Closed => false,
+            };
+            if !busy || drained.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Waits until it is known whether there is a connection.
+    pub(crate) async fn connected(&self) -> Result<(), ConnectError> {
+        let mut outcome = self.outcome.subscribe();
+        match outcome.wait_for(Option::is_some).await.map(|outcome| outcome.clone()) {
+            Ok(Some(outcome)) => outcome,
+            _ => Err(ConnectError::Stopped),
+        }
+    }
+
+    /// Whether the connection is up, and if so whether it is visible.
+    pub(crate) fn is_up(&self) -> Option<bool> {
+        if let State::Up { visible, .. } = &*self.lock() { Some(*visible) } else { None }
+    }
+
+    /// Whether the peer answers an unlink; one that is not connected yet is taken to.
+    pub(crate) fn acknowledges_unlinks(&self) -> bool {
+        match &*self.lock() {
+            State::Up { flags, .. } => flags.contains(DistFlags::UNLINK_ID),
+            State::Connecting { .. } | State::Closed => true,
+        }
+    }
+
+    pub(crate) fn is_connecting(&self) -> bool {
+        matches!(&*self.lock(), State::Connecting { .. })
+    }
+
+    pub(crate) fn connection(&self) -> Option<ConnectionId> {
+        if let State::Up { id, .. } = &*self.lock() { Some(*id) } else { None }
+    }
+}
+
+/// What [`Route::take`] gave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Take {
+    Nothing,
+    Bytes,
+    /// More waits than may: the connection must be given up.
+    Overrun,
+}

@@ -1,0 +1,710 @@
+//! The node: what a program starts, and what its parts share.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use dist::TickConfig;
+use epmd::{EpmdClient, EpmdError, EpmdServer, LeaseEvent, Registration, ServerConfig};
+use etf::{Atom, Pid, Term};
+use handshake::{
+    Cookie, CookieBook, Creation, DistFlags, Established, HandshakeConfig, LocalIdentity, NodeName,
+    OutstandingChallenges, Verdict,
+};
+use tokio::net::TcpStream;
+
+use crate::{
+    ConnectError, Context, Functions, IntoExit, Names, NodeConfig, NodeEvent, SpawnOptions, StartError,
+    clock::{self, Tasks},
+    cookie_file,
+    kernel::{self, Global},
+    net::{self, Attempt, Route, RouteLimits},
+    peers::{ConnectionId, Peers},
+    process::{Message, NameTaken, Registry},
+};
+
+/// A running node of an Erlang cluster.
+///
+/// A clone is another handle to the same node. The node runs until [`Node::stop`] is called or its runtime
+/// ends; dropping every handle does not stop it.
+#[derive(Clone)]
+#[repr(transparent)]
+pub struct Node(Arc<Inner>);
+
+/// What the parts of a node share.
+pub(crate) struct Inner {
+    pub(crate) config: NodeConfig,
+    name: NodeName,
+    atom: Arc<Atom>,
+    creation: Creation,
+    port: u16,
+    pub(crate) epmd_port: u16,
+    cookies: RwLock<CookieBook>,
+    pub(crate) registry: Registry,
+    pub(crate) functions: Functions,
+    pub(crate) tasks: Tasks,
+    /// Taken before `routes` where both are needed, and held while a connection comes up or goes down, so that
+    /// nobody sees half of it.
+    peers: Mutex<Peers>,
+    routes: RwLock<HashMap<Atom, Arc<Route>>>,
+    attempts: Mutex<HashMap<ConnectionId, Attempt>>,
+    challenges: Mutex<OutstandingChallenges>,
+    pub(crate) subscribers: Mutex<HashSet<Pid>>,
+    pub(crate) global: OnceLock<Global>,
+    stopping: AtomicBool,
+    stop_requested: tokio::sync::watch::Sender<Option<u8>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Node {
+    /// Starts a node: listens, registers with EPMD (starting one inside this process where none answers on
+    /// this host), and starts the services that every node has: `net_kernel`, `rex`, `global_name_server`.
+    ///
+    /// It must be called in a tokio runtime with its timers and I/O on; the node's tasks run there. Dropping the
+    /// future before it is done may leave the node's EPMD and listener running until the runtime ends.
+    pub async fn start(config: NodeConfig) -> Result<Self, StartError> {
+        check(&config)?;
+        let name = config.full_name()?;
+        let epmd_port = config.epmd_port()?;
+        let cookie = match &config.cookie {
+            Some(text) => {
+                Cookie::new(text).map_err(|error| StartError::BadCookie { reason: error.to_string() })?
+            }
+            None => cookie_file::read_or_make()?,
+        };
+        let listener = net::bind(&config)?;
+        let port = listener
+            .local_addr()
+            .map_err(|source| StartError::Listen {
+                address: config.listen_address,
+                ports: "any".into(),
+                source,
+            })?
+            .port();
+        let tasks = Tasks::new();
+        let registration = Registration { name: name.alive().to_owned(), port, hidden: config.hidden };
+        let client = EpmdClient::new(epmd_port);
+        let lease = register(&config, &name, &client, &registration, &tasks).await?;
+        let creation = lease.creation();
+        let atom = Arc::new(Atom::from(name.as_str()));
+        let inner = Arc::new(Inner {
+            registry: Registry::new(Arc::clone(&atom), creation),
+            creation: Creation(creation),
+            cookies: RwLock::new(CookieBook::new(cookie)),
+            functions: Functions::default(),
+            peers: Mutex::new(Peers::new(name.clone())),
+            routes: RwLock::default(),
+            attempts: Mutex::default(),
+            challenges: Mutex::default(),
+            subscribers: Mutex::default(),
+            global: OnceLock::new(),
+            stopping: AtomicBool::new(false),
+            stop_requested: tokio::sync::watch::Sender::new(None),
+            config,
+            name,
+            atom,
+            port,
+            epmd_port,
+            tasks,
+        });
+        kernel::start(&inner);
+        let keeper = Arc::clone(&inner);
+        inner.tasks.spawn(async move { keep_registered(keeper, client, registration, lease).await });
+        inner.tasks.spawn(net::listen(Arc::clone(&inner), listener));
+        tracing::info!(node = inner.name.as_str(), port, creation, "the node is up");
+        Ok(Self(inner))
+    }
+
+    pub(crate) fn from_inner(inner: Arc<Inner>) -> Self {
+        Self(inner)
+    }
+
+    pub(crate) fn inner(&self) -> &Arc<Inner> {
+        &self.0
+    }
+
+    /// `node()`.
+    #[must_use]
+    pub fn name(&self) -> &Atom {
+        &self.0.atom
+    }
+
+    /// This incarnation of the node.
+    #[must_use]
+    pub fn creation(&self) -> u32 {
+        self.0.creation.0
+    }
+
+    /// The port that the node listens at.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.0.port
+    }
+
+    /// What the node was started with.
+    #[must_use]
+    pub fn config(&self) -> &NodeConfig {
+        &self.0.config
+    }
+
+    /// The functions that other nodes may call here.
+    #[must_use]
+    pub fn functions(&self) -> &Functions {
+        &self.0.functions
+    }
+
+    /// The node's part of `global`.
+    #[must_use]
+    pub fn global(&self) -> &Global {
+        self.0.global.get().expect("set while the node starts, before anyone has a handle")
+    }
+
+    /// Starts a process.
+    pub fn spawn<F, Fut>(&self, body: F) -> Pid
+    where
+        F: FnOnce(Context) -> Fut + Send + 'static,
+        Fut: Future<Output: IntoExit> + Send + 'static,
+    {
+        self.spawn_with(SpawnOptions::default(), body).expect("no name was given that could be taken")
+    }
+
+    /// Starts a process with options.
+    pub fn spawn_with<F, Fut>(&self, options: SpawnOptions, body: F) -> Result<Pid, NameTaken>
+    where
+        F: FnOnce(Context) -> Fut + Send + 'static,
+        Fut: Future<Output: IntoExit> + Send + 'static,
+    {
+        let process = self.0.new_process(options)?;
+        let pid = process.pid.clone();
+        self.0.run_process(process, body);
+        Ok(pid)
+    }
+
+    /// Runs a body as a process and gives what it returns; nothing if an exit signal ended it, or a panic.
+    ///
+    /// This is how a program that is no process itself calls into the cluster. Dropping the future leaves the
+    /// process running.
+    pub async fn run<T, F, Fut>(&self, body: F) -> Option<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(Context) -> Fut + Send + 'static,
+        Fut: Future<Output = T> + Send + 'static,
+    {
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        self.spawn(|context| async move {
+            let output = body(context).await;
+            // Nobody waits for it any more: it is dropped here.
+            let _ = sender.send(output);
+        });
+        receiver.await.ok()
+    }
+
+    /// `net_kernel:connect_node(Node)`: connects unless connected already.
+    ///
+    /// Dropping the future leaves the attempt under way.
+    pub async fn connect(&self, node: &str) -> Result<(), ConnectError> {
+        let name = self.0.peer_name(node)?;
+        match self.0.route(&Atom::from(name.as_str())) {
+            Some(route) => route.connected().await,
+            None => Err(ConnectError::Stopped),
+        }
+    }
+
+    /// `erlang:disconnect_node(Node)`: closes the connection. Whether there was one.
+    ///
+    /// What is queued for the node is lost. With `prevent_overlapping_partitions` the rest of the cluster then
+    /// drops both nodes of a link that is closed between two members of `global`.
+    pub fn disconnect(&self, node: &str) -> bool {
+        self.0.disconnect(node)
+    }
+
+    /// `nodes()`: the visible nodes that are connected, sorted.
+    #[must_use]
+    pub fn nodes(&self) -> Vec<Atom> {
+        self.0.connected(|visible| visible)
+    }
+
+    /// `nodes(hidden)`.
+    #[must_use]
+    pub fn nodes_hidden(&self) -> Vec<Atom> {
+        self.0.connected(|visible| !visible)
+    }
+
+    /// `whereis(Name)`.
+    #[must_use]
+    pub fn whereis(&self, name: &str) -> Option<Pid> {
+        self.0.registry.whereis(name)
+    }
+
+    /// `registered()`.
+    #[must_use]
+    pub fn registered(&self) -> Vec<Atom> {
+        self.0.registry.names()
+    }
+
+    /// `processes()`.
+    #[must_use]
+    pub fn processes(&self) -> Vec<Pid> {
+        self.0.registry.all().iter().map(|process| process.pid.clone()).collect()
+    }
+
+    /// `is_process_alive(Pid)`, for a process of this node.
+    #[must_use]
+    pub fn is_process_alive(&self, pid: &Pid) -> bool {
+        self.0.registry.get(pid).is_some()
+    }
+
+    /// `make_ref()`.
+    #[must_use]
+    pub fn make_ref(&self) -> etf::Reference {
+        self.0.registry.new_reference()
+    }
+
+    /// Sets the cookie for one peer (`erlang:set_cookie(Node, Cookie)`), for connections made from now on.
+    pub fn set_cookie(&self, node: &str, cookie: &str) -> Result<(), StartError> {
+        let bad = |reason: String| StartError::BadCookie { reason };
+        let cookie = Cookie::new(cookie).map_err(|error| bad(error.to_string()))?;
+        let name = node.parse().map_err(|error: handshake::NodeNameError| bad(error.to_string()))?;
+        self.0.cookies.write().unwrap_or_else(PoisonError::into_inner).set(name, cookie);
+        Ok(())
+    }
+
+    /// Asks whoever runs this program to stop it with an exit status, as `init:stop` and `erlang:halt` from
+    /// another node do; see [`Node::stop_requested`].
+    pub fn request_stop(&self, status: u8) {
+        self.0.request_stop(status);
+    }
+
+    /// Returns the exit status once someone has asked for a stop. A program should then stop its applications
+    /// and the node.
+    pub async fn stop_requested(&self) -> u8 {
+        let mut requested = self.0.stop_requested.subscribe();
+        match requested.wait_for(Option::is_some).await {
+            Ok(status) => status.unwrap_or_default(),
+            Err(_) => 0,
+        }
+    }
+
+    /// Leaves the cluster: closes every connection at once, which disturbs nobody else (cluster-services.md
+    /// 1.9), gives the name back and ends every process. Calling it again does nothing.
+    pub async fn stop(&self) {
+        if self.0.stopping.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        let attempts: Vec<Attempt> = lock(&self.0.attempts).values().cloned().collect();
+        for attempt in &attempts {
+            attempt.abort(Term::atom("shutdown"));
+        }
+        let all = async {
+            for attempt in &attempts {
+                attempt.ended().await;
+            }
+        };
+        // A connection ends at its next await; a second is far more than that takes.
+        let _ = tokio::time::timeout(Duration::from_secs(1), all).await;
+        self.0.tasks.end();
+        tracing::info!(node = self.0.name.as_str(), "the node is stopped");
+    }
+}
+
+impl std::fmt::Debug for Node {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Node").field(&self.0.name).finish()
+    }
+}
+
+fn check(config: &NodeConfig) -> Result<(), StartError> {
+    TickConfig::new(config.net_ticktime, config.net_tickintensity)?;
+    if config.net_setuptime.is_zero() || config.net_setuptime > Duration::from_secs(120) {
+        return Err(StartError::SetupTime(config.net_setuptime));
+    }
+    Ok(())
+}
+
+/// Registers with the EPMD of this host, starting one if none answers.
+async fn register(
+    config: &NodeConfig,
+    name: &NodeName,
+    client: &EpmdClient,
+    registration: &Registration,
+    tasks: &Tasks,
+) -> Result<epmd::Lease, StartError> {
+    let port = client.port;
+    let failed = |error: EpmdError| match error {
+        EpmdError::NameTaken { .. } => StartError::NameTaken { name: name.to_string(), epmd_port: port },
+        error => StartError::Epmd { port, reason: error.to_string() },
+    };
+    match client.register(registration).await {
+        Ok(lease) => return Ok(lease),
+        Err(error) if error.is_unreachable() && config.start_epmd => {}
+        Err(error) => return Err(failed(error)),
+    }
+    start_epmd(port, tasks);
+    // Ours listens already; or another node's has come first, which is as good.
+    client.register(registration).await.map_err(failed)
+}
+
+/// Starts an EPMD in this process, unless another has the port by now.
+fn start_epmd(port: u16, tasks: &Tasks) {
+    match EpmdServer::bind(ServerConfig { port, ..ServerConfig::default() }) {
+        Ok(server) => {
+            tracing::info!(port, "no EPMD answered: one runs in this process now");
+            tasks.spawn(async move {
+                server.run().await;
+            });
+        }
+        Err(error) => tracing::debug!(%error, port, "no EPMD could be started here"),
+    }
+}
+
+/// After how many failed attempts to register again, half a second apart, a node starts an EPMD of its own: a
+/// daemon that is being restarted goes first, and the node is registered again within two seconds all the same.
+const OTHERS_GO_FIRST: u32 = 2;
+
+/// Holds the registration, and registers again whenever it is lost. The creation stays what it is.
+async fn keep_registered(
+    inner: Arc<Inner>,
+    client: EpmdClient,
+    registration: Registration,
+    lease: epmd::Lease,
+) {
+    let (port, mut failures) = (client.port, 0);
+    epmd::keep(client, registration, lease, |event| match event {
+        LeaseEvent::Lost => tracing::warn!(port, "EPMD has lost our registration"),
+        LeaseEvent::Registered { .. } => {
+            failures = 0;
+            tracing::info!(port, "registered with EPMD again");
+        }
+        LeaseEvent::Failed(error) => {
+            failures += 1;
+            tracing::debug!(%error, failures, "cannot register again yet");
+            if inner.config.start_epmd && error.is_unreachable() && failures >= OTHERS_GO_FIRST {
+                start_epmd(port, &inner.tasks);
+            }
+        }
+    })
+    .await;
+}
+
+impl Inner {
+    pub(crate) fn node_atom(&self) -> &Atom {
+        &self.atom
+    }
+
+    // --- What a handshake needs ---------------------------------------------------------------------------
+
+    pub(crate) fn identity(&self) -> LocalIdentity {
+        let flags = if self.config.hidden {
+            DistFlags::OFFERED.without(DistFlags::PUBLISHED)
+        } else {
+            DistFlags::OFFERED
+        };
+        LocalIdentity { name: self.name.clone(), creation: self.creation, flags }
+    }
+
+    pub(crate) fn handshake_config(&self) -> HandshakeConfig {
+        HandshakeConfig { setup_time: self.config.net_setuptime, ..HandshakeConfig::default() }
+    }
+
+    pub(crate) fn cookies(&self) -> CookieBook {
+        self.cookies.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn new_challenge(&self) -> u32 {
+        let mut challenges = lock(&self.challenges);
+        loop {
+            let challenge = clock::random_u32();
+            if challenges.insert(challenge) {
+                return challenge;
+            }
+        }
+    }
+
+    pub(crate) fn forget_challenge(&self, challenge: u32) {
+        lock(&self.challenges).remove(challenge);
+    }
+
+    pub(crate) fn is_own_challenge(&self, challenge: u32) -> bool {
+        lock(&self.challenges).contains(challenge)
+    }
+
+    /// A name for a node that has none: 64 random bits in base 36 (wire.md 2.6).
+    pub(crate) fn invent_name(&self, host: &str) -> Option<(NodeName, Creation)> {
+        let mut random = clock::random_u64();
+        let mut alive = String::new();
+        while random > 0 {
+            alive.extend(char::from_digit(u32::try_from(random % 36).unwrap_or_default(), 36));
+            random /= 36;
+        }
+        let name = NodeName::new(&alive.to_uppercase(), host).ok()?;
+        Some((name, Creation::from_random(clock::random_u32())))
+    }
+
+    pub(crate) fn is_visible(&self, established: &Established) -> bool {
+        established.flags.contains(DistFlags::PUBLISHED)
+    }
+
+    pub(crate) fn tick_config(&self) -> TickConfig {
+        TickConfig::new(self.config.net_ticktime, self.config.net_tickintensity)
+            .expect("checked when the node started")
+    }
+
+    pub(crate) fn inbound_limits(&self) -> dist::Limits {
+        dist::Limits { frame_bytes_max: self.config.frame_bytes_max, ..dist::Limits::default() }
+    }
+
+    // --- Routes -------------------------------------------------------------------------------------------
+
+    /// The name of a node that we may connect to.
+    fn peer_name(&self, node: &str) -> Result<NodeName, ConnectError> {
+        let name: NodeName = node.parse().map_err(|error: handshake::NodeNameError| {
+            ConnectError::BadName { name: node.to_owned(), reason: error.to_string() }
+        })?;
+        if name == self.name {
+            return Err(ConnectError::Itself);
+        }
+        let dotted = name.host().contains('.') || name.host().parse::<std::net::IpAddr>().is_ok();
+        let own = match self.config.names {
+            Names::Short if dotted => "short",
+            Names::Long if !dotted => "long",
+            Names::Short | Names::Long => return Ok(name),
+        };
+        Err(ConnectError::OtherNames { node: node.into(), own })
+    }
+
+    pub(crate) fn route_if_any(&self, node: &str) -> Option<Arc<Route>> {
+        self.routes.read().unwrap_or_else(PoisonError::into_inner).get(node).cloned()
+    }
+
+    /// The way to a node; a connection is begun if there is none. Nothing if there can be none.
+    pub(crate) fn route(self: &Arc<Self>, node: &Atom) -> Option<Arc<Route>> {
+        if let Some(route) = self.route_if_any(node) {
+            return Some(route);
+        }
+        if self.is_stopping() {
+            return None;
+        }
+        let name = match self.peer_name(node) {
+            Ok(name) => name,
+            Err(error) => {
+                tracing::debug!(%error, "no connection");
+                return None;
+            }
+        };
+        let mut routes = self.routes.write().unwrap_or_else(PoisonError::into_inner);
+        let route = routes.entry(node.clone()).or_insert_with(|| {
+            self.tasks.spawn(Arc::clone(self).dial(name));
+            self.new_route(node.clone())
+        });
+        Some(Arc::clone(route))
+    }
+
+    fn new_route(&self, node: Atom) -> Arc<Route> {
+        let limits = RouteLimits { busy_bytes: self.config.busy_bytes, bytes_max: self.config.out_bytes_max };
+        Route::new(node, limits)
+    }
+
+    pub(crate) fn is_connected(&self, node: &Atom) -> bool {
+        *node == *self.atom || self.route_if_any(node).is_some_and(|route| route.is_up().is_some())
+    }
+
+    fn connected(&self, wanted: impl Fn(bool) -> bool) -> Vec<Atom> {
+        let routes = self.routes.read().unwrap_or_else(PoisonError::into_inner);
+        let mut nodes: Vec<Atom> =
+            routes.values().filter(|r| r.is_up().is_some_and(&wanted)).map(|r| r.node.clone()).collect();
+        nodes.sort();
+        nodes
+    }
+
+    pub(crate) fn disconnect(&self, node: &str) -> bool {
+        let connection = self.route_if_any(node).and_then(|route| route.connection());
+        let attempt = connection.and_then(|id| lock(&self.attempts).get(&id).cloned());
+        attempt.inspect(|attempt| attempt.abort(Term::atom("disconnect"))).is_some()
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::SeqCst)
+    }
+
+    // --- Attempts and connections -------------------------------------------------------------------------
+
+    fn add_attempt(&self, id: ConnectionId) -> Attempt {
+        let attempt = Attempt::new();
+        lock(&self.attempts).insert(id, attempt.clone());
+        attempt
+    }
+
+    /// An attempt of a peer that has not said its name yet.
+    pub(crate) fn new_attempt(&self) -> (ConnectionId, Attempt) {
+        let id = lock(&self.peers).connection_id();
+        (id, self.add_attempt(id))
+    }
+
+    /// An attempt of our own, unless one is under way or there is a connection.
+    pub(crate) fn new_dial(&self, peer: &NodeName) -> Option<(ConnectionId, Attempt)> {
+        let id = lock(&self.peers).dial(peer)?;
+        Some((id, self.add_attempt(id)))
+    }
+
+    /// What an attempt of a peer is to be told. The one that loses by it is ended.
+    pub(crate) fn arbitrate(&self, peer: &NodeName, id: ConnectionId) -> Verdict {
+        if self.is_stopping() {
+            return Verdict::NotAllowed;
+        }
+        let arbitration = lock(&self.peers).incoming(peer, id);
+        if let Some(other) = arbitration.abort
+            && let Some(attempt) = lock(&self.attempts).get(&other)
+        {
+            attempt.abort(Term::atom("superseded"));
+        }
+        arbitration.verdict
+    }
+
+    pub(crate) fn is_current_dial(&self, peer: &NodeName, id: ConnectionId) -> bool {
+        lock(&self.peers).is_current(peer, id)
+    }
+
+    pub(crate) fn yield_to(&self, peer: &NodeName, id: ConnectionId) -> bool {
+        lock(&self.peers).yielded(peer, id)
+    }
+
+    /// Ends the connection that a proven attempt takes the place of.
+    pub(crate) async fn close_replaced(&self, peer: &NodeName, id: ConnectionId) {
+        let old = lock(&self.peers).replaced_by(peer, id);
+        let attempt = old.and_then(|old| lock(&self.attempts).get(&old).cloned());
+        if let Some(attempt) = attempt {
+            attempt.abort(Term::atom("connection_closed"));
+            attempt.ended().await;
+        }
+    }
+
+    /// An attempt is over without a connection. What waited for one is told, or tried again if the attempt was
+    /// the peer's.
+    pub(crate) fn attempt_failed(
+        self: &Arc<Self>,
+        peer: Option<&NodeName>,
+        id: ConnectionId,
+        error: Option<ConnectError>,
+    ) {
+        if let Some(peer) = peer {
+            let mut peers = lock(&self.peers);
+            if peers.ended(peer, id) {
+                self.resolve_waiting(peer, error);
+            }
+        }
+        if let Some(attempt) = lock(&self.attempts).remove(&id) {
+            attempt.set_ended();
+        }
+    }
+
+    fn resolve_waiting(self: &Arc<Self>, peer: &NodeName, error: Option<ConnectError>) {
+        let mut routes = self.routes.write().unwrap_or_else(PoisonError::into_inner);
+        let Some(route) = routes.get(peer.as_str()).filter(|route| route.is_connecting()).cloned() else {
+            return;
+        };
+        match error {
+            None => self.tasks.spawn(Arc::clone(self).dial(peer.clone())),
+            Some(error) => {
+                routes.remove(peer.as_str());
+                drop(routes);
+                route.close(error);
+                self.signal_node_down(&route.node);
+            }
+        }
+    }
+
+    /// A handshake is complete: runs the connection until it ends.
+    pub(crate) async fn run_connection(
+        self: &Arc<Self>,
+        stream: TcpStream,
+        id: ConnectionId,
+        attempt: Attempt,
+        established: Established,
+    ) {
+        let peer = established.peer.clone();
+        let Some(route) = self.connection_up(id, &established) else {
+            tracing::debug!(peer = peer.as_str(), "another connection was first");
+            drop(stream);
+            return self.attempt_failed(Some(&peer), id, None);
+        };
+        let reason = net::run_link(self, &route, stream, &attempt, &established).await;
+        self.connection_down(id, &established, &route, reason);
+        if let Some(attempt) = lock(&self.attempts).remove(&id) {
+            attempt.set_ended();
+        }
+    }
+
+    fn connection_up(self: &Arc<Self>, id: ConnectionId, established: &Established) -> Option<Arc<Route>> {
+        let visible = self.is_visible(established);
+        let node = Atom::from(established.peer.as_str());
+        let mut peers = lock(&self.peers);
+        if self.is_stopping() || !peers.established(&established.peer, id) {
+            return None;
+        }
+        let route = {
+            let mut routes = self.routes.write().unwrap_or_else(PoisonError::into_inner);
+            let route = routes.entry(node.clone()).or_insert_with(|| self.new_route(node.clone()));
+            Arc::clone(route)
+        };
+        tracing::info!(peer = %node, visible, creation = established.peer_creation.0, "nodeup");
+        // Before any message of the connection, and before anyone can send over it.
+        self.publish(&NodeEvent::Up { node, visible });
+        route.up(id, established.flags, visible);
+        Some(route)
+    }
+
+    fn connection_down(
+        self: &Arc<Self>,
+        id: ConnectionId,
+        established: &Established,
+        route: &Arc<Route>,
+        reason: Term,
+    ) {
+        let visible = self.is_visible(established);
+        let node = Atom::from(established.peer.as_str());
+        tracing::info!(peer = %node, %reason, "nodedown");
+        let mut peers = lock(&self.peers);
+        route.close(ConnectError::Stopped);
+        self.routes.write().unwrap_or_else(PoisonError::into_inner).remove(&node);
+        self.signal_node_down(&node);
+        self.publish(&NodeEvent::Down { node, visible, reason });
+        peers.ended(&established.peer, id);
+    }
+
+    // --- Node events --------------------------------------------------------------------------------------
+
+    fn publish(&self, event: &NodeEvent) {
+        for pid in lock(&self.subscribers).iter() {
+            if let Some(process) = self.registry.get(pid) {
+                process.deliver(Message::Node(event.clone()));
+            }
+        }
+    }
+
+    /// Whether a process hears of nodes that come and go.
+    pub(crate) fn monitor_nodes(&self, pid: &Pid, flag: bool) {
+        let mut subscribers = lock(&self.subscribers);
+        if flag {
+            subscribers.insert(pid.clone());
+        } else {
+            subscribers.remove(pid);
+        }
+    }
+
+    pub(crate) fn request_stop(&self, status: u8) {
+        // The first request counts.
+        self.stop_requested.send_if_modified(|requested| {
+            let first = requested.is_none();
+            requested.get_or_insert(status);
+            first
+        });
+    }
+}

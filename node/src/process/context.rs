@@ -1,0 +1,498 @@
+//! What a process can do.
+
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+use etf::{Atom, Pid, Reference, Term, tuple};
+
+use super::{IntoExit, Message, Monitored, NameTaken, Process, SpawnOptions};
+use crate::{Node, node::Inner};
+
+/// A process's own view of itself: its mailbox, and everything that Erlang does in the name of `self()`.
+///
+/// It is handed to the process's body and lives as long as that runs.
+pub struct Context {
+    node: Node,
+    process: Arc<Process>,
+    /// Messages that a selective receive has passed over, oldest first.
+    saved: VecDeque<Message>,
+}
+
+/// Where a message goes.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Dest {
+    /// A process.
+    Pid(Pid),
+    /// A name registered on this node.
+    Name(Atom),
+    /// `{Name, Node}`: a name registered on a node.
+    NameAt(Atom, Atom),
+    /// `{global, Name}`.
+    Global(Term),
+    /// An alias, to which a reply is sent.
+    Alias(Reference),
+}
+
+impl From<&Pid> for Dest {
+    fn from(pid: &Pid) -> Self {
+        Self::Pid(pid.clone())
+    }
+}
+
+impl From<Pid> for Dest {
+    fn from(pid: Pid) -> Self {
+        Self::Pid(pid)
+    }
+}
+
+impl From<&str> for Dest {
+    fn from(name: &str) -> Self {
+        Self::Name(name.into())
+    }
+}
+
+impl From<Atom> for Dest {
+    fn from(name: Atom) -> Self {
+        Self::Name(name)
+    }
+}
+
+impl From<(&str, &str)> for Dest {
+    fn from((name, node): (&str, &str)) -> Self {
+        Self::NameAt(name.into(), node.into())
+    }
+}
+
+impl From<(&str, &Atom)> for Dest {
+    fn from((name, node): (&str, &Atom)) -> Self {
+        Self::NameAt(name.into(), node.clone())
+    }
+}
+
+/// A monitor that is set up.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Monitor {
+    /// What its `DOWN` will carry.
+    pub reference: Reference,
+}
+
+/// Why a call has no answer: the reason with which `gen_server:call` would exit.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum CallError {
+    /// Nothing came in time.
+    #[error("no answer in time")]
+    Timeout,
+    /// There is no such process.
+    #[error("there is no such process")]
+    NoProc,
+    /// The link to the process's node was lost, or could not be made.
+    #[error("no connection to the node {node}")]
+    NoConnection {
+        /// The node.
+        node: Atom,
+    },
+    /// The process ended before it answered.
+    #[error("the process ended: {reason}")]
+    Exit {
+        /// Why it ended.
+        reason: Term,
+    },
+}
+
+impl CallError {
+    /// The reason as `gen_server:call` exits with it, without the call itself.
+    #[must_use]
+    pub fn into_reason(self) -> Term {
+        match self {
+            Self::Timeout => Term::atom("timeout"),
+            Self::NoProc => Term::atom("noproc"),
+            Self::NoConnection { node } => tuple!(atom "nodedown", node),
+            Self::Exit { reason } => reason,
+        }
+    }
+}
+
+impl Context {
+    pub(crate) fn new(inner: Arc<Inner>, process: Arc<Process>) -> Self {
+        Self { node: Node::from_inner(inner), process, saved: VecDeque::new() }
+    }
+
+    /// `self()`.
+    #[must_use]
+    pub fn pid(&self) -> &Pid {
+        &self.process.pid
+    }
+
+    /// The node that the process lives on.
+    #[must_use]
+    pub fn node(&self) -> &Node {
+        &self.node
+    }
+
+    /// `make_ref()`.
+    #[must_use]
+    pub fn make_ref(&self) -> Reference {
+        self.inner().registry.new_reference()
+    }
+
+    /// `group_leader()`.
+    #[must_use]
+    pub fn group_leader(&self) -> Pid {
+        self.process.group_leader()
+    }
+
+    // --- Sending ------------------------------------------------------------------------------------------
+
+    /// `Dest ! Message`. Sending to a node connects to it; what cannot be delivered is lost without a word,
+    /// as in Erlang.
+    ///
+    /// Waits while the connection has more queued than it should. The message is queued before the first
+    /// await: dropping the future does not take it back.
+    pub async fn send(&self, dest: impl Into<Dest>, message: impl Into<Term>) {
+        if let Some(route) = self.inner().emit_send(self.pid(), dest.into(), message.into()) {
+            route.ready().await;
+        }
+    }
+
+    /// As [`send`](Self::send), without waiting: for what must not wait, such as a service's answers.
+    pub fn send_now(&self, dest: impl Into<Dest>, message: impl Into<Term>) {
+        self.inner().emit_send(self.pid(), dest.into(), message.into());
+    }
+
+    /// `erlang:send(Dest, Message, [noconnect])`: nothing is sent if the node is not connected.
+    /// Whether it was.
+    pub fn send_noconnect(&self, dest: impl Into<Dest>, message: impl Into<Term>) -> bool {
+        let dest = dest.into();
+        let node = match &dest {
+            Dest::Pid(pid) => Some(pid.node()),
+            Dest::NameAt(_, node) => Some(node),
+            Dest::Alias(reference) => Some(reference.node()),
+            Dest::Name(_) | Dest::Global(_) => None,
+        };
+        let there = node.is_none_or(|node| self.inner().is_connected(node));
+        if there {
+            self.send_now(dest, message);
+        }
+        there
+    }
+
+    // --- Receiving ----------------------------------------------------------------------------------------
+
+    /// The next message. Dropping the future loses nothing.
+    pub async fn receive(&mut self) -> Message {
+        match self.saved.pop_front() {
+            Some(message) => message,
+            None => self.process.mailbox.pop().await,
+        }
+    }
+
+    /// The next message, or nothing after the timeout. Dropping the future loses nothing.
+    pub async fn receive_timeout(&mut self, timeout: Duration) -> Option<Message> {
+        if let Some(message) = self.saved.pop_front() {
+            return Some(message);
+        }
+        tokio::time::timeout(timeout, self.process.mailbox.pop()).await.ok()
+    }
+
+    /// A selective receive: the first message for which `wanted` gives something. The others stay, in order.
+    /// Dropping the future loses nothing.
+    pub async fn receive_match<T>(&mut self, mut wanted: impl FnMut(&Message) -> Option<T>) -> T {
+        let mut seen = 0;
+        loop {
+            while let Some(message) = self.saved.get(seen) {
+                if let Some(found) = wanted(message) {
+                    self.saved.remove(seen);
+                    return found;
+                }
+                seen += 1;
+            }
+            let message = self.process.mailbox.pop().await;
+            self.saved.push_back(message);
+        }
+    }
+
+    /// A selective receive with an end.
+    pub async fn receive_match_timeout<T>(
+        &mut self,
+        timeout: Option<Duration>,
+        wanted: impl FnMut(&Message) -> Option<T>,
+    ) -> Option<T> {
+        match timeout {
+            Some(timeout) => tokio::time::timeout(timeout, self.receive_match(wanted)).await.ok(),
+            None => Some(self.receive_match(wanted).await),
+        }
+    }
+
+    /// How many messages wait.
+    #[must_use]
+    pub fn message_queue_len(&self) -> usize {
+        self.saved.len() + self.process.mailbox.len()
+    }
+
+    /// Takes out messages that are not wanted any more.
+    fn flush(&mut self, mut unwanted: impl FnMut(&Message) -> bool) {
+        while let Some(message) = self.process.mailbox.try_pop() {
+            self.saved.push_back(message);
+        }
+        self.saved.retain(|message| !unwanted(message));
+    }
+
+    // --- Links, monitors, exits ---------------------------------------------------------------------------
+
+    /// `process_flag(trap_exit, Flag)`.
+    pub fn trap_exit(&self, flag: bool) {
+        if let Some(signals) = &mut *self.process.signals() {
+            signals.trap_exit = flag;
+        }
+    }
+
+    /// `link(Pid)`. A process that is not there answers by an exit with the reason `noproc`.
+    pub fn link(&self, to: &Pid) {
+        if to == self.pid() {
+            return;
+        }
+        self.inner().registry.concern(to.node(), self.pid());
+        let send = self.process.signals().as_mut().is_some_and(|signals| signals.link(to));
+        if send {
+            self.inner().emit_link(self.pid(), to);
+        }
+    }
+
+    /// `unlink(Pid)`. After it no exit of that link is delivered; one that is in the mailbox stays there.
+    pub fn unlink(&self, to: &Pid) {
+        let id = self.inner().registry.new_unlink_id();
+        let send = self.process.signals().as_mut().is_some_and(|signals| signals.unlink(to, id));
+        if send {
+            self.inner().emit_unlink(self.pid(), to, id);
+        }
+    }
+
+    /// Unlinks from a process that is ending, and takes its exit out of the mailbox if it came.
+    pub(crate) fn forget_exit(&mut self, pid: &Pid) {
+        self.unlink(pid);
+        self.flush(|message| matches!(message, Message::Exit { from, .. } if from == pid));
+    }
+
+    /// `monitor(process, Dest)`: a [`Message::Down`] comes once, when the process ends, is not there
+    /// (`noproc`) or cannot be reached (`noconnection`).
+    pub fn monitor(&self, dest: impl Into<Dest>) -> Monitor {
+        let reference = self.make_ref();
+        self.monitor_as(&reference, dest.into());
+        Monitor { reference }
+    }
+
+    fn monitor_as(&self, reference: &Reference, dest: Dest) {
+        let own = self.inner().node_atom();
+        let item = match dest {
+            Dest::Pid(pid) => Monitored::Pid(pid),
+            Dest::Name(name) => Monitored::Name(name, own.clone()),
+            Dest::NameAt(name, node) => Monitored::Name(name, node),
+            Dest::Global(name) => match self.inner().whereis_global(&name) {
+                Some(pid) => Monitored::Pid(pid),
+                None => Monitored::Name(Atom::from_static("undefined"), own.clone()),
+            },
+            Dest::Alias(reference) => {
+                Monitored::Name(Atom::from_static("undefined"), reference.node().clone())
+            }
+        };
+        self.inner().registry.concern(item.node(), self.pid());
+        if let Some(signals) = &mut *self.process.signals() {
+            signals.watch(reference.clone(), item.clone());
+        }
+        self.inner().emit_monitor(self.pid(), &item, reference.clone());
+    }
+
+    /// `demonitor(Ref, [flush])`: its `DOWN` will not be received.
+    pub fn demonitor(&mut self, monitor: &Monitor) {
+        let item = self.process.signals().as_mut().and_then(|signals| signals.unwatch(&monitor.reference));
+        match item {
+            Some(item) => self.inner().emit_demonitor(self.pid(), &item, monitor.reference.clone()),
+            None => self.flush(
+                |message| matches!(message, Message::Down { reference, .. } if *reference == monitor.reference),
+            ),
+        }
+    }
+
+    /// `exit(Pid, Reason)`: asks another process to end; `kill` cannot be trapped.
+    pub fn exit(&self, to: &Pid, reason: impl Into<Term>) {
+        self.inner().emit_exit2(self.pid(), to, reason.into());
+    }
+
+    /// `net_kernel:monitor_nodes(Flag, [{node_type, all}])`: a [`Message::Node`] comes for every node that is
+    /// connected or lost, hidden ones included.
+    pub fn monitor_nodes(&self, flag: bool) {
+        self.inner().monitor_nodes(self.pid(), flag);
+    }
+
+    // --- Names and processes ------------------------------------------------------------------------------
+
+    /// `register(Name, self())`.
+    pub fn register(&self, name: impl Into<Atom>) -> Result<(), NameTaken> {
+        let name = name.into();
+        if self.inner().registry.register(&name, self.pid()) { Ok(()) } else { Err(NameTaken { name }) }
+    }
+
+    /// Starts a process whose output goes where this one's goes.
+    pub fn spawn<F, Fut>(&self, body: F) -> Pid
+    where
+        F: FnOnce(Context) -> Fut + Send + 'static,
+        Fut: Future<Output: IntoExit> + Send + 'static,
+    {
+        self.start(SpawnOptions::default(), false, body).expect("no name was given that could be taken")
+    }
+
+    /// Starts a process that is linked with this one from the start.
+    pub fn spawn_link<F, Fut>(&self, options: SpawnOptions, body: F) -> Result<Pid, NameTaken>
+    where
+        F: FnOnce(Context) -> Fut + Send + 'static,
+        Fut: Future<Output: IntoExit> + Send + 'static,
+    {
+        self.start(options, true, body)
+    }
+
+    fn start<F, Fut>(&self, mut options: SpawnOptions, link: bool, body: F) -> Result<Pid, NameTaken>
+    where
+        F: FnOnce(Context) -> Fut + Send + 'static,
+        Fut: Future<Output: IntoExit> + Send + 'static,
+    {
+        options.group_leader.get_or_insert_with(|| self.group_leader());
+        let process = self.inner().new_process(options)?;
+        let pid = process.pid.clone();
+        if link {
+            if let Some(signals) = &mut *process.signals() {
+                signals.linked_by(self.pid());
+            }
+            if let Some(signals) = &mut *self.process.signals() {
+                signals.link(&pid);
+            }
+        }
+        self.inner().run_process(process, body);
+        Ok(pid)
+    }
+
+    // --- Calls --------------------------------------------------------------------------------------------
+
+    /// `gen_server:call(Dest, Request, Timeout)`; no timeout is `infinity`.
+    ///
+    /// Dropping the future leaves the call under way; its late answer is dropped with the alias it was sent to.
+    pub async fn call(
+        &mut self,
+        dest: impl Into<Dest>,
+        request: impl Into<Term>,
+        timeout: Option<Duration>,
+    ) -> Result<Term, CallError> {
+        let pending = self.send_request(dest, request);
+        self.wait_response(pending, timeout).await
+    }
+
+    /// Sends a gen call without waiting for its answer; see [`wait_response`](Self::wait_response).
+    pub fn send_request(&self, dest: impl Into<Dest>, request: impl Into<Term>) -> PendingCall {
+        let mut dest = dest.into();
+        // A global name is looked up once: its owner may change between the monitor and the request.
+        if let Dest::Global(name) = &dest {
+            dest = match self.inner().whereis_global(name) {
+                Some(pid) => Dest::Pid(pid),
+                None => Dest::Name(Atom::from_static("undefined")),
+            };
+        }
+        let reference = self.make_ref();
+        self.inner().registry.alias(reference.clone(), self.pid().clone());
+        self.monitor_as(&reference, dest.clone());
+        let tag = Term::list_with_tail(vec![Term::atom("alias")], (&reference).into());
+        let node = match &dest {
+            Dest::Pid(pid) => pid.node().clone(),
+            Dest::NameAt(_, node) => node.clone(),
+            _ => self.inner().node_atom().clone(),
+        };
+        let from = tuple!(self.pid(), tag.clone());
+        self.send_now(dest, tuple!(atom "$gen_call", from, request.into()));
+        PendingCall {
+            alias: AliasGuard { inner: Arc::clone(self.inner()), reference: reference.clone() },
+            reference,
+            tag,
+            node,
+        }
+    }
+
+    /// Waits for the answer to a request that was sent before.
+    pub async fn wait_response(
+        &mut self,
+        pending: PendingCall,
+        timeout: Option<Duration>,
+    ) -> Result<Term, CallError> {
+        let PendingCall { reference, tag, node, alias } = pending;
+        let result = self
+            .receive_match_timeout(timeout, |message| match message {
+                Message::Term(term) => match term.as_tuple() {
+                    Some([t, answer]) if *t == tag => Some(Ok(answer.clone())),
+                    _ => None,
+                },
+                Message::Down { reference: r, reason, .. } if *r == reference => Some(Err(reason.clone())),
+                _ => None,
+            })
+            .await;
+        drop(alias);
+        self.demonitor(&Monitor { reference });
+        match result {
+            Some(Ok(answer)) => Ok(answer),
+            Some(Err(reason)) if reason.is_atom("noproc") => Err(CallError::NoProc),
+            Some(Err(reason)) if reason.is_atom("noconnection") => Err(CallError::NoConnection { node }),
+            Some(Err(reason)) => Err(CallError::Exit { reason }),
+            None => {
+                // An answer may have come between the timeout and the end of the alias.
+                self.flush(|message| {
+                    message.as_term().and_then(Term::as_tuple).is_some_and(|t| t.len() == 2 && t[0] == tag)
+                });
+                Err(CallError::Timeout)
+            }
+        }
+    }
+
+    /// `gen_server:cast(Dest, Message)`.
+    pub fn cast(&self, dest: impl Into<Dest>, message: impl Into<Term>) {
+        self.send_now(dest, tuple!(atom "$gen_cast", message.into()));
+    }
+
+    /// Ends what is left of a spawn request whose outcome is known or not wanted any more.
+    pub(crate) fn forget_spawn(&mut self, request: &Monitor) {
+        if let Some(signals) = &mut *self.process.signals() {
+            signals.spawn_answered(&request.reference);
+        }
+        self.demonitor(request);
+        self.flush(|message| {
+            matches!(message, Message::SpawnReply { reference, .. } if *reference == request.reference)
+        });
+    }
+
+    /// Another context of the same process, for answering in its name after its body is done.
+    pub(crate) fn twin(&self) -> Self {
+        Self { node: self.node.clone(), process: Arc::clone(&self.process), saved: VecDeque::new() }
+    }
+
+    pub(crate) fn process(&self) -> &Arc<Process> {
+        &self.process
+    }
+
+    pub(crate) fn inner(&self) -> &Arc<Inner> {
+        self.node.inner()
+    }
+}
+
+/// A gen call whose answer is still to come.
+pub struct PendingCall {
+    reference: Reference,
+    tag: Term,
+    node: Atom,
+    alias: AliasGuard,
+}
+
+/// Takes the alias away, so that a late answer goes nowhere.
+struct AliasGuard {
+    inner: Arc<Inner>,
+    reference: Reference,
+}
+
+impl Drop for AliasGuard {
+    fn drop(&mut self) {
+        self.inner.registry.unalias(&self.reference);
+    }
+}

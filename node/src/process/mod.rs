@@ -1,0 +1,198 @@
+//! Processes: what has a pid, a mailbox, links and monitors, and ends for a reason.
+
+use std::{
+    panic::AssertUnwindSafe,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use etf::{Atom, Pid, Term, tuple};
+use tokio::sync::Notify;
+
+mod context;
+pub use context::{CallError, Context, Dest, Monitor, PendingCall};
+mod exit;
+pub use exit::{Exception, IntoExit};
+mod mailbox;
+use mailbox::Mailbox;
+pub use mailbox::{Message, Monitored, NodeEvent};
+mod registry;
+pub(crate) use registry::Registry;
+mod signals;
+pub(crate) use signals::{ExitEffect, Signals, Watcher};
+mod spawn;
+pub(crate) use spawn::serve_spawn_request;
+pub use spawn::{Args, Functions};
+
+use crate::node::Inner;
+
+/// One process.
+pub(crate) struct Process {
+    pub(crate) pid: Pid,
+    pub(crate) mailbox: Mailbox,
+    /// None once it has ended.
+    signals: Mutex<Option<Signals>>,
+    exit: Mutex<Option<Term>>,
+    exiting: Notify,
+    group_leader: Mutex<Pid>,
+    /// What it runs, as `{M, F, Arity}`, for those who look at it.
+    pub(crate) initial_call: (Atom, Atom, u8),
+}
+
+impl Process {
+    pub(crate) fn signals(&self) -> MutexGuard<'_, Option<Signals>> {
+        self.signals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts a message into the mailbox; a full one ends its owner, and never holds up whoever delivers.
+    pub(crate) fn deliver(&self, message: Message) {
+        if self.mailbox.push(message).is_err() {
+            tracing::error!(pid = ?self.pid, "a mailbox is full: its process is ended");
+            self.kill(Term::atom("mailbox_full"));
+        }
+    }
+
+    /// Ends the process at its next await. The first reason counts.
+    pub(crate) fn kill(&self, reason: Term) {
+        self.exit.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(reason);
+        self.exiting.notify_one();
+    }
+
+    async fn killed(&self) -> Term {
+        loop {
+            let exiting = self.exiting.notified();
+            if let Some(reason) = &*self.exit.lock().unwrap_or_else(PoisonError::into_inner) {
+                return reason.clone();
+            }
+            exiting.await;
+        }
+    }
+
+    /// Does what an exit signal says.
+    pub(crate) fn exit_effect(&self, effect: ExitEffect) {
+        match effect {
+            ExitEffect::Ignored => {}
+            ExitEffect::Message { from, reason } => self.deliver(Message::Exit { from, reason }),
+            ExitEffect::Dies(reason) => self.kill(reason),
+        }
+    }
+
+    pub(crate) fn group_leader(&self) -> Pid {
+        self.group_leader.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn set_group_leader(&self, leader: Pid) {
+        *self.group_leader.lock().unwrap_or_else(PoisonError::into_inner) = leader;
+    }
+}
+
+/// How a process is started.
+#[derive(Debug, Clone, Default)]
+pub struct SpawnOptions {
+    /// A name to register it by, before it runs.
+    pub name: Option<Atom>,
+    /// Who gets its output; by default whoever its parent's output goes to, or itself.
+    pub group_leader: Option<Pid>,
+    /// What it runs, for those who look at it from outside.
+    pub initial_call: Option<(Atom, Atom, u8)>,
+}
+
+/// The name of a process to be started is taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the name {name} is registered already")]
+pub struct NameTaken {
+    /// The name.
+    pub name: Atom,
+}
+
+impl Inner {
+    /// A process that is in the table and does not run yet, so that links and monitors can be set up first.
+    pub(crate) fn new_process(self: &Arc<Self>, options: SpawnOptions) -> Result<Arc<Process>, NameTaken> {
+        let pid = self.registry.new_pid();
+        let process = Arc::new(Process {
+            group_leader: Mutex::new(options.group_leader.unwrap_or_else(|| pid.clone())),
+            pid,
+            mailbox: Mailbox::new(self.config.mailbox_messages_max),
+            signals: Mutex::new(Some(Signals::default())),
+            exit: Mutex::default(),
+            exiting: Notify::new(),
+            initial_call: options
+                .initial_call
+                .unwrap_or_else(|| (Atom::from_static("crabnode"), Atom::from_static("spawn"), 1)),
+        });
+        self.registry.insert(Arc::clone(&process));
+        if let Some(name) = options.name
+            && !self.registry.register(&name, &process.pid)
+        {
+            self.registry.remove(&process);
+            return Err(NameTaken { name });
+        }
+        Ok(process)
+    }
+
+    /// Runs a process until its body returns, panics, or an exit signal ends it.
+    pub(crate) fn run_process<F, Fut>(self: &Arc<Self>, process: Arc<Process>, body: F)
+    where
+        F: FnOnce(Context) -> Fut + Send + 'static,
+        Fut: Future<Output: IntoExit> + Send + 'static,
+    {
+        let inner = Arc::clone(self);
+        self.tasks.spawn(async move {
+            let context = Context::new(Arc::clone(&inner), Arc::clone(&process));
+            let running =
+                CatchPanic(AssertUnwindSafe(Box::pin(async move { body(context).await.into_exit() })));
+            let reason = tokio::select! {
+                biased;
+                reason = process.killed() => reason,
+                result = running => result.unwrap_or_else(panic_reason),
+            };
+            inner.end_process(&process, reason);
+        });
+    }
+
+    /// Takes an ended process out of the tables and tells everyone: links, then monitors, then those it
+    /// monitored itself (wire.md 5.2).
+    fn end_process(self: &Arc<Self>, process: &Process, reason: Term) {
+        let Some(end) = process.signals().take().map(|mut signals| signals.end()) else { return };
+        self.registry.remove(process);
+        self.subscribers.lock().unwrap_or_else(PoisonError::into_inner).remove(&process.pid);
+        for to in end.links {
+            self.emit_exit(&process.pid, &to, reason.clone());
+        }
+        for (reference, watcher) in end.watchers {
+            self.emit_down(&process.pid, reference, watcher, reason.clone());
+        }
+        for (reference, item) in end.watching {
+            self.emit_demonitor(&process.pid, &item, reference);
+        }
+    }
+}
+
+/// A panic becomes `{panic, Text}`: never a lost process.
+fn panic_reason(panic: Box<dyn std::any::Any + Send>) -> Term {
+    let text = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("a panic without a text");
+    tracing::error!(text, "a process panicked");
+    tuple!(tuple!(atom "panic", Term::binary(text)), Vec::new())
+}
+
+/// Polls a future and turns its panic into an error.
+struct CatchPanic<F>(AssertUnwindSafe<std::pin::Pin<Box<F>>>);
+
+impl<F: Future> Future for CatchPanic<F> {
+    type Output = Result<F::Output, Box<dyn std::any::Any + Send>>;
+
+    fn poll(
+        mut self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Self::Output> {
+        let future = &mut self.0.0;
+        match std::panic::catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+            Ok(std::task::Poll::Pending) => std::task::Poll::Pending,
+            Ok(std::task::Poll::Ready(output)) => std::task::Poll::Ready(Ok(output)),
+            Err(panic) => std::task::Poll::Ready(Err(panic)),
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! The links and monitors of one process, as a value (wire.md 5.1, 5.2).
+//!
+//! Methods say what must be sent or done as a result; the caller does it. The same table serves local and
+//! remote partners: the protocol between two processes is the same wherever they live.
+
+use std::{collections::HashMap, num::NonZeroU64};
+
+use etf::{Atom, Pid, Reference, Term};
+
+use super::Monitored;
+
+/// One end of a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Link {
+    Active,
+    /// We unlinked and wait for the acknowledgement of this id. Until then an exit of the other is dropped.
+    Unlinking(NonZeroU64),
+}
+
+/// Who monitors this process.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Watcher {
+    pub(crate) pid: Pid,
+    /// The name by which it asked: its `DOWN` must carry the name and not the pid (wire.md 5, op 21).
+    pub(crate) by_name: Option<Atom>,
+}
+
+/// What an exit signal does to the process that gets it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum ExitEffect {
+    /// Nothing.
+    Ignored,
+    /// It becomes a message.
+    Message { from: Pid, reason: Term },
+    /// The process ends for this reason.
+    Dies(Term),
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(crate) struct Signals {
+    pub(crate) trap_exit: bool,
+    links: HashMap<Pid, Link>,
+    watching: HashMap<Reference, Monitored>,
+    watchers: HashMap<Reference, Watcher>,
+    /// Spawn requests without an answer yet, and the node that was asked.
+    requests: HashMap<Reference, Atom>,
+}
+
+impl Signals {
+    /// `link/1`. Whether a LINK must be sent.
+    pub(crate) fn link(&mut self, to: &Pid) -> bool {
+        self.links.insert(to.clone(), Link::Active) != Some(Link::Active)
+    }
+
+    /// `unlink/1`, with an id that no unacknowledged unlink of this process has. Whether an UNLINK_ID must be
+    /// sent.
+    pub(crate) fn unlink(&mut self, to: &Pid, id: NonZeroU64) -> bool {
+        match self.links.get_mut(to) {
+            Some(link @ Link::Active) => {
+                *link = Link::Unlinking(id);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// LINK came. An entry that exists stays as it is, even an inactive one.
+    pub(crate) fn linked_by(&mut self, from: &Pid) {
+        self.links.entry(from.clone()).or_insert(Link::Active);
+    }
+
+    /// UNLINK_ID came; the caller acknowledges it in any case.
+    pub(crate) fn unlinked_by(&mut self, from: &Pid) {
+        if self.links.get(from) == Some(&Link::Active) {
+            self.links.remove(from);
+        }
+    }
+
+    /// UNLINK_ID_ACK came.
+    pub(crate) fn unlink_acked(&mut self, from: &Pid, id: NonZeroU64) {
+        if self.links.get(from) == Some(&Link::Unlinking(id)) {
+            self.links.remove(from);
+        }
+    }
+
+    /// EXIT came over a link: `reason` counts only if the link is active.
+    pub(crate) fn exited_by_link(&mut self, from: &Pid, reason: Term) -> ExitEffect {
+        if self.links.get(from) != Some(&Link::Active) {
+            return ExitEffect::Ignored;
+        }
+        self.links.remove(from);
+        self.exit_effect(from, reason)
+    }
+
+    /// EXIT2 came: someone called `exit/2`.
+    pub(crate) fn exited_by(&self, from: &Pid, reason: Term) -> ExitEffect {
+        if reason.is_atom("kill") {
+            return ExitEffect::Dies(Term::atom("killed"));
+        }
+        self.exit_effect(from, reason)
+    }
+
+    fn exit_effect(&self, from: &Pid, reason: Term) -> ExitEffect {
+        if self.trap_exit {
+            ExitEffect::Message { from: from.clone(), reason }
+        } else if reason.is_atom("normal") {
+            ExitEffect::Ignored
+        } else {
+            ExitEffect::Dies(reason)
+        }
+    }
+
+    /// `monitor/2`.
+    pub(crate) fn watch(&mut self, reference: Reference, item: Monitored) {
+        self.watching.insert(reference, item);
+    }
+
+    /// `demonitor/1`, or the `DOWN` that ends it. What was watched, if it still was.
+    pub(crate) fn unwatch(&mut self, reference: &Reference) -> Option<Monitored> {
+        self.watching.remove(reference)
+    }
+
+    /// MONITOR_P came.
+    pub(crate) fn watched_by(&mut self, reference: Reference, watcher: Watcher) {
+        self.watchers.insert(reference, watcher);
+    }
+
+    /// DEMONITOR_P came.
+    pub(crate) fn unwatched_by(&mut self, reference: &Reference) {
+        self.watchers.remove(reference);
+    }
+
+    /// A process was asked for at a node.
+    pub(crate) fn spawn_requested(&mut self, reference: Reference, node: Atom) {
+        self.requests.insert(reference, node);
+    }
+
+    /// An answer to that came, or nobody waits for one any more. Whether the request was still open.
+    pub(crate) fn spawn_answered(&mut self, reference: &Reference) -> bool {
+        self.requests.remove(reference).is_some()
+    }
+
+    /// The link to a node is lost: what the process must be told. The links are still there, and go when the
+    /// exit of each is delivered.
+    pub(crate) fn node_down(&mut self, node: &str) -> NodeDown {
+        self.watchers.retain(|_, watcher| watcher.pid.node().as_str() != node);
+        // An unlink that nobody will acknowledge any more is over, without an exit.
+        self.links.retain(|pid, link| *link == Link::Active || pid.node().as_str() != node);
+        NodeDown {
+            links: self.links.keys().filter(|pid| pid.node().as_str() == node).cloned().collect(),
+            monitors: self.watching.extract_if(|_, item| item.node().as_str() == node).collect(),
+            requests: self.requests.extract_if(|_, n| n.as_str() == node).map(|(r, _)| r).collect(),
+        }
+    }
+
+    /// The process ends: everyone who must hear of it, and what it watched itself.
+    pub(crate) fn end(&mut self) -> End {
+        self.trap_exit = false;
+        let links = std::mem::take(&mut self.links);
+        End {
+            links: links.into_iter().filter(|(_, link)| *link == Link::Active).map(|(pid, _)| pid).collect(),
+            watchers: std::mem::take(&mut self.watchers).into_iter().collect(),
+            watching: std::mem::take(&mut self.watching).into_iter().collect(),
+        }
+    }
+
+    /// The pids that the process is linked with.
+    pub(crate) fn linked(&self) -> impl Iterator<Item = &Pid> {
+        self.links.iter().filter(|(_, link)| **link == Link::Active).map(|(pid, _)| pid)
+    }
+}
+
+/// What a lost node means to a process, in the order in which it is told.
+#[derive(Debug, PartialEq)]
+pub(crate) struct NodeDown {
+    pub(crate) links: Vec<Pid>,
+    pub(crate) monitors: Vec<(Reference, Monitored)>,
+    pub(crate) requests: Vec<Reference>,
+}
+
+/// Who hears of a process's end, in the order in which they are told (wire.md 5.2).
+pub(crate) struct End {
+    pub(crate) links: Vec<Pid>,
+    pub(crate) watchers: Vec<(Reference, Watcher)>,
+    pub(crate) watching: Vec<(Reference, Monitored)>,
+}
+
+impl Monitored {
+    /// The node on which the monitored process lives or would live.
+    #[must_use]
+    pub fn node(&self) -> &Atom {
+        match self {
+            Self::Pid(pid) => pid.node(),
+            Self::Name(_, node) => node,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pid(id: u32) -> Pid {
+        Pid::new(Atom::from("a@h"), id, 0, 1)
+    }
+
+    fn id(n: u64) -> NonZeroU64 {
+        NonZeroU64::new(n).expect("not zero")
+    }
+
+    #[test]
+    fn a_second_link_or_unlink_is_silent() {
+        let mut signals = Signals::default();
+        assert!(signals.link(&pid(1)));
+        assert!(!signals.link(&pid(1)));
+        assert!(signals.unlink(&pid(1), id(1)));
+        assert!(!signals.unlink(&pid(1), id(2)));
+    }
+
+    #[test]
+    fn an_exit_is_dropped_while_an_unlink_waits_for_its_ack() {
+        let mut signals = Signals { trap_exit: true, ..Signals::default() };
+        signals.link(&pid(1));
+        signals.unlink(&pid(1), id(1));
+        assert_eq!(signals.exited_by_link(&pid(1), Term::atom("boom")), ExitEffect::Ignored);
+        // An acknowledgement of another id changes nothing, so a link made anew meanwhile survives it.
+        assert!(signals.link(&pid(1)));
+        signals.unlink_acked(&pid(1), id(1));
+        assert!(matches!(signals.exited_by_link(&pid(1), Term::atom("boom")), ExitEffect::Message { .. }));
+    }
+
+    #[test]
+    fn a_link_request_does_not_revive_an_inactive_link() {
+        let mut signals = Signals { trap_exit: true, ..Signals::default() };
+        signals.link(&pid(1));
+        signals.unlink(&pid(1), id(1));
+        signals.linked_by(&pid(1));
+        assert_eq!(signals.exited_by_link(&pid(1), Term::atom("boom")), ExitEffect::Ignored);
+    }
+
+    #[test]
+    fn exits_do_what_erlang_says() {
+        let mut plain = Signals::default();
+        plain.linked_by(&pid(1));
+        assert_eq!(plain.exited_by_link(&pid(1), Term::atom("normal")), ExitEffect::Ignored);
+        plain.linked_by(&pid(1));
+        // Over a link `kill` is a reason like any other; by `exit/2` it cannot be trapped.
+        assert_eq!(plain.exited_by_link(&pid(1), Term::atom("kill")), ExitEffect::Dies(Term::atom("kill")));
+        let trapping = Signals { trap_exit: true, ..Signals::default() };
+        assert_eq!(trapping.exited_by(&pid(1), Term::atom("kill")), ExitEffect::Dies(Term::atom("killed")));
+        assert!(matches!(trapping.exited_by(&pid(1), Term::atom("normal")), ExitEffect::Message { .. }));
+    }
+
+    #[test]
+    fn a_lost_node_fires_its_links_and_monitors_and_no_others() {
+        let mut signals = Signals::default();
+        let there = Pid::new(Atom::from("b@h"), 1, 0, 1);
+        let unlinked = Pid::new(Atom::from("b@h"), 2, 0, 1);
+        signals.link(&pid(1));
+        signals.link(&there);
+        signals.link(&unlinked);
+        signals.unlink(&unlinked, id(1));
+        let reference = Reference::new(Atom::from("a@h"), 1, &[1]).expect("one word");
+        let item = Monitored::Name(Atom::from("x"), Atom::from("b@h"));
+        signals.watch(reference.clone(), item.clone());
+        let request = Reference::new(Atom::from("a@h"), 1, &[2]).expect("one word");
+        signals.spawn_requested(request.clone(), Atom::from("b@h"));
+        let down = signals.node_down("b@h");
+        assert_eq!(down.links, std::slice::from_ref(&there));
+        assert_eq!(down.monitors, [(reference, item)]);
+        assert_eq!(down.requests, [request]);
+        // The link still fires when the caller delivers the exit, and then it is gone.
+        assert_eq!(
+            signals.exited_by_link(&there, Term::atom("noconnection")),
+            ExitEffect::Dies(Term::atom("noconnection"))
+        );
+        let nothing = NodeDown { links: vec![], monitors: vec![], requests: vec![] };
+        assert_eq!(signals.node_down("b@h"), nothing);
+        assert_eq!(signals.linked().collect::<Vec<_>>(), [&pid(1)]);
+    }
+}

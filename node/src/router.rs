@@ -1,0 +1,386 @@
+//! From a signal to the process it is for, and from a process to the node its signal is for.
+//!
+//! Signals between processes of this node take the same way as those from other nodes, without the bytes. So
+//! the rules of links and monitors stand once, in [`process`](crate::process). Nothing here waits.
+
+use std::sync::Arc;
+
+use dist::{MonitorTarget, Signal, SignalTarget, SpawnReplyFlags, Withheld};
+use etf::{Atom, Pid, Reference, Term, tuple};
+use std::num::NonZeroU64;
+
+use crate::{
+    net::{Pushed, Route},
+    node::Inner,
+    process::{self, Dest, Message, Monitored, Watcher},
+};
+
+fn noproc() -> Term {
+    Term::atom("noproc")
+}
+
+fn noconnection() -> Term {
+    Term::atom("noconnection")
+}
+
+impl Inner {
+    // --- On the way out -----------------------------------------------------------------------------------
+
+    /// Sends a signal to a node: to ourselves at once, to another through its queue, connecting if need be.
+    fn emit(self: &Arc<Self>, node: &Atom, signal: Signal) -> (Pushed, Option<Arc<Route>>) {
+        if node == self.node_atom() {
+            self.receive(signal);
+            return (Pushed::Queued, None);
+        }
+        match self.route(node) {
+            Some(route) => (route.push(signal), Some(route)),
+            None => (Pushed::Lost, None),
+        }
+    }
+
+    /// As [`emit`](Self::emit), but only over a connection that is there.
+    fn emit_noconnect(self: &Arc<Self>, node: &Atom, signal: Signal) {
+        if node == self.node_atom() {
+            self.receive(signal);
+        } else if let Some(route) = self.route_if_any(node) {
+            route.push(signal);
+        }
+    }
+
+    /// `Dest ! Message`. The route to wait for, if its queue is too long.
+    pub(crate) fn emit_send(self: &Arc<Self>, from: &Pid, dest: Dest, message: Term) -> Option<Arc<Route>> {
+        let (from, token, priority) = (from.clone(), None, false);
+        let (pushed, route) = match dest {
+            Dest::Pid(to) => {
+                let node = to.node().clone();
+                self.emit(&node, Signal::Send { from: Some(from), to, message, token, priority })
+            }
+            Dest::Name(to) => {
+                let node = self.node_atom().clone();
+                self.emit(&node, Signal::RegSend { from, to, message, token, priority })
+            }
+            Dest::NameAt(to, node) => {
+                self.emit(&node, Signal::RegSend { from, to, message, token, priority })
+            }
+            Dest::Alias(to) => {
+                let node = to.node().clone();
+                self.emit(&node, Signal::AliasSend { from, to, message, token, priority })
+            }
+            Dest::Global(name) => {
+                let pid = self.whereis_global(&name)?;
+                return self.emit_send(&from, Dest::Pid(pid), message);
+            }
+        };
+        if pushed == Pushed::Busy { route } else { None }
+    }
+
+    /// LINK. One that cannot be sent fires at once.
+    pub(crate) fn emit_link(self: &Arc<Self>, from: &Pid, to: &Pid) {
+        let (pushed, _) = self.emit(to.node(), Signal::Link { from: from.clone(), to: to.clone() });
+        if pushed == Pushed::Lost {
+            let (from, to, token) = (to.clone(), from.clone(), None);
+            self.receive(Signal::Exit { from, to, reason: noconnection(), token });
+        }
+    }
+
+    /// UNLINK_ID. Where it is lost, or the peer will not acknowledge it, it counts as acknowledged.
+    pub(crate) fn emit_unlink(self: &Arc<Self>, from: &Pid, to: &Pid, id: NonZeroU64) {
+        let signal = Signal::Unlink { id: Some(id), from: from.clone(), to: to.clone() };
+        let (pushed, route) = self.emit(to.node(), signal);
+        if pushed == Pushed::Lost || route.is_some_and(|route| !route.acknowledges_unlinks()) {
+            self.receive(Signal::UnlinkAck { id, from: to.clone(), to: from.clone() });
+        }
+    }
+
+    /// EXIT, as a process ends.
+    pub(crate) fn emit_exit(self: &Arc<Self>, from: &Pid, to: &Pid, reason: Term) {
+        let signal = Signal::Exit { from: from.clone(), to: to.clone(), reason, token: None };
+        self.emit_noconnect(to.node(), signal);
+    }
+
+    /// EXIT2: `exit/2`.
+    pub(crate) fn emit_exit2(self: &Arc<Self>, from: &Pid, to: &Pid, reason: Term) {
+        let (from, target) = (from.clone(), SignalTarget::Pid(to.clone()));
+        self.emit(to.node(), Signal::Exit2 { from, to: target, reason, token: None, priority: false });
+    }
+
+    /// MONITOR_P. One that cannot be sent fires at once.
+    pub(crate) fn emit_monitor(self: &Arc<Self>, from: &Pid, item: &Monitored, reference: Reference) {
+        let signal = Signal::Monitor { from: from.clone(), to: target(item), reference: reference.clone() };
+        if self.emit(item.node(), signal).0 == Pushed::Lost {
+            self.fire(from, &reference, noconnection());
+        }
+    }
+
+    /// DEMONITOR_P.
+    pub(crate) fn emit_demonitor(self: &Arc<Self>, from: &Pid, item: &Monitored, reference: Reference) {
+        let signal = Signal::Demonitor { from: from.clone(), to: target(item), reference };
+        self.emit_noconnect(item.node(), signal);
+    }
+
+    /// MONITOR_P_EXIT, as a process ends.
+    pub(crate) fn emit_down(
+        self: &Arc<Self>,
+        from: &Pid,
+        reference: Reference,
+        watcher: Watcher,
+        reason: Term,
+    ) {
+        let from = watcher.by_name.map_or_else(|| MonitorTarget::Pid(from.clone()), MonitorTarget::Name);
+        let node = watcher.pid.node().clone();
+        self.emit_noconnect(&node, Signal::MonitorExit { from, to: watcher.pid, reference, reason });
+    }
+
+    /// SPAWN_REQUEST. One that cannot be sent is answered at once.
+    pub(crate) fn emit_spawn_request(
+        self: &Arc<Self>,
+        node: &Atom,
+        request: dist::SpawnRequest,
+        args: Vec<Term>,
+    ) {
+        let (to, request_id) = (request.from.clone(), request.request_id.clone());
+        let signal = Signal::SpawnRequest { request: Box::new(request), args: Term::List(args) };
+        let error = match self.emit(node, signal).0 {
+            Pushed::Queued | Pushed::Busy => return,
+            Pushed::Withheld(Withheld::Spawn) => "notsup",
+            Pushed::Withheld(_) | Pushed::Lost => "noconnection",
+        };
+        self.spawn_replied(&request_id, &to, SpawnReplyFlags::NONE, Err(Atom::from_static(error)));
+    }
+
+    /// SPAWN_REPLY.
+    pub(crate) fn emit_spawn_reply(
+        self: &Arc<Self>,
+        request_id: Reference,
+        to: &Pid,
+        flags: SpawnReplyFlags,
+        result: Result<Pid, Atom>,
+    ) {
+        let signal = Signal::SpawnReply { request_id, to: to.clone(), flags, result, token: None };
+        self.emit_noconnect(to.node(), signal);
+    }
+
+    // --- On the way in ------------------------------------------------------------------------------------
+
+    /// Does what a signal says, whether it came from another node or from a process of this one.
+    pub(crate) fn receive(self: &Arc<Self>, signal: Signal) {
+        match signal {
+            Signal::Send { to, message, .. } => self.deliver(&to, message),
+            Signal::RegSend { to, message, .. } => {
+                if let Some(pid) = self.registry.whereis(&to) {
+                    self.deliver(&pid, message);
+                }
+            }
+            Signal::AliasSend { to, message, .. } => {
+                if let Some(pid) = self.registry.aliased(&to) {
+                    self.deliver(&pid, message);
+                }
+            }
+            Signal::Link { from, to } => self.linked(&from, &to),
+            Signal::Unlink { id, from, to } => {
+                if let Some(process) = self.registry.get(&to)
+                    && let Some(signals) = &mut *process.signals()
+                {
+                    signals.unlinked_by(&from);
+                }
+                // Before any other signal to that process, and also if the process is gone (wire.md 5.1).
+                if let Some(id) = id {
+                    self.emit_noconnect(&from.node().clone(), Signal::UnlinkAck { id, from: to, to: from });
+                }
+            }
+            Signal::UnlinkAck { id, from, to } => {
+                if let Some(process) = self.registry.get(&to)
+                    && let Some(signals) = &mut *process.signals()
+                {
+                    signals.unlink_acked(&from, id);
+                }
+            }
+            Signal::Exit { from, to, reason, .. } => {
+                if let Some(process) = self.registry.get(&to) {
+                    let effect = process.signals().as_mut().map(|s| s.exited_by_link(&from, reason));
+                    effect.into_iter().for_each(|effect| process.exit_effect(effect));
+                }
+            }
+            Signal::Exit2 { from, to, reason, .. } => {
+                let to = match to {
+                    SignalTarget::Pid(pid) => Some(pid),
+                    SignalTarget::Name(name) => self.registry.whereis(&name),
+                    SignalTarget::Alias(alias) => self.registry.aliased(&alias),
+                };
+                if let Some(process) = to.and_then(|to| self.registry.get(&to)) {
+                    let effect = process.signals().as_ref().map(|s| s.exited_by(&from, reason));
+                    effect.into_iter().for_each(|effect| process.exit_effect(effect));
+                }
+            }
+            Signal::Monitor { from, to, reference } => self.monitored(from, to, reference),
+            Signal::Demonitor { to, reference, .. } => {
+                let process = match to {
+                    MonitorTarget::Pid(pid) => self.registry.get(&pid),
+                    MonitorTarget::Name(name) => {
+                        self.registry.whereis(&name).and_then(|pid| self.registry.get(&pid))
+                    }
+                };
+                if let Some(process) = process
+                    && let Some(signals) = &mut *process.signals()
+                {
+                    signals.unwatched_by(&reference);
+                }
+            }
+            Signal::MonitorExit { to, reference, reason, .. } => self.fire(&to, &reference, reason),
+            Signal::SpawnRequest { request, args } => process::serve_spawn_request(self, *request, args),
+            Signal::SpawnReply { request_id, to, flags, result, .. } => {
+                self.spawn_replied(&request_id, &to, flags, result);
+            }
+            Signal::GroupLeader { leader, member } => {
+                if let Some(process) = self.registry.get(&member) {
+                    process.set_group_leader(leader);
+                }
+            }
+        }
+    }
+
+    /// Puts a message into the mailbox of a process of this incarnation; for any other it is dropped.
+    fn deliver(&self, to: &Pid, message: Term) {
+        if let Some(process) = self.registry.get(to) {
+            process.deliver(Message::Term(message));
+        }
+    }
+
+    fn linked(self: &Arc<Self>, from: &Pid, to: &Pid) {
+        if let Some(process) = self.registry.get(to)
+            && let Some(signals) = &mut *process.signals()
+        {
+            self.registry.concern(from.node(), to);
+            signals.linked_by(from);
+            return;
+        }
+        let signal = Signal::Exit { from: to.clone(), to: from.clone(), reason: noproc(), token: None };
+        self.emit_noconnect(&from.node().clone(), signal);
+    }
+
+    fn monitored(self: &Arc<Self>, from: Pid, to: MonitorTarget, reference: Reference) {
+        let (pid, by_name) = match &to {
+            MonitorTarget::Pid(pid) => (Some(pid.clone()), None),
+            MonitorTarget::Name(name) => (self.registry.whereis(name), Some(name.clone())),
+        };
+        if let Some(process) = pid.and_then(|pid| self.registry.get(&pid))
+            && let Some(signals) = &mut *process.signals()
+        {
+            self.registry.concern(from.node(), &process.pid);
+            signals.watched_by(reference, Watcher { pid: from, by_name });
+            return;
+        }
+        let node = from.node().clone();
+        self.emit_noconnect(&node, Signal::MonitorExit { from: to, to: from, reference, reason: noproc() });
+    }
+
+    /// A monitor of a process of ours fires, if it is still set.
+    fn fire(&self, owner: &Pid, reference: &Reference, reason: Term) {
+        if let Some(process) = self.registry.get(owner) {
+            let item = process.signals().as_mut().and_then(|signals| signals.unwatch(reference));
+            if let Some(item) = item {
+                process.deliver(Message::Down { reference: reference.clone(), item, reason });
+            }
+        }
+    }
+
+    /// A request to spawn is answered: what was set up there is set up here, or undone there if the requester
+    /// is gone (wire.md 5.3).
+    fn spawn_replied(
+        self: &Arc<Self>,
+        request_id: &Reference,
+        to: &Pid,
+        flags: SpawnReplyFlags,
+        result: Result<Pid, Atom>,
+    ) {
+        let (link, monitor) =
+            (flags.contains(SpawnReplyFlags::LINK), flags.contains(SpawnReplyFlags::MONITOR));
+        if let Some(process) = self.registry.get(to)
+            && let Some(signals) = &mut *process.signals()
+            && signals.spawn_answered(request_id)
+        {
+            if let Ok(pid) = &result {
+                self.registry.concern(pid.node(), to);
+                if monitor {
+                    signals.watch(request_id.clone(), Monitored::Pid(pid.clone()));
+                }
+                if link {
+                    signals.link(pid);
+                }
+            }
+            process.deliver(Message::SpawnReply { reference: request_id.clone(), result });
+            return;
+        }
+        let Ok(pid) = result else { return };
+        if monitor {
+            self.emit_demonitor(to, &Monitored::Pid(pid.clone()), request_id.clone());
+        }
+        if link {
+            self.emit_exit(to, &pid, noproc());
+        }
+    }
+
+    /// The connection to a node is lost: links fire, then monitors, then requests (wire.md 5.2).
+    pub(crate) fn signal_node_down(self: &Arc<Self>, node: &Atom) {
+        for process in self.registry.take_concerned(node) {
+            let down = process.signals().as_mut().map(|signals| signals.node_down(node));
+            let Some(down) = down else { continue };
+            for from in down.links {
+                let to = process.pid.clone();
+                self.receive(Signal::Exit { from, to, reason: noconnection(), token: None });
+            }
+            for (reference, item) in down.monitors {
+                process.deliver(Message::Down { reference, item, reason: noconnection() });
+            }
+            for reference in down.requests {
+                let result = Err(Atom::from_static("noconnection"));
+                process.deliver(Message::SpawnReply { reference, result });
+            }
+        }
+    }
+
+    /// The process behind a global name, as this node knows it.
+    pub(crate) fn whereis_global(&self, name: &Term) -> Option<Pid> {
+        self.global.get().and_then(|global| global.whereis(name))
+    }
+}
+
+fn target(item: &Monitored) -> MonitorTarget {
+    match item {
+        Monitored::Pid(pid) => MonitorTarget::Pid(pid.clone()),
+        Monitored::Name(name, _) => MonitorTarget::Name(name.clone()),
+    }
+}
+
+/// A reply to a gen call's `From`, by the alias in its tag if there is one (cluster-services.md 2.1).
+pub(crate) fn reply_dest(from: &Term) -> Option<(Dest, Term)> {
+    let [pid, tag] = from.as_tuple()? else { return None };
+    let alias = match tag {
+        Term::ImproperList(list) => match (list.head(), list.tail()) {
+            ([alias], Term::Reference(reference)) if alias.is_atom("alias") => Some(reference),
+            ([Term::ImproperList(inner)], Term::Reference(_)) => match (inner.head(), inner.tail()) {
+                ([alias], Term::Reference(reference)) if alias.is_atom("alias") => Some(reference),
+                _ => None,
+            },
+            _ => None,
+        },
+        _ => None,
+    };
+    let dest = match alias {
+        // A foreign node may lend out another node's alias; only its own can be reached as one.
+        Some(alias) if alias.node() == pid.as_pid()?.node() => Dest::Alias(alias.clone()),
+        _ => Dest::Pid(pid.as_pid()?.clone()),
+    };
+    Some((dest, tag.clone()))
+}
+
+impl crate::Context {
+    /// `gen_server:reply(From, Reply)`, where `from` is `{Pid, Tag}` as it came in a `'$gen_call'`.
+    ///
+    /// Does not wait; anything else than a `From` is ignored, since nobody could be waiting for it.
+    pub fn reply(&self, from: &Term, reply: impl Into<Term>) {
+        if let Some((dest, tag)) = reply_dest(from) {
+            self.send_now(dest, tuple!(tag, reply.into()));
+        }
+    }
+}
