@@ -5,7 +5,7 @@
 use bytes::{BufMut, BytesMut};
 use num_bigint::Sign;
 
-use crate::{Atom, Fun, Reference, Term, tag};
+use crate::{Atom, Fun, Pid, Port, Reference, Term, tag};
 
 /// The term as `erlang:term_to_binary/1` stores it: 131 first, not compressed.
 ///
@@ -14,11 +14,14 @@ use crate::{Atom, Fun, Reference, Term, tag};
 #[must_use]
 pub fn encode(term: &Term) -> Vec<u8> {
     let mut out = vec![tag::VERSION];
-    write(term, &mut out);
+    write(term, false, &mut out);
     out
 }
 
 /// Appends the term without a leading 131, as it stands in a distribution message.
+///
+/// The bytes are those of [`encode`] but for ports with a number below 2^28. In here they get the tag that every
+/// release reads: OTP 23 closes the connection on the newer one.
 ///
 /// Every term has an encoding. What is larger than any BEAM takes (a tuple of 2^24 elements, an integer of more
 /// than 524,280 bytes, a closure over more than 255 values) is written all the same, and a BEAM closes the
@@ -27,7 +30,7 @@ pub fn encode(term: &Term) -> Vec<u8> {
 /// # Panics
 /// For a tuple, list or map of 2^32 elements, which would have taken 128 GiB of memory.
 pub fn encode_into(term: &Term, out: &mut BytesMut) {
-    write(term, out);
+    write(term, true, out);
 }
 
 /// Where bytes go: a buffer that grows, and of which the length of a closure can be filled in afterwards.
@@ -43,24 +46,25 @@ enum Work<'a> {
     FunEnd { size_at: usize },
 }
 
-fn write<'a>(term: &'a Term, out: &mut impl Sink) {
+/// `old_ports`: whether ports get the older tag where it has room for their number.
+fn write<'a>(term: &'a Term, old_ports: bool, out: &mut impl Sink) {
     let mut stack: Vec<Work<'a>> = Vec::new();
-    write_one(term, out, &mut stack);
+    write_one(term, old_ports, out, &mut stack);
     while let Some(work) = stack.last_mut() {
         match work {
             Work::Terms(terms) => match terms.next() {
-                Some(term) => write_one(term, out, &mut stack),
+                Some(term) => write_one(term, old_ports, out, &mut stack),
                 None => drop(stack.pop()),
             },
             Work::Entries(entries) => match entries.next() {
                 Some((key, value)) => {
                     stack.push(Work::Terms(std::slice::from_ref(value).iter()));
-                    write_one(key, out, &mut stack);
+                    write_one(key, old_ports, out, &mut stack);
                 }
                 None => drop(stack.pop()),
             },
             Work::Fields(fields) => match fields.next() {
-                Some((_, value)) => write_one(value, out, &mut stack),
+                Some((_, value)) => write_one(value, old_ports, out, &mut stack),
                 None => drop(stack.pop()),
             },
             Work::Nil => {
@@ -78,7 +82,7 @@ fn write<'a>(term: &'a Term, out: &mut impl Sink) {
 }
 
 /// Writes a term up to its first sub-term, and leaves those on the stack.
-fn write_one<'a>(term: &'a Term, out: &mut impl Sink, stack: &mut Vec<Work<'a>>) {
+fn write_one<'a>(term: &'a Term, old_ports: bool, out: &mut impl Sink, stack: &mut Vec<Work<'a>>) {
     match term {
         Term::Int(int) => write_int(*int, out),
         Term::BigInt(big) => {
@@ -92,12 +96,7 @@ fn write_one<'a>(term: &'a Term, out: &mut impl Sink, stack: &mut Vec<Work<'a>>)
         Term::Atom(atom) => write_atom(atom, out),
         Term::Reference(reference) => write_reference(reference, out),
         Term::Fun(fun) => write_fun(fun, out, stack),
-        Term::Port(port) => {
-            out.put_u8(tag::V4_PORT);
-            write_atom(port.node(), out);
-            out.put_u64(port.id);
-            out.put_u32(port.creation);
-        }
+        Term::Port(port) => write_port(port, old_ports, out),
         Term::Pid(pid) => write_pid(pid, out),
         Term::Tuple(elements) => {
             match u8::try_from(elements.len()) {
@@ -179,12 +178,28 @@ fn write_atom(atom: &Atom, out: &mut impl Sink) {
     out.put_slice(text);
 }
 
-fn write_pid(pid: &crate::Pid, out: &mut impl Sink) {
+fn write_pid(pid: &Pid, out: &mut impl Sink) {
     out.put_u8(tag::NEW_PID);
     write_atom(pid.node(), out);
     out.put_u32(pid.id);
     out.put_u32(pid.serial);
     out.put_u32(pid.creation);
+}
+
+fn write_port(port: &Port, old_ports: bool, out: &mut impl Sink) {
+    match u32::try_from(port.id) {
+        Ok(id) if old_ports && id < OLD_PORT_END => {
+            out.put_u8(tag::NEW_PORT);
+            write_atom(port.node(), out);
+            out.put_u32(id);
+        }
+        _ => {
+            out.put_u8(tag::V4_PORT);
+            write_atom(port.node(), out);
+            out.put_u64(port.id);
+        }
+    }
+    out.put_u32(port.creation);
 }
 
 fn write_reference(reference: &Reference, out: &mut impl Sink) {
@@ -237,6 +252,9 @@ fn write_string(elements: &[Term], out: &mut impl Sink) -> bool {
     }
     true
 }
+
+/// Nodes without V4_NC number ports with 28 bits.
+const OLD_PORT_END: u32 = 1 << 28;
 
 fn put_len(tag: u8, len: usize, out: &mut impl Sink) {
     out.put_u8(tag);

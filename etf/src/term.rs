@@ -61,7 +61,7 @@ impl Big {
 }
 
 /// A finite float. Equality is by bits, so `0.0` and `-0.0` differ.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 pub struct Float(f64);
 
 impl Float {

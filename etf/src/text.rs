@@ -1,25 +1,37 @@
 //! Erlang's own text form of terms, both ways.
+//!
+//! Printing is what `io:format("~tp")` gives on one line in a runtime started with `+pc unicode`: lists of printable
+//! characters as strings, everything else spelled out. Reading is `file:consult/1`'s grammar of OTP 29, which is that
+//! of `sys.config` and `.app` files; it takes what older releases take as well.
+//!
+//! ```
+//! let term = etf::text::parse_term("{ok, [\"m8ball\", <<1, 5:3>>], #{k => 1.0e3}}.")?;
+//! assert_eq!(term.to_string(), r#"{ok,["m8ball",<<1,5:3>>],#{k => 1.0e3}}"#);
+//!
+//! let error = etf::text::consult("{a, b}.\n[a b].").unwrap_err();
+//! assert_eq!(error.to_string(), "line 2, column 4: expected ',', '|' or ']', found b");
+//! # Ok::<(), etf::text::TextError>(())
+//! ```
+//!
+//! Pids, ports, references and closures print as Erlang shows them, and as in Erlang that text does not read back.
 
-use std::fmt;
+mod bits;
+mod encoding;
+pub use encoding::consult_bytes;
+mod error;
+pub use error::{TextError, TextErrorReason};
+mod lex;
+mod parse;
+pub use parse::{DEPTH_MAX, consult, parse_term};
+mod print;
 
-use crate::{Atom, Term};
+/// Words that are no atoms unless quoted, in the order of the alphabet. `else` and `maybe` are words since OTP 27;
+/// before, they were printed plain, and both forms are read.
+const RESERVED: [&str; 29] = [
+    "after", "and", "andalso", "band", "begin", "bnot", "bor", "bsl", "bsr", "bxor", "case", "catch", "cond",
+    "div", "else", "end", "fun", "if", "let", "maybe", "not", "of", "or", "orelse", "receive", "rem", "try",
+    "when", "xor",
+];
 
-impl fmt::Display for Atom {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl fmt::Display for Term {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Int(i) => write!(f, "{i}"),
-            Self::Atom(a) => write!(f, "{a}"),
-            Self::Pid(p) => write!(f, "{p:?}"),
-            Self::Reference(r) => write!(f, "{r:?}"),
-            Self::Tuple(t) => f.debug_set().entries(t).finish(),
-            Self::List(t) => f.debug_list().entries(t).finish(),
-            _ => f.write_str("?"),
-        }
-    }
-}
+#[cfg(test)]
+mod tests;
