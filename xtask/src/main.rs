@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod demo;
 mod failure;
 mod licences;
 mod otp;
@@ -25,6 +26,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Three nodes, BEAM or Rust, and an application that moves between them as they die and come back.
+    Demo(demo::Arguments),
     /// Makes an OTP release available for the tests and prints the command that starts its `erl`.
     Otp(otp::Arguments),
     /// All tests of the workspace, against every OTP release that is available.
@@ -35,6 +38,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
+        Command::Demo(arguments) => demo::run(&arguments),
         Command::Otp(arguments) => otp::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
         Command::Verify => verify::run_all(),

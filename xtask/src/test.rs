@@ -9,9 +9,6 @@ use crate::{
     process::{cargo, run as run_command, target_dir},
 };
 
-/// Downloaded where the host has no OTP release at all: the release of Debian's current `oldstable`.
-const OTP_IF_NONE: u32 = 25;
-
 /// What `cargo xtask test` is asked.
 #[derive(Args)]
 pub(crate) struct Arguments {
@@ -60,5 +57,5 @@ fn releases(asked: &[u32]) -> Result<Vec<(u32, PathBuf)>, Failure> {
     if !found.is_empty() {
         return Ok(found);
     }
-    Ok(vec![(OTP_IF_NONE, otp::make_available(OTP_IF_NONE)?)])
+    Ok(vec![(otp::IF_NONE, otp::make_available(otp::IF_NONE)?)])
 }

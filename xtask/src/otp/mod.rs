@@ -22,6 +22,9 @@ pub(crate) mod locate;
 pub(crate) const SUPPORTED: [(u32, &[&str]); 4] =
     [(23, &["bullseye"]), (25, &["bookworm"]), (27, &["trixie"]), (29, &["sid", "forky"])];
 
+/// The one downloaded where the host has none and none is asked for: its suite is past all larger changes.
+pub(crate) const IF_NONE: u32 = 25;
+
 /// What `cargo xtask otp` is asked.
 #[derive(Args)]
 pub(crate) struct Arguments {

@@ -12,11 +12,14 @@ use crossterm::{
     cursor::MoveToColumn,
     queue,
     style::{Color, Print, ResetColor, SetForegroundColor, Stylize},
-    terminal::{Clear, ClearType},
+    terminal::{self, Clear, ClearType},
 };
 use interop_tests::clock::{now, pause};
 
 use crate::member::Kind;
+
+/// The columns before an event's text in a terminal: the seconds and three lanes.
+const HEAD_COLUMNS: usize = 9 + 2 + 3 * 13;
 
 /// How often the last line is drawn.
 const FRAME: Duration = Duration::from_millis(50);
@@ -45,7 +48,7 @@ impl Lane {
             Self::Runs => ('●', "runs it", Color::Green),
             Self::Dead => ('✗', "dead", Color::Red),
         };
-        if live { format!("{symbol} {word:<10}").with(color).to_string() } else { format!("{word:<10}") }
+        if live { format!("{symbol} {word:<11}").with(color).to_string() } else { format!("{word:<11}") }
     }
 }
 
@@ -70,7 +73,7 @@ impl Timeline {
         let pad = if live { "  " } else { "" };
         let heads = ["a", "b", "c"].iter().zip(kinds).map(|(name, kind)| {
             let head = format!("{name} {}", kind.name());
-            format!("{pad}{head:<10}")
+            format!("{pad}{head:<11}")
         });
         println!("{:>9}  {}", "seconds", heads.collect::<String>());
         let shared = Shared { started: now(), lanes: [Lane::Absent; 3], waiting: None, live, open: true };
@@ -138,7 +141,12 @@ impl Shared {
             let at = now();
             let waited = at.saturating_duration_since(*since).as_secs_f64();
             let head = self.line_head(at);
-            let text = format!("… {what} ({waited:.1} s)");
+            // A line that wraps could not be drawn over.
+            let width = terminal::size().map_or(80, |(columns, _)| usize::from(columns));
+            let text: String = format!("… {what} ({waited:.1} s)")
+                .chars()
+                .take(width.saturating_sub(HEAD_COLUMNS + 1))
+                .collect();
             let _ = queue!(out, Print(head), SetForegroundColor(Color::DarkGrey), Print(text), ResetColor);
         }
         let _ = out.flush();
