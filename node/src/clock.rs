@@ -63,10 +63,12 @@ impl Tasks {
         }
     }
 
-    /// Ends every task at its next await, and starts no more.
-    pub(crate) fn end(&self) {
+    /// Ends every task at its next await, starts no more, and returns when they are gone.
+    pub(crate) async fn end(&self) {
         let set = self.set.lock().expect("nothing panics while it holds this lock").take();
-        // Dropping the set aborts its tasks. It is dropped outside the lock: a task's own drop may spawn.
-        drop(set);
+        // The tasks are dropped outside the lock: what they own may try to spawn as it goes.
+        if let Some(mut set) = set {
+            set.shutdown().await;
+        }
     }
 }

@@ -310,7 +310,7 @@ impl Node {
         };
         // A connection ends at its next await; a second is far more than that takes.
         let _ = tokio::time::timeout(Duration::from_secs(1), all).await;
-        self.0.tasks.end();
+        self.0.tasks.end().await;
         tracing::info!(node = self.0.name.as_str(), "the node is stopped");
     }
 }
@@ -342,15 +342,29 @@ async fn register(
         EpmdError::NameTaken { .. } => StartError::NameTaken { name: name.to_string(), epmd_port: port },
         error => StartError::Epmd { port, reason: error.to_string() },
     };
-    match client.register(registration).await {
-        Ok(lease) => return Ok(lease),
-        Err(error) if error.is_unreachable() && config.start_epmd => {}
-        Err(error) => return Err(failed(error)),
+    let mut attempts = 0;
+    loop {
+        match client.register(registration).await {
+            Ok(lease) => return Ok(lease),
+            Err(EpmdError::Broken { .. } | EpmdError::Closed { .. }) if attempts < REGISTER_ATTEMPTS => {
+                tokio::time::sleep(REGISTER_PAUSE).await;
+            }
+            Err(error) if error.is_unreachable() && config.start_epmd && attempts < REGISTER_ATTEMPTS => {
+                // Ours listens then; or another node's has come first, which is as good.
+                start_epmd(port, tasks);
+            }
+            Err(error) => return Err(failed(error)),
+        }
+        attempts += 1;
     }
-    start_epmd(port, tasks);
-    // Ours listens already; or another node's has come first, which is as good.
-    client.register(registration).await.map_err(failed)
 }
+
+/// How often a node tries to register as it starts: an EPMD that is just ending, with the node it ran in, may
+/// still take a connection and drop it.
+const REGISTER_ATTEMPTS: u32 = 5;
+
+/// How long it waits after such a drop.
+const REGISTER_PAUSE: Duration = Duration::from_millis(50);
 
 /// Starts an EPMD in this process, unless another has the port by now.
 fn start_epmd(port: u16, tasks: &Tasks) {

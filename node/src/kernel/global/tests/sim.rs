@@ -40,7 +40,7 @@ enum Packet {
 
 #[derive(Debug)]
 enum Event {
-    Packet { from: NodeNo, to: NodeNo, incarnations: (u32, u32), packet: Packet },
+    Packet { from: NodeNo, to: NodeNo, incarnations: (u32, u32), conn: Conn, packet: Packet },
     /// Something of a node itself.
     Local { node: NodeNo, incarnation: u32, input: Input },
     ClientTimer { node: NodeNo, incarnation: u32, client: usize },
@@ -106,6 +106,8 @@ pub(super) struct World {
     waiting: HashMap<(NodeNo, NodeNo), Vec<Packet>>,
     /// When the last packet of a link arrives.
     last: HashMap<(NodeNo, NodeNo), Instant>,
+    /// What was under way when this connection of a link broke is lost.
+    broken: HashMap<(NodeNo, NodeNo), Conn>,
     /// Pairs that cannot connect.
     pub(super) blocked: BTreeSet<(NodeNo, NodeNo)>,
     pub(super) delay_ms_max: u64,
@@ -143,6 +145,7 @@ impl World {
             next_key: 1,
             waiting: HashMap::new(),
             last: HashMap::new(),
+            broken: HashMap::new(),
             blocked: BTreeSet::new(),
             delay_ms_max: 20,
             next_request: 1,
@@ -235,8 +238,9 @@ impl World {
         }
         self.conns.insert(pair(a, b), self.next_conn);
         self.next_conn += 1;
-        self.packet(a, b, Packet::Up);
-        self.packet(b, a, Packet::Up);
+        for (from, to) in [(a, b), (b, a)] {
+            self.packet(from, to, Packet::Up);
+        }
         for (from, to) in [(a, b), (b, a)] {
             for packet in self.waiting.remove(&(from, to)).unwrap_or_default() {
                 self.post(from, to, packet);
@@ -246,8 +250,12 @@ impl World {
 
     pub(super) fn cut(&mut self, a: NodeNo, b: NodeNo) {
         if let Some(conn) = self.conns.remove(&pair(a, b)) {
-            self.arrive(a, b, Packet::Down(conn));
-            self.arrive(b, a, Packet::Down(conn));
+            for (from, to) in [(a, b), (b, a)] {
+                if self.rng.below(2) == 0 {
+                    self.broken.insert((from, to), conn);
+                }
+                self.arrive(from, to, conn, Packet::Down(conn));
+            }
         }
     }
 
@@ -355,17 +363,17 @@ impl World {
 
     /// Over the connection there is; otherwise it is lost.
     fn packet(&mut self, from: NodeNo, to: NodeNo, packet: Packet) {
-        if self.is_connected(from, to) {
-            self.arrive(from, to, packet);
+        if let Some(conn) = self.conns.get(&pair(from, to)).copied() {
+            self.arrive(from, to, conn, packet);
         }
     }
 
-    fn arrive(&mut self, from: NodeNo, to: NodeNo, packet: Packet) {
+    fn arrive(&mut self, from: NodeNo, to: NodeNo, conn: Conn, packet: Packet) {
         let delay = Duration::from_micros(100 + self.rng.below(self.delay_ms_max * 1000));
         let at = (self.now + delay).max(self.last.get(&(from, to)).copied().unwrap_or(self.now));
         self.last.insert((from, to), at);
         let incarnations = (self.nodes[from].incarnation, self.nodes[to].incarnation);
-        self.at(at, Event::Packet { from, to, incarnations, packet });
+        self.at(at, Event::Packet { from, to, incarnations, conn, packet });
     }
 
     /// Over a connection that is made for it if there is none.
@@ -408,13 +416,10 @@ impl World {
 
     fn event(&mut self, event: Event) {
         match event {
-            Event::Packet { from, to, incarnations, packet } => {
-                let down = matches!(packet, Packet::Down(_));
-                let fresh = incarnations == (self.nodes[from].incarnation, self.nodes[to].incarnation);
-                if self.nodes[to].alive
-                    && self.nodes[to].incarnation == incarnations.1
-                    && (down || fresh || incarnations.0 < self.nodes[from].incarnation)
-                {
+            Event::Packet { from, to, incarnations, conn, packet } => {
+                let lost = self.broken.get(&(from, to)).is_some_and(|broken| conn <= *broken);
+                let there = self.nodes[to].alive && self.nodes[to].incarnation == incarnations.1;
+                if there && (!lost || matches!(packet, Packet::Up | Packet::Down(_))) {
                     self.receive(from, to, packet);
                 }
             }
