@@ -2,52 +2,53 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-use etf::{Atom, DecodeLimits, Term};
-use interop_tests::{Cluster, ErlNode, NodeSpec, Otp};
+use crabnode::{Atom, Node, NodeConfig, Term, erpc};
+use interop_tests::Cluster;
+use tokio::runtime::Runtime;
 
 /// How long a call may take: all that is asked is answered within milliseconds, or by an error.
 const CALL_LIMIT: Duration = Duration::from_secs(5);
 
-/// The hidden node.
+/// The hidden node. The three do not see it in `nodes()`, and it is no part of `global`.
+///
+/// Where no EPMD runs it is also the one that starts it, and stays while the others come and go.
 pub(crate) struct Controller {
-    erl: ErlNode,
+    runtime: Runtime,
+    node: Node,
 }
 
 impl Controller {
     pub(crate) fn start(cluster: &Cluster) -> Result<Self, String> {
-        Ok(Self { erl: cluster.erl_with(&Otp::newest(), "controller", &NodeSpec::hidden()) })
+        let runtime = Runtime::new().map_err(|error| format!("no runtime for the controller: {error}"))?;
+        let mut config = NodeConfig::new("controller@localhost");
+        config.cookie = Some(cluster.cookie().to_owned());
+        config.epmd_port = Some(cluster.epmd_port());
+        config.hidden = true;
+        let node =
+            runtime.block_on(Node::start(config)).map_err(|error| format!("the controller: {error}"))?;
+        Ok(Self { runtime, node })
     }
 
     /// Calls a function on a node.
     pub(crate) fn call(
-        &mut self,
+        &self,
         node: &str,
         module: &'static str,
         function: &'static str,
-        arguments: &[Term],
+        arguments: Vec<Term>,
         limit: Duration,
     ) -> Result<Term, String> {
-        let request = Term::List(arguments.to_vec());
-        let bytes = etf::encode(&request).iter().map(u8::to_string).collect::<Vec<_>>().join(",");
-        let call = format!(
-            "term_to_binary(rpc:call('{node}', {module}, {function}, binary_to_term(<<{bytes}>>), {}))",
-            limit.as_millis()
-        );
-        let text = self.erl.try_eval(&call, limit + CALL_LIMIT)?;
-        let digits = text.trim_start_matches("<<").trim_end_matches(">>").split(',');
-        let reply: Vec<u8> = digits.map(|byte| byte.parse().unwrap_or_default()).collect();
-        let reply =
-            etf::decode(&Bytes::from(reply), &DecodeLimits::default()).map_err(|error| error.to_string())?;
-        match reply.as_tuple() {
-            Some([tag, reason]) if tag.is_atom("badrpc") => Err(format!("{reason}")),
-            _ => Ok(reply),
-        }
+        let node = node.to_owned();
+        let call = self.node.run(async move |mut context| {
+            erpc::call(&mut context, &node, module, function, arguments, Some(limit)).await
+        });
+        let reply = self.runtime.block_on(call).ok_or("the controller has stopped")?;
+        reply.map_err(|error| format!("{module}:{function}: {error}"))
     }
 
     /// The names of the applications that run on a node.
-    pub(crate) fn which_applications(&mut self, node: &str) -> Result<Vec<String>, String> {
-        let reply = self.call(node, "application", "which_applications", &[], CALL_LIMIT)?;
+    pub(crate) fn which_applications(&self, node: &str) -> Result<Vec<String>, String> {
+        let reply = self.call(node, "application", "which_applications", vec![], CALL_LIMIT)?;
         let applications = reply.as_list().ok_or_else(|| format!("{node} runs {reply}"))?;
         let names = applications.iter().filter_map(|row| row.as_tuple()?.first()?.as_atom());
         Ok(names.map(|name| name.as_str().to_owned()).collect())
@@ -55,20 +56,20 @@ impl Controller {
 
     /// Calls a gen_server, as a process of `node` would.
     pub(crate) fn gen_server_call(
-        &mut self,
+        &self,
         node: &str,
         server: &Term,
         request: &Term,
         limit: Duration,
     ) -> Result<Term, String> {
         let timeout = Term::from(i64::try_from(limit.as_millis()).unwrap_or(i64::MAX));
-        let arguments = [server.clone(), request.clone(), timeout];
-        self.call(node, "gen_server", "call", &arguments, limit + CALL_LIMIT)
+        let arguments = vec![server.clone(), request.clone(), timeout];
+        self.call(node, "gen_server", "call", arguments, limit + CALL_LIMIT)
     }
 
     /// `application:start/1`.
-    pub(crate) fn start_application(&mut self, node: &str, application: &Term) -> Result<(), String> {
-        let reply = self.call(node, "application", "start", std::slice::from_ref(application), CALL_LIMIT)?;
+    pub(crate) fn start_application(&self, node: &str, application: &Term) -> Result<(), String> {
+        let reply = self.call(node, "application", "start", vec![application.clone()], CALL_LIMIT)?;
         if reply.is_atom("ok") {
             Ok(())
         } else {
@@ -77,9 +78,9 @@ impl Controller {
     }
 
     /// `application:get_env/2`.
-    pub(crate) fn environment(&mut self, node: &str, application: &Term, key: &Term) -> Result<Term, String> {
-        let arguments = [application.clone(), key.clone()];
-        let reply = self.call(node, "application", "get_env", &arguments, CALL_LIMIT)?;
+    pub(crate) fn environment(&self, node: &str, application: &Term, key: &Term) -> Result<Term, String> {
+        let arguments = vec![application.clone(), key.clone()];
+        let reply = self.call(node, "application", "get_env", arguments, CALL_LIMIT)?;
         match reply.as_tuple() {
             Some([tag, value]) if tag.is_atom("ok") => Ok(value.clone()),
             _ => Err(format!("application:get_env({application}, {key}) on {node}: {reply}")),
@@ -87,8 +88,8 @@ impl Controller {
     }
 
     /// The node of the process that has a name in `global`, as `node` sees it.
-    pub(crate) fn whereis_name(&mut self, node: &str, name: &Term) -> Result<Option<Atom>, String> {
-        let reply = self.call(node, "global", "whereis_name", std::slice::from_ref(name), CALL_LIMIT)?;
+    pub(crate) fn whereis_name(&self, node: &str, name: &Term) -> Result<Option<Atom>, String> {
+        let reply = self.call(node, "global", "whereis_name", vec![name.clone()], CALL_LIMIT)?;
         Ok(reply.as_pid().map(|pid| pid.node().clone()))
     }
 }

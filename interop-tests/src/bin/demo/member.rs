@@ -97,7 +97,7 @@ impl Member {
     }
 
     /// Whether it has synchronised with the nodes that its config names and let its applications start.
-    pub(crate) fn is_unlocked(&mut self, controller: &mut Controller) -> Result<bool, String> {
+    pub(crate) fn is_unlocked(&mut self, controller: &Controller) -> Result<bool, String> {
         let node = self.node();
         match self.started.as_mut() {
             None => Ok(false),

@@ -168,7 +168,7 @@ impl<'a> Demo<'a> {
         let end = now() + time;
         while now() < end {
             for &index in indexes {
-                if self.members[index].is_unlocked(&mut self.controller)? {
+                if self.members[index].is_unlocked(&self.controller)? {
                     return Err(format!("{} did not wait", self.members[index].name));
                 }
             }
@@ -185,7 +185,7 @@ impl<'a> Demo<'a> {
         while unlocked.len() < indexes.len() {
             for &index in indexes {
                 let is_new = !unlocked.iter().any(|(known, _)| *known == index);
-                if is_new && self.members[index].is_unlocked(&mut self.controller)? {
+                if is_new && self.members[index].is_unlocked(&self.controller)? {
                     unlocked.push((index, now()));
                     self.timeline.lane(index, Lane::StandsBy);
                 }
