@@ -1,0 +1,170 @@
+//! The flags of every program that is a node: as `erl` has them, with two dashes.
+
+use std::{path::PathBuf, process::ExitCode, time::Duration};
+
+use clap::Args;
+use crabnode::{Names, NodeConfig};
+
+/// What a node is started with, for a program's own `clap` parser to flatten.
+///
+/// A value that clap can judge by itself (a port that is no number) and an unknown flag end the program with
+/// status 2, as clap does; a value that only the node can judge is an error of [`NodeFlags::apply`] or of
+/// the start, for which the program prints one line and exits with 1 ([`fail`]).
+#[derive(Debug, Clone, Args)]
+pub struct NodeFlags {
+    /// Short node name: NAME, or NAME@HOST with a host without dots
+    #[arg(long, value_name = "NAME")]
+    pub sname: Option<String>,
+    /// Long node name: NAME@HOST with a full host name or an address
+    #[arg(long, value_name = "NAME@HOST", conflicts_with = "sname")]
+    pub name: Option<String>,
+    /// The cluster's secret; otherwise ~/.erlang.cookie, made if it is missing
+    #[arg(long)]
+    pub cookie: Option<String>,
+    /// Be a hidden node: in nobody's nodes(), no part of global
+    #[arg(long)]
+    pub hidden: bool,
+    /// A sys.config; the ending .config may be left off
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// A node to connect to at the start; may be given several times
+    #[arg(long, value_name = "NODE")]
+    pub connect: Vec<String>,
+    /// The first port to listen at
+    #[arg(long, value_name = "PORT")]
+    pub dist_listen_min: Option<String>,
+    /// The last port to listen at
+    #[arg(long, value_name = "PORT")]
+    pub dist_listen_max: Option<String>,
+    /// EPMD's port; otherwise ERL_EPMD_PORT, otherwise 4369
+    #[arg(long, value_name = "PORT")]
+    pub epmd_port: Option<String>,
+    /// After how long a silent peer is gone; the same on every node
+    #[arg(long, value_name = "SECONDS")]
+    pub net_ticktime: Option<String>,
+}
+
+/// What is wrong with the flags.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FlagError {
+    /// A flag has a value that it cannot have.
+    #[error("--{flag} {value}: {expected}")]
+    BadValue {
+        /// The flag.
+        flag: &'static str,
+        /// What it was given.
+        value: String,
+        /// What it may be given.
+        expected: &'static str,
+    },
+    /// A node has a name.
+    #[error("the node has no name: give it --sname NAME or --name NAME@HOST")]
+    NoName,
+}
+
+const PORT: &str = "a port is a number from 1 to 65535";
+
+impl NodeFlags {
+    /// The node's configuration: `base`, which has what a `sys.config` says, changed by what the flags say.
+    pub fn apply(&self, mut base: NodeConfig) -> Result<NodeConfig, FlagError> {
+        (base.names, base.name) = match (&self.sname, &self.name) {
+            (Some(name), _) => (Names::Short, name.clone()),
+            (None, Some(name)) => (Names::Long, name.clone()),
+            (None, None) if base.name.is_empty() => return Err(FlagError::NoName),
+            (None, None) => (base.names, base.name),
+        };
+        base.cookie = self.cookie.clone().or(base.cookie);
+        base.hidden |= self.hidden;
+        let min = port("dist-listen-min", self.dist_listen_min.as_deref())?;
+        let max = port("dist-listen-max", self.dist_listen_max.as_deref())?;
+        base.listen_ports = match (min, max) {
+            (Some(min), Some(max)) if max < min => {
+                let value = max.to_string();
+                let expected = "it must not be below --dist-listen-min";
+                return Err(FlagError::BadValue { flag: "dist-listen-max", value, expected });
+            }
+            (Some(min), max) => Some(min..=max.unwrap_or(min)),
+            (None, Some(max)) => {
+                let expected = "it needs --dist-listen-min beside it";
+                return Err(FlagError::BadValue {
+                    flag: "dist-listen-max",
+                    value: max.to_string(),
+                    expected,
+                });
+            }
+            (None, None) => base.listen_ports,
+        };
+        base.epmd_port = port("epmd-port", self.epmd_port.as_deref())?.or(base.epmd_port);
+        if let Some(seconds) = &self.net_ticktime {
+            let parsed = seconds.parse().ok().filter(|seconds| *seconds > 0);
+            let bad = || FlagError::BadValue {
+                flag: "net-ticktime",
+                value: seconds.clone(),
+                expected: "a number of seconds, at least 1",
+            };
+            base.net_ticktime = Duration::from_secs(parsed.ok_or_else(bad)?);
+        }
+        Ok(base)
+    }
+}
+
+fn port(flag: &'static str, value: Option<&str>) -> Result<Option<u16>, FlagError> {
+    let Some(value) = value else { return Ok(None) };
+    match value.parse() {
+        Ok(port) if port > 0 => Ok(Some(port)),
+        _ => Err(FlagError::BadValue { flag, value: value.to_owned(), expected: PORT }),
+    }
+}
+
+/// Says on one line of stderr why the program cannot go on; the status to exit with is 1.
+pub fn fail(error: &dyn std::fmt::Display) -> ExitCode {
+    eprintln!("{}", error.to_string().replace('\n', " "));
+    ExitCode::from(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Program {
+        #[command(flatten)]
+        node: NodeFlags,
+    }
+
+    fn config(args: &[&str]) -> Result<NodeConfig, String> {
+        let program = Program::try_parse_from([&["program"], args].concat());
+        let program = program.map_err(|error| format!("clap: {}", error.exit_code()))?;
+        program.node.apply(NodeConfig::new("")).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn flags_are_those_of_erl() {
+        let args = "--sname a@h --cookie c --hidden --dist-listen-min 9100 --dist-listen-max 9105 \
+                    --epmd-port 4370 --net-ticktime 8 --connect b@h --connect c@h";
+        let config = config(&args.split_whitespace().collect::<Vec<_>>()).expect("all good");
+        assert_eq!((config.name.as_str(), config.names), ("a@h", Names::Short));
+        assert_eq!((config.cookie.as_deref(), config.hidden), (Some("c"), true));
+        assert_eq!((config.listen_ports, config.epmd_port), (Some(9100..=9105), Some(4370)));
+        assert_eq!(config.net_ticktime, Duration::from_secs(8));
+    }
+
+    #[test]
+    fn a_bad_value_is_one_line_that_names_the_flag_and_an_unknown_flag_is_claps_affair() {
+        for (args, says) in [
+            (&["--sname", "a", "--epmd-port", "0"][..], "--epmd-port 0: a port"),
+            (&["--sname", "a", "--epmd-port", "x"], "--epmd-port x: a port"),
+            (&["--sname", "a", "--dist-listen-max", "9"], "needs --dist-listen-min"),
+            (&["--sname", "a", "--dist-listen-min", "10", "--dist-listen-max", "9"], "must not be below"),
+            (&["--sname", "a", "--net-ticktime", "0"], "--net-ticktime 0: a number of seconds"),
+            (&["--sname", "a", "--nonsense"], "clap: 2"),
+            (&["--cookie", "c"], "has no name"),
+            (&["--sname", "a", "--name", "a@b.c"], "clap: 2"),
+        ] {
+            let error = config(args).expect_err("bad");
+            assert!(error.contains(says), "{args:?}: {error}");
+        }
+    }
+}
