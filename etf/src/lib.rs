@@ -1,4 +1,37 @@
-//! Erlang terms.
+//! Erlang terms: the external term format both ways, Erlang's order, and Erlang's text.
+//!
+//! [`Term`] is the value. It takes 32 bytes; small integers, floats, atoms up to 23 bytes and pids allocate nothing
+//! of their own, and binaries are slices of the bytes they were decoded from.
+//!
+//! ```
+//! use crabnode_etf::{DecodeLimits, Term, decode, encode, text::parse_term, tuple};
+//!
+//! // Terms are built by hand, ...
+//! let reply = tuple!(atom "ok", Term::binary("answer"), 42);
+//! // ... read from text and printed as Erlang does, ...
+//! assert_eq!(reply, parse_term("{ok, <<\"answer\">>, 42}")?);
+//! assert_eq!(reply.to_string(), "{ok,<<\"answer\">>,42}");
+//! // ... written as `term_to_binary` does, and read within limits that no sender can get around.
+//! let bytes = encode(&reply);
+//! assert_eq!(decode(&bytes.into(), &DecodeLimits::default())?, reply);
+//! // Taking them apart is matching on slices.
+//! let Some([tag, _, answer]) = reply.as_tuple() else { panic!() };
+//! assert!(tag.is_atom("ok") && answer.as_int() == Some(42));
+//! // `Ord` is Erlang's order, `Eq` its `=:=`.
+//! assert!(Term::from(1_000_000) < Term::atom("a"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! | To | use |
+//! |---|---|
+//! | read a stored term (131 first) | [`decode`], [`decode_prefix`] |
+//! | read a term of a distribution message | [`decode_bare`] |
+//! | write | [`encode`], [`encode_into`] |
+//! | compare | `Ord` and `Eq`, [`Term::cmp_erlang`] for `==` |
+//! | print | `Display` |
+//! | read text, `sys.config`, `.app` | [`text::consult`], [`text::consult_bytes`], [`text::parse_term`] |
+//!
+//! Feature `eetf`: conversions to and from the terms of the `eetf` crate.
 #![forbid(unsafe_code)]
 
 mod atom;
@@ -7,6 +40,10 @@ mod binary;
 pub use binary::{Binary, BitString};
 mod decode;
 pub use decode::{DecodeError, DecodeErrorReason, decode, decode_bare, decode_prefix};
+#[cfg(feature = "eetf")]
+mod eetf;
+#[cfg(feature = "eetf")]
+pub use crate::eetf::EetfError;
 mod encode;
 pub use encode::{encode, encode_into};
 mod ids;

@@ -9,8 +9,8 @@ pub struct DecodeLimits {
     /// How deep tuples, lists, maps, records and closures may lie in each other. A long list is not deep.
     ///
     /// Default 1,024. Decoding, encoding, comparing and printing take no stack, but dropping, cloning, hashing
-    /// and `==` take up to about 600 bytes a level in an unoptimised build; 1,024 levels fit the 2 MiB of a
-    /// usual thread three times over. Data made by hand or by OTP stays below 100. Raise it only where the
+    /// and `==` take up to 1,000 bytes a level in an unoptimised build, so 1,024 levels fit the 2 MiB of a
+    /// usual thread twice over. Data made by hand or by OTP stays below 100. Raise it only where the
     /// terms are handled on threads with a larger stack.
     pub depth_max: usize,
     /// How many terms there may be in all, sub-terms included; each takes 32 bytes of memory.

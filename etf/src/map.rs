@@ -8,7 +8,7 @@ use crate::{Term, order::compare_exact};
 ///
 /// Entries lie sorted in one piece of memory. Looking a key up takes a binary search; inserting one moves the
 /// entries after it, so build a large map with `collect`, which sorts once.
-#[derive(Clone, Default, PartialEq, Eq, Hash)]
+#[derive(Default, PartialEq, Eq, Hash)]
 pub struct Map {
     /// Sorted by map-key order (wire.md 9), each key once.
     entries: Vec<(Term, Term)>,
@@ -90,6 +90,17 @@ impl Map {
 
     fn find(&self, key: &Term) -> Result<usize, usize> {
         self.entries.binary_search_by(|(k, _)| compare_exact(k, key))
+    }
+}
+
+/// By hand for the same reason as for [`Term`]: so that a level takes little stack.
+impl Clone for Map {
+    fn clone(&self) -> Self {
+        let mut entries = Vec::with_capacity(self.entries.len());
+        for (key, value) in &self.entries {
+            entries.push((key.clone(), value.clone()));
+        }
+        Self { entries }
     }
 }
 

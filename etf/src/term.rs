@@ -13,8 +13,12 @@ use crate::{Atom, Binary, BitString, Map, Pid, Port, Reference};
 
 /// An Erlang term.
 ///
-/// `Eq` and `Hash` are Erlang's exact equality (`=:=`, as OTP 27 and later have it: `0.0` and `-0.0` differ).
-#[derive(Clone, PartialEq, Eq, Hash)]
+/// `Eq` and `Hash` are Erlang's exact equality (`=:=`, as OTP 27 and later have it: `0.0` and `-0.0` differ), and
+/// `Ord` is its order of terms.
+///
+/// Encoding, comparing by order and printing take no stack however deep a term is. Dropping, cloning, hashing and
+/// `==` do, which is why [`DecodeLimits::depth_max`](crate::DecodeLimits::depth_max) is what it is.
+#[derive(PartialEq, Eq, Hash)]
 pub enum Term {
     /// An integer that fits 64 bits.
     Int(i64),
@@ -159,6 +163,13 @@ pub struct Closure {
 }
 
 impl Closure {
+    /// The same closure over other values.
+    pub(crate) fn with_free(&self, free: Vec<Term>) -> Self {
+        let Self { arity, uniq, index, old_index, old_uniq, .. } = *self;
+        let (module, creator) = (self.module.clone(), self.creator.clone());
+        Self { arity, uniq, index, module, old_index, old_uniq, creator, free }
+    }
+
     fn identity(&self) -> (&Atom, u32, i32, i32, &[u8; 16], u8, &[Term]) {
         (&self.module, self.index, self.old_index, self.old_uniq, &self.uniq, self.arity, &self.free)
     }
@@ -330,6 +341,71 @@ impl Term {
                 elements.iter().map(|e| char::from_u32(u32::try_from(e.as_int()?).ok()?)).collect()
             }
             _ => None,
+        }
+    }
+}
+
+/// By hand, because the derived one takes three times the stack for each level of a term in a build without
+/// optimisation: the arms of a large match share no stack there.
+impl Clone for Term {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Tuple(elements) => Self::Tuple(clone_all(elements)),
+            Self::List(elements) => Self::List(clone_all(elements)),
+            Self::Map(map) => Self::Map(map.clone()),
+            Self::ImproperList(list) => Self::ImproperList(clone_improper_list(list)),
+            Self::Record(record) => Self::Record(clone_record(record)),
+            Self::Fun(fun) => Self::Fun(clone_fun(fun)),
+            _ => self.clone_flat(),
+        }
+    }
+}
+
+fn clone_all(terms: &[Term]) -> Vec<Term> {
+    let mut all = Vec::with_capacity(terms.len());
+    for term in terms {
+        all.push(term.clone());
+    }
+    all
+}
+
+fn clone_improper_list(list: &ImproperList) -> Box<ImproperList> {
+    Box::new(ImproperList { head: clone_all(&list.head), tail: list.tail.clone() })
+}
+
+fn clone_record(record: &Record) -> Box<Record> {
+    let mut fields = Vec::with_capacity(record.fields.len());
+    for (name, value) in &record.fields {
+        fields.push((name.clone(), value.clone()));
+    }
+    Box::new(Record { flags: record.flags, module: record.module.clone(), name: record.name.clone(), fields })
+}
+
+fn clone_fun(fun: &Fun) -> Box<Fun> {
+    match fun {
+        Fun::Export { .. } => Box::new(fun.clone()),
+        Fun::Closure(closure) => {
+            let free = clone_all(&closure.free);
+            Box::new(Fun::Closure(closure.with_free(free)))
+        }
+    }
+}
+
+impl Term {
+    /// A clone of a term without sub-terms.
+    fn clone_flat(&self) -> Self {
+        match self {
+            Self::Int(int) => Self::Int(*int),
+            Self::BigInt(big) => Self::BigInt(big.clone()),
+            Self::Float(float) => Self::Float(*float),
+            Self::Atom(atom) => Self::Atom(atom.clone()),
+            Self::Reference(reference) => Self::Reference(reference.clone()),
+            Self::Port(port) => Self::Port(port.clone()),
+            Self::Pid(pid) => Self::Pid(pid.clone()),
+            Self::Binary(binary) => Self::Binary(binary.clone()),
+            Self::BitString(bits) => Self::BitString(bits.clone()),
+            Self::Fun(_) | Self::Tuple(_) | Self::Record(_) => unreachable!("has sub-terms"),
+            Self::Map(_) | Self::List(_) | Self::ImproperList(_) => unreachable!("has sub-terms"),
         }
     }
 }

@@ -5,12 +5,14 @@
 //! of `sys.config` and `.app` files; it takes what older releases take as well.
 //!
 //! ```
-//! let term = etf::text::parse_term("{ok, [\"m8ball\", <<1, 5:3>>], #{k => 1.0e3}}.")?;
+//! use crabnode_etf::text::{TextError, consult, parse_term};
+//!
+//! let term = parse_term("{ok, [\"m8ball\", <<1, 5:3>>], #{k => 1.0e3}}.")?;
 //! assert_eq!(term.to_string(), r#"{ok,["m8ball",<<1,5:3>>],#{k => 1.0e3}}"#);
 //!
-//! let error = etf::text::consult("{a, b}.\n[a b].").unwrap_err();
+//! let error = consult("{a, b}.\n[a b].").unwrap_err();
 //! assert_eq!(error.to_string(), "line 2, column 4: expected ',', '|' or ']', found b");
-//! # Ok::<(), etf::text::TextError>(())
+//! # Ok::<(), TextError>(())
 //! ```
 //!
 //! Pids, ports, references and closures print as Erlang shows them, and as in Erlang that text does not read back.

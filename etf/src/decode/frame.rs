@@ -80,7 +80,7 @@ impl Frame {
                 *left -= 1;
                 (*left == 0).then(|| {
                     let free = std::mem::take(&mut closure.free);
-                    Fun::Closure(Closure { free, ..(**closure).clone() }).into()
+                    Fun::Closure(closure.with_free(free)).into()
                 })
             }
         })
