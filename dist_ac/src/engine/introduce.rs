@@ -1,0 +1,347 @@
+//! How two nodes get to know each other: nodeup, M1 and the lock `sync_dacs` (dist_ac.md 1.1, 2.5).
+//!
+//! A stock node introduces itself once, at its boot, and waits for each answer. This node asks whoever comes up
+//! whether it knows us already, and only then introduces itself; so it is welcome to booting and to long running
+//! peers, and a stock peer never gets the second introduction that makes two of them answer each other without end
+//! (dist_ac.md 6, L12).
+//!
+//! ```text
+//!  Connected ──go── Probed ──"knows us not"── WantsLock ──sync_dacs held── Asked ──M1── Done
+//!      │              │ └──"knows us"─────────────────────────────────────────────────── Done
+//!      │              └──"no such process"── NoDistAc                                     ▲
+//!      └──────────────────────── M1 in any of these: it introduces itself; answer M1 ─────┘
+//! ```
+
+use std::time::{Duration, Instant};
+
+use etf::Atom;
+
+use super::{
+    Engine, Event, INTRODUCTION_PATIENCE, Lock, Message, Output, SyncLock,
+    appl::{AppId, Appl},
+    wire::VERSION,
+};
+use crate::exchange::ToController;
+
+/// How long to wait for the lock before introducing without it, and how long to hold it. A stock node in a blocked
+/// decision refuses the lock to everybody; and one that blocks while the lock is held could keep the peer it waits
+/// for from ever starting.
+const SYNC_LOCK_PATIENCE: Duration = Duration::from_secs(5);
+
+/// A connected node.
+#[derive(Debug)]
+pub(super) struct Peer {
+    pub(super) hidden: bool,
+    introduction: Introduction,
+    /// What the own introduction said to run here.
+    told: Vec<Atom>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Introduction {
+    Asked,
+    Connected,
+    Done,
+    NoDistAc,
+    Probed,
+    WantsLock,
+}
+
+impl Engine {
+    pub(super) fn on_node_up(&mut self, now: Instant, node: Atom, hidden: bool) {
+        if node == self.me {
+            return;
+        }
+        self.peers
+            .insert(node.clone(), Peer { hidden, introduction: Introduction::Connected, told: Vec::new() });
+        if self.go {
+            self.probe(&node);
+        }
+        self.evaluate_all(now);
+    }
+
+    pub(super) fn on_go(&mut self, now: Instant) {
+        if std::mem::replace(&mut self.go, true) {
+            return;
+        }
+        for app in self.apps.iter().map(|app| app.name.clone()).collect::<Vec<_>>() {
+            self.tell(ToController::ControlApplication { app });
+        }
+        self.outputs.push_back(Output::TookControl);
+        for node in self.peers.keys().cloned().collect::<Vec<_>>() {
+            if self.peers[&node].introduction == Introduction::Done {
+                self.show_permissions(&node);
+            } else {
+                self.probe(&node);
+            }
+        }
+        self.sync_until = Some(now + INTRODUCTION_PATIENCE);
+        self.check_first_introductions(now);
+    }
+
+    /// The answer to a probe; nothing where the node has no `dist_ac`.
+    pub(super) fn on_known(&mut self, now: Instant, node: &Atom, nodes: Option<&[Atom]>) {
+        let Some(peer) = self.peers.get_mut(node) else { return };
+        if peer.introduction != Introduction::Probed {
+            return; // It introduced itself meanwhile.
+        }
+        match nodes {
+            None => {
+                peer.introduction = Introduction::NoDistAc;
+                self.event(Event::NoDistAc { node: node.clone() });
+            }
+            Some(nodes) if nodes.contains(&self.me) => self.introduced(node),
+            Some(_) => {
+                peer.introduction = Introduction::WantsLock;
+                match self.sync_lock {
+                    SyncLock::Free => {
+                        self.sync_lock = SyncLock::Asked(now + SYNC_LOCK_PATIENCE);
+                        let nodes = self.all_nodes();
+                        self.outputs.push_back(Output::Lock { lock: Lock::SyncDacs, nodes, retry: true });
+                    }
+                    SyncLock::Asked(_) => {}
+                    SyncLock::Held(_) | SyncLock::Late => self.introduce_all(),
+                }
+            }
+        }
+        self.check_first_introductions(now);
+        self.evaluate_all(now);
+    }
+
+    pub(super) fn on_sync_lock(&mut self, now: Instant) {
+        self.sync_lock = SyncLock::Held(now + SYNC_LOCK_PATIENCE);
+        self.introduce_all();
+        self.check_sync_lock();
+    }
+
+    pub(super) fn on_introduce_timeout(&mut self, now: Instant) {
+        match self.sync_lock {
+            SyncLock::Asked(at) if at <= now => {
+                self.sync_lock = SyncLock::Late;
+                self.introduce_all();
+            }
+            SyncLock::Held(at) if at <= now => self.release_sync_lock(),
+            _ => {}
+        }
+        if self.sync_until.is_some_and(|at| at <= now) {
+            self.sync_until = None;
+            self.lock_calls();
+        }
+    }
+
+    /// M1.
+    pub(super) fn on_new_node(
+        &mut self,
+        now: Instant,
+        node: Atom,
+        appls: &[Appl],
+        started: &[(Atom, Atom)],
+        running: &[Atom],
+    ) {
+        let introduction = match self.peers.get(&node) {
+            Some(peer) if !peer.hidden => peer.introduction,
+            _ => {
+                let message = Message::NewNode {
+                    version: VERSION,
+                    node,
+                    appls: appls.to_vec(),
+                    started: started.to_vec(),
+                    running: running.to_vec(),
+                };
+                return self.ignore(message, "not connected");
+            }
+        };
+        self.merge(&node, appls);
+        let there = started.iter().filter(|(at, _)| *at == node).map(|(_, app)| app).chain(running);
+        let there: Vec<Atom> = there.cloned().collect();
+        match introduction {
+            // The answer, or an introduction that crossed ours: never answered, or both would go on for ever.
+            Introduction::Asked => {
+                self.introduced(&node);
+                self.learn_running(now, &node, &there);
+                let told = self.peers.get(&node).map(|peer| peer.told.clone()).unwrap_or_default();
+                for app in self.running_here() {
+                    // Only a node of our own kind says in an introduction what runs there, and it reads ours.
+                    if running.is_empty() || !told.contains(&app) {
+                        self.tell_running(&node, &app);
+                    }
+                }
+                self.check_sync_lock();
+            }
+            Introduction::Done => self.learn_running(now, &node, &there),
+            Introduction::Connected
+            | Introduction::NoDistAc
+            | Introduction::Probed
+            | Introduction::WantsLock => {
+                let started = self.running_here().into_iter().map(|app| (self.me.clone(), app)).collect();
+                // Before its own startup synchronisation is over this node starts nothing, so nobody may wait
+                // for it: it comes as no candidate, and says so by M4 when it is ready.
+                let appls = if self.go { self.appls() } else { Vec::new() };
+                let me = self.me.clone();
+                self.send(
+                    &node,
+                    Message::NewNode { version: VERSION, node: me, appls, started, running: Vec::new() },
+                );
+                self.introduced(&node);
+                self.learn_running(now, &node, &there);
+            }
+        }
+        self.check_first_introductions(now);
+        self.evaluate_all(now);
+    }
+
+    /// Whether every connected node that may run the application has been met.
+    pub(super) fn has_met_candidates(&self, at: usize) -> bool {
+        let nodes = &self.apps[at].nodes;
+        !self.peers.iter().any(|(node, peer)| peer.is_unresolved() && nodes.contains(node))
+    }
+
+    /// After a node went down: what waited for its answer goes on.
+    pub(super) fn check_introductions(&mut self, now: Instant) {
+        self.check_sync_lock();
+        self.check_first_introductions(now);
+    }
+
+    fn probe(&mut self, node: &Atom) {
+        let Some(peer) = self.peers.get_mut(node) else { return };
+        if !peer.hidden && peer.introduction == Introduction::Connected {
+            peer.introduction = Introduction::Probed;
+            self.outputs.push_back(Output::Probe { node: node.clone() });
+        }
+    }
+
+    /// Sends M1 to everybody who waits for the lock.
+    fn introduce_all(&mut self) {
+        let (running, appls, me) = (self.running_here(), self.appls(), self.me.clone());
+        let waiting = self.peers.iter_mut().filter(|(_, peer)| peer.introduction == Introduction::WantsLock);
+        for (node, peer) in waiting {
+            peer.introduction = Introduction::Asked;
+            peer.told.clone_from(&running);
+            let message = Message::NewNode {
+                version: VERSION,
+                node: me.clone(),
+                appls: appls.clone(),
+                started: Vec::new(),
+                running: running.clone(),
+            };
+            self.outputs.push_back(Output::Send { node: node.clone(), message });
+        }
+    }
+
+    fn introduced(&mut self, node: &Atom) {
+        let Some(peer) = self.peers.get_mut(node) else { return };
+        peer.introduction = Introduction::Done;
+        if !self.known.contains(node) {
+            self.known.insert(0, node.clone());
+            self.event(Event::Introduced { node: node.clone() });
+        }
+    }
+
+    /// Copies a peer's own permissions: nothing else that it says of applications counts (dist_ac.md 1.1).
+    fn merge(&mut self, node: &Atom, appls: &[Appl]) {
+        for app in &mut self.apps {
+            if let Some(his) = appls.iter().find(|his| his.name == app.name) {
+                let entry = his.run.iter().find(|(name, _)| name == node);
+                app.set_permission(node, entry.and_then(|(_, permission)| *permission));
+            }
+        }
+    }
+
+    /// A peer has said what runs there.
+    fn learn_running(&mut self, now: Instant, node: &Atom, apps: &[Atom]) {
+        for name in apps {
+            match self.find(name) {
+                Some(at) if self.apps[at].started => self.learn_started(now, at, node),
+                _ => self.remember_started(name, node),
+            }
+        }
+    }
+
+    fn learn_started(&mut self, now: Instant, at: usize, node: &Atom) {
+        let app = &mut self.apps[at];
+        if let Some(own) = &mut app.own_start {
+            // It wins when it is done; until then the other copy is the one it takes over from.
+            own.previous.get_or_insert_with(|| node.clone());
+            return;
+        }
+        match app.id.clone() {
+            AppId::Local => self.resolve_conflict(now, at, node),
+            AppId::Distributed(other) if other != *node && self.beats(at, &other, node) => {}
+            _ => self.started_elsewhere(now, at, node),
+        }
+    }
+
+    /// The application runs here and there. The better place in the priority list goes on, at equal places the
+    /// smaller name (dist_ac.md 6, L1).
+    fn resolve_conflict(&mut self, now: Instant, at: usize, node: &Atom) {
+        let (me, app) = (self.me.clone(), self.apps[at].name.clone());
+        if self.beats(at, &me, node) {
+            self.tell_running(node, &app);
+            self.event(Event::ConflictResolved { app, winner: me, loser: node.clone() });
+            return;
+        }
+        self.started_elsewhere(now, at, node);
+        // Whoever stood by for this node now stands by for the winner; a stock node does not care who says so.
+        let message = Message::AppStarted { node: node.clone(), app: app.clone(), result: Ok(()) };
+        for other in self.known.clone() {
+            if other != me && other != *node {
+                self.send(&other, message.clone());
+            }
+        }
+        self.event(Event::ConflictResolved { app, winner: node.clone(), loser: me });
+    }
+
+    /// Whether one node goes before the other for this application.
+    fn beats(&self, at: usize, one: &Atom, other: &Atom) -> bool {
+        let nodes = &self.apps[at].nodes;
+        (nodes.rank(one), one) < (nodes.rank(other), other)
+    }
+
+    fn tell_running(&mut self, node: &Atom, app: &Atom) {
+        let message = Message::AppStarted { node: self.me.clone(), app: app.clone(), result: Ok(()) };
+        self.send(node, message);
+    }
+
+    fn running_here(&self) -> Vec<Atom> {
+        let local = self.apps.iter().filter(|app| app.id == AppId::Local);
+        local.map(|app| app.name.clone()).collect()
+    }
+
+    /// To a node that was answered before this one could start anything: now it is a candidate.
+    fn show_permissions(&mut self, node: &Atom) {
+        let own = self.apps.iter().filter_map(|app| Some((app.name.clone(), app.permission_of(&self.me)??)));
+        for (app, permission) in own.collect::<Vec<_>>() {
+            let me = self.me.clone();
+            self.send(node, Message::NewPermission { node: me, app, permission, is_running: false });
+        }
+    }
+
+    fn check_sync_lock(&mut self) {
+        let busy = self
+            .peers
+            .values()
+            .any(|peer| matches!(peer.introduction, Introduction::Asked | Introduction::WantsLock));
+        if !busy && matches!(self.sync_lock, SyncLock::Held(_)) {
+            self.release_sync_lock();
+        }
+    }
+
+    fn release_sync_lock(&mut self) {
+        self.sync_lock = SyncLock::Free;
+        self.outputs.push_back(Output::Unlock { lock: Lock::SyncDacs });
+    }
+
+    fn check_first_introductions(&mut self, now: Instant) {
+        let over = !self.peers.values().any(Peer::is_unresolved);
+        if self.go && self.sync_until.is_some_and(|at| over || at <= now) {
+            self.sync_until = None;
+            self.lock_calls();
+        }
+    }
+}
+
+impl Peer {
+    fn is_unresolved(&self) -> bool {
+        !self.hidden && !matches!(self.introduction, Introduction::Done | Introduction::NoDistAc)
+    }
+}

@@ -1,0 +1,62 @@
+//! `application:permit/2`, here and at peers: M4 (dist_ac.md 2.3).
+
+use std::time::Instant;
+
+use etf::{Atom, Term, tuple};
+
+use super::{AppId, CallId, Engine, Message};
+
+impl Engine {
+    /// The new permission is told first, whatever comes of it.
+    pub(super) fn permit(
+        &mut self,
+        now: Instant,
+        call: CallId,
+        app: &Atom,
+        permission: bool,
+        only_loaded: bool,
+    ) {
+        let Some(at) = self.find(app) else {
+            return self.reply(call, tuple!(atom "error", tuple!(atom "not_loaded", app)));
+        };
+        let me = self.me.clone();
+        self.apps[at].set_permission(&me, Some(permission));
+        let is_running = self.apps[at].id == AppId::Local;
+        let message = Message::NewPermission { node: me, app: app.clone(), permission, is_running };
+        self.send_to_candidates(at, &message);
+        let ok = Term::atom("ok");
+        if only_loaded {
+            self.reply(call, ok);
+        } else if permission {
+            self.begin(now, at, false, Some(call));
+        } else {
+            match self.apps[at].id {
+                AppId::Local => self.unpermit_running(at, call),
+                AppId::RunWaiting | AppId::Takeover => self.apps[at].waiting_permit_start.push(call),
+                AppId::Distributed(_) | AppId::Failover(_) | AppId::Undefined => self.reply(call, ok),
+            }
+        }
+        self.evaluate(now, at);
+    }
+
+    /// M4.
+    pub(super) fn on_new_permission(
+        &mut self,
+        now: Instant,
+        node: &Atom,
+        app: &Atom,
+        permission: bool,
+        is_running: bool,
+    ) {
+        let Some(at) = self.find(app) else { return };
+        let me = self.me.clone();
+        let app = &mut self.apps[at];
+        app.set_permission(node, Some(permission));
+        let to_move = !permission && is_running && app.permits(&me) && app.started;
+        if to_move {
+            self.begin(now, at, false, None);
+        } else {
+            self.evaluate(now, at);
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! What came of starts and stops, here and at peers: M6 and M7 (dist_ac.md 2.3).
+
+use std::time::Instant;
+
+use etf::{Atom, Term, tuple};
+
+use super::{AppId, Engine, Event, FOREIGN_APPS_MAX, Message, start::Waiting};
+use crate::exchange::Change;
+
+impl Engine {
+    /// `ac_application_run`: an ordered start ended. M6 goes to every introduced node, as any of them may wait for it.
+    pub(super) fn on_run(&mut self, now: Instant, at: usize, result: Result<(), Term>) {
+        let own = self.apps[at].own_start.take();
+        match result {
+            Ok(()) => self.on_run_ok(now, at),
+            Err(reason) => self.on_run_error(at, own, reason),
+        }
+    }
+
+    fn on_run_ok(&mut self, now: Instant, at: usize) {
+        let (me, name) = (self.me.clone(), self.apps[at].name.clone());
+        self.broadcast(&Message::AppStarted { node: me.clone(), app: name.clone(), result: Ok(()) });
+        self.remote_started.remove(&name);
+        self.drop_decision(at);
+        let app = &mut self.apps[at];
+        app.started = true;
+        app.failover_at = None;
+        app.ballots.reset();
+        let waiting = std::mem::take(&mut app.waiting_run);
+        let unpermitted = std::mem::take(&mut app.waiting_permit_start);
+        let permitted = app.permits(&me);
+        self.set_id(at, AppId::Local);
+        self.reply_all(waiting, &Term::atom("ok"));
+        if !permitted && !unpermitted.is_empty() {
+            // permit(false) came during the start. Its M4 said that nothing runs here, so nobody moved it (L23).
+            let message = Message::NewPermission { node: me, app: name, permission: false, is_running: true };
+            self.send_to_candidates(at, &message);
+            for call in unpermitted {
+                self.unpermit_running(at, call);
+            }
+        } else {
+            self.reply_all(unpermitted, &Term::atom("ok"));
+        }
+        self.evaluate(now, at);
+    }
+
+    fn on_run_error(&mut self, at: usize, own: Option<super::OwnStart>, reason: Term) {
+        let (me, name) = (self.me.clone(), self.apps[at].name.clone());
+        let own = own.unwrap_or(super::OwnStart { reply: false, previous: None });
+        let error = Err(reason.clone());
+        if matches!(self.apps[at].id, AppId::Distributed(_)) {
+            // Somebody else started it meanwhile: this failure is nobody's business.
+        } else if let Some(previous) = own.previous {
+            // The old copy lives on. An M6 error would stop it, and the application would run nowhere (L4).
+            if own.reply {
+                self.apps[at].started = false;
+                self.remote_started.insert(name, previous);
+                self.set_id(at, AppId::Undefined);
+            } else {
+                self.set_id(at, AppId::Distributed(previous));
+            }
+        } else {
+            self.broadcast(&Message::AppStarted { node: me, app: name, result: error });
+            // The application controller knows nothing of a local request that failed.
+            self.apps[at].started &= !own.reply;
+            self.set_id(at, AppId::Undefined);
+        }
+        let app = &mut self.apps[at];
+        app.ballots.reset();
+        let waiting = std::mem::take(&mut app.waiting_run);
+        let unpermitted = std::mem::take(&mut app.waiting_permit_start);
+        self.reply_all(waiting, &tuple!(atom "error", reason));
+        self.reply_all(unpermitted, &Term::atom("ok"));
+    }
+
+    /// `ac_application_not_run`, an ordered stop is done, or `ac_application_stopped`: `application:stop`, or it
+    /// died by itself.
+    pub(super) fn on_not_running(&mut self, at: usize, ordered: bool) {
+        self.drop_decision(at);
+        let name = self.apps[at].name.clone();
+        match self.apps[at].id.clone() {
+            AppId::Local => self.broadcast(&Message::AppStopped { app: name }),
+            AppId::Distributed(node) => {
+                self.remote_started.insert(name, node);
+            }
+            _ => {}
+        }
+        let app = &mut self.apps[at];
+        app.own_start = None;
+        app.failover_at = None;
+        app.started &= ordered;
+        let (run, stop) = (std::mem::take(&mut app.waiting_run), std::mem::take(&mut app.waiting_stop));
+        let permits = std::mem::take(&mut app.waiting_permit).into_iter().map(|(call, _)| call);
+        let done: Vec<_> =
+            stop.into_iter().chain(permits).chain(std::mem::take(&mut app.waiting_permit_start)).collect();
+        self.set_id(at, AppId::Undefined);
+        self.reply_all(run, &tuple!(atom "error", atom "stopped"));
+        self.reply_all(done, &Term::atom("ok"));
+    }
+
+    /// M6.
+    pub(super) fn on_app_started(&mut self, now: Instant, node: Atom, app: Atom, result: Result<(), Term>) {
+        if node == self.me {
+            return self.ignore(Message::AppStarted { node, app, result }, "this node knows best");
+        }
+        let Some(at) = self.find(&app) else {
+            if result.is_ok() {
+                self.remember_started(&app, &node);
+            }
+            return;
+        };
+        match result {
+            Ok(()) => self.on_started_there(now, at, &node),
+            Err(reason) => self.on_failed_there(now, at, node, reason),
+        }
+    }
+
+    fn on_started_there(&mut self, now: Instant, at: usize, node: &Atom) {
+        let app = &self.apps[at];
+        if app.started || app.decision.is_some() {
+            self.started_elsewhere(now, at, node);
+        } else {
+            let name = app.name.clone();
+            self.remember_started(&name, node);
+        }
+        self.end_round(at);
+    }
+
+    /// A peer could not start it. A stock node stops its own copy for that; here nothing that runs is touched.
+    fn on_failed_there(&mut self, now: Instant, at: usize, node: Atom, reason: Term) {
+        let app = &self.apps[at];
+        let name = app.name.clone();
+        if let Some(decision) = &app.decision {
+            if decision.waiting == Waiting::Any || decision.waiting == Waiting::Node(node.clone()) {
+                self.decision_failed(at, tuple!(node, reason));
+            } else {
+                self.evaluate(now, at);
+            }
+            return;
+        }
+        self.end_round(at);
+        let app = &self.apps[at];
+        if app.own_start.is_some() {
+            return; // It goes on, and its result counts.
+        }
+        match &app.id {
+            AppId::Local => {
+                // It failed to take over from here. Peers believe now that nobody runs it: tell them (L4).
+                let me = self.me.clone();
+                self.broadcast(&Message::AppStarted { node: me, app: name.clone(), result: Ok(()) });
+                self.event(Event::FailedTakeoverIgnored { app: name, node, reason });
+            }
+            // Not started here: a failure says nothing about where it runs (L10).
+            _ if !app.started => {}
+            _ => {
+                self.change(at, Change::Started(node));
+                self.apps[at].failover_at = None;
+                self.set_id(at, AppId::Undefined);
+            }
+        }
+    }
+
+    /// M7. It names no node, so it counts only where another node was believed to run it: a late one must not make a
+    /// running copy forgotten (dist_ac.md 6, L17).
+    pub(super) fn on_app_stopped(&mut self, now: Instant, app: Atom) {
+        self.remote_started.remove(&app);
+        let Some(at) = self.find(&app) else { return };
+        self.end_round(at);
+        if let Some(own) = &mut self.apps[at].own_start {
+            own.previous = None;
+        }
+        if matches!(self.apps[at].id, AppId::Distributed(_)) {
+            self.set_id(at, AppId::Undefined);
+        }
+        self.evaluate(now, at);
+    }
+
+    /// It runs there: whoever waits here is released, and a copy here stops.
+    pub(super) fn started_elsewhere(&mut self, now: Instant, at: usize, node: &Atom) {
+        let app = &mut self.apps[at];
+        app.failover_at = None;
+        let permits = std::mem::take(&mut app.waiting_permit).into_iter().map(|(call, _)| call).collect();
+        let decision = app.decision.as_ref().map(|decision| (decision.reply, &decision.waiting));
+        match decision {
+            Some((_, Waiting::Any | Waiting::Node(_))) => self.decided_elsewhere(at, node),
+            // It is still open whether this node goes before that one.
+            Some((true, Waiting::Introductions | Waiting::Weights)) => {
+                let name = app.name.clone();
+                self.remember_started(&name, node);
+            }
+            None | Some((false, Waiting::Introductions | Waiting::Weights)) => {
+                self.change(at, Change::Started(node.clone()));
+                self.set_id(at, AppId::Distributed(node.clone()));
+            }
+        }
+        self.reply_all(permits, &Term::atom("ok"));
+        self.evaluate(now, at);
+    }
+
+    /// A start result was seen: the weights told before have served, unless a decision still needs them.
+    fn end_round(&mut self, at: usize) {
+        let app = &mut self.apps[at];
+        if app.decision.is_none() {
+            app.ballots.reset();
+        }
+    }
+
+    /// It runs there, and was not started here. Newest wins, and there is one entry for an application (L9).
+    pub(super) fn remember_started(&mut self, app: &Atom, node: &Atom) {
+        if self.remote_started.len() < FOREIGN_APPS_MAX || self.remote_started.contains_key(app) {
+            self.remote_started.insert(app.clone(), node.clone());
+        } else {
+            let message = Message::AppStarted { node: node.clone(), app: app.clone(), result: Ok(()) };
+            self.ignore(message, "too many applications");
+        }
+    }
+
+    /// `permit(false)` of an application that runs here: somebody else takes it over, or it stops.
+    pub(super) fn unpermit_running(&mut self, at: usize, call: super::CallId) {
+        let app = &mut self.apps[at];
+        let able: Vec<Atom> = app
+            .run
+            .iter()
+            .filter(|(_, permission)| *permission == Some(true))
+            .map(|(node, _)| node.clone())
+            .collect();
+        if able.is_empty() {
+            app.waiting_stop.push(call);
+            self.change(at, Change::StopIt);
+        } else {
+            app.waiting_permit.push((call, able));
+        }
+    }
+}

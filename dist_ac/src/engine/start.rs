@@ -1,0 +1,502 @@
+//! Who is to start an application: start requests, weights, the decision (dist_ac.md 2.2, 2.4).
+//!
+//! A stock node decides in one go, and where it has to wait it waits with everything. Here a [`Decision`] stays with
+//! its application, and every event that could change it makes [`Engine::evaluate`] walk the priority list again
+//! from the start. The walk itself has no memory; what was asked and answered is kept in [`Ballots`].
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use etf::{Atom, Term, tuple};
+
+use super::{
+    AppId, CallId, Engine, Event, FOREIGN_APPS_MAX, INTRODUCTION_PATIENCE, Lock, Message, Output, OwnStart,
+    appl::Tier,
+};
+use crate::exchange::{Change, StartReply};
+
+/// A refused start request is repeated after so long, as in a stock node.
+const START_LOCK_RETRY: Duration = Duration::from_millis(100);
+
+/// The weight of a node that is asked although it may not run the application: it loses against everybody, and the
+/// asker, who may be blocked, goes on.
+pub(super) const UNWILLING: i64 = 1_000_000;
+
+/// In so long a node gets at most `2 * tuples + 2` answers about an application. A stock node asks once for each
+/// tuple in a decision; two that merely answer each other's answers would go on for ever (dist_ac.md 6, L13).
+const ANSWER_WINDOW: Duration = Duration::from_secs(1);
+
+/// A weight from a node that got none from us for so long is a question, and no echo of ours.
+const ECHO_WINDOW: Duration = Duration::from_secs(10);
+
+/// A weight that is older is asked for again.
+const WEIGHT_LIFE: Duration = Duration::from_secs(60);
+
+/// An application about which it is not yet clear who starts it.
+#[derive(Debug)]
+pub(super) struct Decision {
+    /// A local start request, whose caller the application controller answers; else our own initiative.
+    pub(super) reply: bool,
+    /// Callers of `permit(true)` that wait for it.
+    pub(super) callers: Vec<CallId>,
+    since: Instant,
+    /// That all connected nodes have it loaded is asked once, at the beginning.
+    checked: bool,
+    pub(super) waiting: Waiting,
+}
+
+/// What a decision waits for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Waiting {
+    /// Anybody's M6: this node is not in the running.
+    Any,
+    /// The introductions of connected candidates.
+    Introductions,
+    /// This node's M6: it is to start it.
+    Node(Atom),
+    /// The weights of the other candidates.
+    Weights,
+}
+
+/// The weights of one application.
+#[derive(Debug, Default)]
+pub(super) struct Ballots {
+    /// The own weight since it was first told; the same until a start result is seen (dist_ac.md 2.4, rule 2).
+    own: Option<i64>,
+    peers: BTreeMap<Atom, Ballot>,
+}
+
+#[derive(Debug, Default)]
+struct Ballot {
+    weight: Option<(i64, Instant)>,
+    /// We sent our weight and have had none since: the next one is the answer.
+    asked: bool,
+    /// It asked, and has had no answer.
+    owed: bool,
+    /// When we last sent it our weight.
+    sent: Option<Instant>,
+    /// Answers since the beginning of the window.
+    answers: (usize, Option<Instant>),
+}
+
+/// What a walk along the priority list ends with.
+enum Verdict {
+    Already(Atom),
+    Any,
+    Elect(Atom),
+    NoPermission,
+    Weights,
+}
+
+impl Engine {
+    /// `ac_start_application_req`: the decision needs the own lock first.
+    pub(super) fn request_start(&mut self, app: Atom) {
+        if !self.start_lock.requests.contains(&app) {
+            self.start_lock.requests.push(app);
+        }
+        if self.start_lock.again_at.is_none() {
+            self.ask_start_lock();
+        }
+    }
+
+    pub(super) fn ask_start_lock(&mut self) {
+        if self.start_lock.requests.is_empty() || self.start_lock.asked {
+            return;
+        }
+        self.start_lock.asked = true;
+        self.outputs.push_back(Output::Lock {
+            lock: Lock::Start,
+            nodes: vec![self.me.clone()],
+            retry: false,
+        });
+    }
+
+    /// A stock node holds the lock as long as it decides, which may be for ever; here it only keeps the decision's
+    /// first step out of another node's introduction, takeover or permit. It is given back on this node alone:
+    /// nobody else ever had it.
+    pub(super) fn on_start_lock(&mut self, now: Instant, granted: bool) {
+        self.start_lock.asked = false;
+        if !granted {
+            self.start_lock.again_at = Some(now + START_LOCK_RETRY);
+            return;
+        }
+        for app in std::mem::take(&mut self.start_lock.requests) {
+            if let Some(at) = self.find(&app) {
+                self.begin(now, at, true, None);
+            }
+        }
+        self.outputs.push_back(Output::Unlock { lock: Lock::Start });
+    }
+
+    /// Begins a decision, or joins the one under way.
+    pub(super) fn begin(&mut self, now: Instant, at: usize, reply: bool, caller: Option<CallId>) {
+        let app = &mut self.apps[at];
+        if app.id == AppId::Local {
+            if let Some(call) = caller {
+                self.reply(call, Term::atom("ok"));
+            }
+            return;
+        }
+        if app.own_start.is_some() {
+            // It is being started here already; that result answers everybody.
+            if let Some(call) = caller {
+                app.waiting_run.push(call);
+                self.release_call(call);
+            }
+            return;
+        }
+        let decision = app.decision.get_or_insert_with(|| Decision {
+            reply,
+            callers: Vec::new(),
+            since: now,
+            checked: false,
+            waiting: Waiting::Any,
+        });
+        decision.reply |= reply;
+        decision.callers.extend(caller);
+        self.evaluate(now, at);
+    }
+
+    pub(super) fn evaluate_all(&mut self, now: Instant) {
+        for at in 0..self.apps.len() {
+            self.evaluate(now, at);
+        }
+    }
+
+    /// Looks again at an open decision.
+    pub(super) fn evaluate(&mut self, now: Instant, at: usize) {
+        let met = self.has_met_candidates(at);
+        let not_loaded = self.not_loaded(at);
+        let Some(decision) = &mut self.apps[at].decision else { return };
+        if decision.reply && !met && now < decision.since + INTRODUCTION_PATIENCE {
+            decision.waiting = Waiting::Introductions;
+            return;
+        }
+        if !std::mem::replace(&mut decision.checked, true) && !not_loaded.is_empty() {
+            let name = self.apps[at].name.clone();
+            let nodes: Vec<Term> = not_loaded.iter().map(Term::from).collect();
+            return self.decision_failed(at, tuple!(atom "app_not_loaded", name, nodes));
+        }
+        let waiting = match self.walk(now, at) {
+            Verdict::Already(node) => return self.decided_elsewhere(at, &node),
+            Verdict::Elect(node) if node == self.me => return self.elected(at),
+            Verdict::Elect(node) if self.apps[at].id == AppId::Distributed(node.clone()) => {
+                return self.decided_elsewhere(at, &node);
+            }
+            Verdict::NoPermission => return self.nobody_may(at),
+            Verdict::Elect(node) => Waiting::Node(node),
+            Verdict::Any => Waiting::Any,
+            Verdict::Weights => Waiting::Weights,
+        };
+        if let Some(decision) = &mut self.apps[at].decision {
+            decision.waiting = waiting;
+        }
+    }
+
+    /// An open decision is not needed any more.
+    pub(super) fn drop_decision(&mut self, at: usize) {
+        if let Some(decision) = self.apps[at].decision.take() {
+            if decision.reply {
+                self.start_reply(at, StartReply::NotStarted);
+            }
+            self.reply_all(decision.callers, &Term::atom("ok"));
+        }
+    }
+
+    /// The decision: it runs there.
+    pub(super) fn decided_elsewhere(&mut self, at: usize, node: &Atom) {
+        let reply = self.end_decision(at);
+        if reply {
+            self.start_reply(at, StartReply::Started(node.clone()));
+        } else {
+            self.change(at, Change::Started(node.clone()));
+        }
+        self.set_id(at, AppId::Distributed(node.clone()));
+    }
+
+    /// The decision cannot be made. The application does not count as started by it, so that what runs elsewhere is
+    /// still remembered for the next request.
+    pub(super) fn decision_failed(&mut self, at: usize, reason: Term) {
+        let Some(decision) = self.apps[at].decision.take() else { return };
+        self.apps[at].ballots.reset();
+        if decision.reply {
+            self.start_reply(at, StartReply::Error(reason.clone()));
+        } else if decision.callers.is_empty() {
+            let app = self.apps[at].name.clone();
+            self.event(Event::DecisionFailed { app, reason: reason.clone() });
+        }
+        self.reply_all(decision.callers, &tuple!(atom "error", reason));
+    }
+
+    /// M5.
+    pub(super) fn on_weight(&mut self, now: Instant, app: Atom, weight: i64, node: Atom) {
+        let Some(at) = self.find(&app) else {
+            if self.early_weights.len() < FOREIGN_APPS_MAX {
+                self.early_weights.insert((app, node), weight);
+            }
+            return;
+        };
+        if node == self.me || !self.apps[at].nodes.contains(&node) || !self.peers.contains_key(&node) {
+            return self.ignore(Message::Weight { app, weight, node }, "no candidate");
+        }
+        let ballot = self.apps[at].ballots.peers.entry(node.clone()).or_default();
+        ballot.weight = Some((weight, now));
+        // Crossing questions look the same as answers, and are worth the same. A weight of 0 says that the node
+        // has elected itself, which is no question.
+        let question = !std::mem::replace(&mut ballot.asked, false) && weight != 0;
+        let echo = ballot.sent.is_some_and(|sent| now < sent + ECHO_WINDOW);
+        if question {
+            ballot.owed = true;
+            self.answer_weight(now, at, &node);
+            if !echo {
+                self.drop_belief(now, at, &node);
+            }
+        }
+        self.evaluate(now, at);
+    }
+
+    /// Who asks for weights does not run the application, whatever we were told before (dist_ac.md 6, L9).
+    fn drop_belief(&mut self, now: Instant, at: usize, node: &Atom) {
+        let app = self.apps[at].name.clone();
+        let remote = self.remote_started.get(&app) == Some(node);
+        let distributed = self.apps[at].id == AppId::Distributed(node.clone());
+        if remote {
+            self.remote_started.remove(&app);
+        }
+        if distributed {
+            self.set_id(at, AppId::Undefined);
+        }
+        if remote || distributed {
+            self.event(Event::BeliefDropped { app, node: node.clone() });
+        }
+        if distributed && self.apps[at].started {
+            self.begin(now, at, false, None);
+        }
+    }
+
+    fn answer_weight(&mut self, now: Instant, at: usize, node: &Atom) {
+        let allowed = 2 * self.apps[at].nodes.tuples() + 2;
+        let weight = self.own_weight(at);
+        let Some(ballot) = self.apps[at].ballots.peers.get_mut(node) else { return };
+        let (count, since) = &mut ballot.answers;
+        if since.is_none_or(|since| since + ANSWER_WINDOW <= now) {
+            (*count, *since) = (0, Some(now));
+        }
+        if *count < allowed {
+            *count += 1;
+            ballot.owed = false;
+            ballot.sent = Some(now);
+            self.send_weight(at, node, weight);
+        } else {
+            let message = Message::Weight { app: self.apps[at].name.clone(), weight, node: node.clone() };
+            self.ignore(message, "asked too often");
+        }
+    }
+
+    /// The walk along the priority list (dist_ac.md 2.2, steps 2 to 4). Sends what weights it needs to send.
+    fn walk(&mut self, now: Instant, at: usize) -> Verdict {
+        let app = &self.apps[at];
+        let candidates: Vec<Atom> = app.nodes.flat().into_iter().filter(|node| app.permits(node)).collect();
+        let running = self.remote_started.get(&app.name).cloned();
+        if !candidates.contains(&self.me) {
+            return match running {
+                Some(node) => Verdict::Already(node),
+                None if candidates.is_empty() => Verdict::NoPermission,
+                None => Verdict::Any,
+            };
+        }
+        let standby_for = match &app.id {
+            AppId::Distributed(node) => Some(node.clone()),
+            _ => None,
+        };
+        for tier in app.nodes.tiers().to_vec() {
+            match tier {
+                Tier::One(node) => {
+                    if !candidates.contains(&node) {
+                        continue;
+                    }
+                    let already = standby_for.as_ref() == Some(&node) || running.as_ref() == Some(&node);
+                    return if already { Verdict::Already(node) } else { Verdict::Elect(node) };
+                }
+                Tier::Any(members) => {
+                    // Where it runs inside the tuple it stays. What we were told before our start goes first.
+                    let runner = running.as_ref().or(standby_for.as_ref());
+                    if let Some(node) =
+                        runner.filter(|node| members.contains(node) && candidates.contains(node))
+                    {
+                        return Verdict::Already(node.clone());
+                    }
+                    let Some(weights) = self.collect(now, at, &candidates) else { return Verdict::Weights };
+                    let alive = |node: &Atom| members.contains(node) && self.known.contains(node);
+                    if let Some((_, node)) = weights.into_iter().find(|(_, node)| alive(node)) {
+                        return Verdict::Elect(node);
+                    }
+                }
+            }
+        }
+        Verdict::Any
+    }
+
+    /// A round of weights among all candidates, not only those of one tuple: sends the own weight where it is needed,
+    /// and gives all of them in the order of election, or nothing as long as one is missing.
+    fn collect(&mut self, now: Instant, at: usize, candidates: &[Atom]) -> Option<Vec<(i64, Atom)>> {
+        let own = self.own_weight(at);
+        let mut all = vec![(own, self.me.clone())];
+        let (mut complete, mut ask) = (true, Vec::new());
+        for node in candidates.iter().filter(|node| **node != self.me) {
+            let ballot = self.apps[at].ballots.peers.entry(node.clone()).or_default();
+            if ballot.weight.is_some_and(|(_, since)| since + WEIGHT_LIFE <= now) {
+                ballot.weight = None;
+            }
+            let unknown = ballot.weight.is_none();
+            if (unknown && !ballot.asked) || ballot.owed {
+                ballot.asked = unknown;
+                ballot.owed = false;
+                ballot.sent = Some(now);
+                ask.push(node.clone());
+            }
+            match ballot.weight {
+                Some((weight, _)) => all.push((weight, node.clone())),
+                None => complete = false,
+            }
+        }
+        for node in ask {
+            self.send_weight(at, &node, own);
+        }
+        all.sort();
+        complete.then_some(all)
+    }
+
+    fn elected(&mut self, at: usize) {
+        let Some(decision) = &mut self.apps[at].decision else { return };
+        let callers = std::mem::take(&mut decision.callers);
+        let remote = self.remote_started.get(&self.apps[at].name).cloned();
+        let reply = self.end_decision(at);
+        let id = self.apps[at].id.clone();
+        let previous = if reply {
+            let from = remote.or(match id {
+                AppId::Distributed(node) => Some(node),
+                _ => None,
+            });
+            self.start_reply(at, from.clone().map_or(StartReply::StartIt, StartReply::Takeover));
+            from
+        } else {
+            match id {
+                AppId::Failover(node) => {
+                    self.change(at, Change::Failover(node));
+                    None
+                }
+                AppId::Distributed(from) => {
+                    self.change(at, Change::Takeover { from: from.clone(), restart_type: None });
+                    Some(from)
+                }
+                _ => {
+                    self.change(at, Change::StartIt);
+                    remote
+                }
+            }
+        };
+        let app = &mut self.apps[at];
+        app.own_start = Some(OwnStart { reply, previous });
+        // Callers wait for the result, but without the lock: others may start it meanwhile.
+        app.waiting_run.extend(&callers);
+        for call in callers {
+            self.release_call(call);
+        }
+        self.set_id(at, AppId::RunWaiting);
+    }
+
+    fn nobody_may(&mut self, at: usize) {
+        if self.end_decision(at) {
+            self.start_reply(at, StartReply::NotStarted);
+        } else {
+            self.change(at, Change::StopIt);
+        }
+        self.set_id(at, AppId::Undefined);
+    }
+
+    /// What every decision ends with (dist_ac.md 2.2, step 5). Says whether it was a local start request.
+    fn end_decision(&mut self, at: usize) -> bool {
+        let name = self.apps[at].name.clone();
+        self.remote_started.remove(&name);
+        let app = &mut self.apps[at];
+        app.started = true;
+        app.failover_at = None;
+        app.ballots.end_round();
+        let Some(decision) = app.decision.take() else { return false };
+        self.reply_all(decision.callers, &Term::atom("ok"));
+        decision.reply
+    }
+
+    /// Connected nodes, hidden ones too, that have said they have not loaded it.
+    fn not_loaded(&self, at: usize) -> Vec<Atom> {
+        let undefined = self.apps[at].run.iter().filter(|(_, permission)| permission.is_none());
+        let undefined: Vec<Atom> = undefined.map(|(node, _)| node.clone()).collect();
+        if undefined.iter().any(|node| self.peers.contains_key(node)) { undefined } else { Vec::new() }
+    }
+
+    /// The weight to tell: the one told before, or the number of running applications.
+    fn own_weight(&mut self, at: usize) -> i64 {
+        let app = &mut self.apps[at];
+        if app.id == AppId::RunWaiting {
+            0
+        } else if !app.permits(&self.me) {
+            UNWILLING
+        } else {
+            *app.ballots.own.get_or_insert(self.weight)
+        }
+    }
+
+    fn send_weight(&mut self, at: usize, node: &Atom, weight: i64) {
+        let message = Message::Weight { app: self.apps[at].name.clone(), weight, node: self.me.clone() };
+        self.send(node, message);
+    }
+}
+
+impl super::App {
+    /// Until when the decision waits for introductions.
+    pub(super) fn patience_ends(&self) -> Option<Instant> {
+        let decision =
+            self.decision.as_ref().filter(|decision| decision.waiting == Waiting::Introductions)?;
+        Some(decision.since + INTRODUCTION_PATIENCE)
+    }
+}
+
+impl Ballots {
+    /// A question that came before the application was loaded.
+    pub(super) fn adopt(&mut self, now: Instant, node: Atom, weight: i64) {
+        let ballot = self.peers.entry(node).or_default();
+        ballot.weight = Some((weight, now));
+        ballot.owed = true;
+    }
+
+    /// The weights that peers have told.
+    pub(super) fn weights(&self) -> impl Iterator<Item = (&Atom, i64)> {
+        self.peers.iter().filter_map(|(node, ballot)| Some((node, ballot.weight?.0)))
+    }
+
+    /// The own weight, if it was told.
+    pub(super) fn own(&self) -> Option<i64> {
+        self.own
+    }
+
+    /// The node is gone, with its questions.
+    pub(super) fn forget(&mut self, node: &Atom) {
+        self.peers.remove(node);
+    }
+
+    /// A start result was seen: the next round begins afresh.
+    pub(super) fn reset(&mut self) {
+        self.own = None;
+        self.end_round();
+    }
+
+    fn end_round(&mut self) {
+        for ballot in self.peers.values_mut() {
+            ballot.weight = None;
+            ballot.asked = false;
+        }
+    }
+}
