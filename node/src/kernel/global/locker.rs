@@ -242,7 +242,10 @@ impl Engine {
         let wait = if std::mem::take(&mut self.locker.just_synced) {
             Some(Duration::ZERO)
         } else if self.locker.wake.is_none() {
-            Some(idle_wait(self.known.len()))
+            let wait_ms = idle_wait_ms(self.known.len());
+            // Two that fail because of each other would fail again and again if they waited equally long.
+            let jitter_ms = self.rng.below(wait_ms / 4);
+            Some(Duration::from_millis(wait_ms + jitter_ms))
         } else {
             None
         };
@@ -445,9 +448,8 @@ impl Engine {
     }
 }
 
-fn idle_wait(known: usize) -> Duration {
-    let ms = if known == 0 { 200 } else { (1000 + 100 * known as u64).min(3000) };
-    Duration::from_millis(ms)
+fn idle_wait_ms(known: usize) -> u64 {
+    if known == 0 { 200 } else { (1000 + 100 * known as u64).min(3000) }
 }
 
 fn host(node: &Atom) -> &str {

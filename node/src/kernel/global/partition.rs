@@ -66,6 +66,7 @@ impl Lost {
 impl Engine {
     pub(super) fn node_down(&mut self, node: &Atom) {
         self.up.remove(node);
+        self.drop_processes_of(node);
         if self.removing.remove(node) {
             self.forget(node);
         } else {

@@ -165,6 +165,23 @@ impl Engine {
         self.answer_whereis();
     }
 
+    /// A node is gone. Its monitors have fired already, save those on processes whose last messages were handled
+    /// when a new connection was there: what they locked they do not know of any more.
+    pub(super) fn drop_processes_of(&mut self, node: &Atom) {
+        let mut left: Vec<(QuestionId, Pid)> = self
+            .monitors
+            .by_id
+            .iter()
+            .filter(|(_, pid)| pid.node() == node)
+            .map(|(id, pid)| (*id, pid.clone()))
+            .collect();
+        left.sort_unstable_by_key(|(id, _)| *id);
+        for (id, pid) in left {
+            self.out.push_back(Output::Demonitor { id, pid });
+            self.pid_down(id);
+        }
+    }
+
     fn monitor(&mut self, pid: &Pid) {
         // Our own three processes live as long as this table.
         if self.is_own_process(pid) {

@@ -44,7 +44,17 @@ enum Event {
     /// Something of a node itself.
     Local { node: NodeNo, incarnation: u32, input: Input },
     ClientTimer { node: NodeNo, incarnation: u32, client: usize },
-    Dialled { from: NodeNo, to: NodeNo, incarnation: u32, asked: bool },
+    Dialled { dial: u64 },
+}
+
+/// An attempt to connect.
+#[derive(Debug)]
+struct Dial {
+    from: NodeNo,
+    to: NodeNo,
+    incarnation: u32,
+    /// By the engine, which is to be answered.
+    asked: bool,
 }
 
 struct Queued(Instant, u64, Event);
@@ -102,6 +112,7 @@ pub(super) struct World {
     conns: BTreeMap<(NodeNo, NodeNo), Conn>,
     next_conn: Conn,
     next_key: i64,
+    dials: BTreeMap<u64, Dial>,
     /// Packets that wait for a connection.
     waiting: HashMap<(NodeNo, NodeNo), Vec<Packet>>,
     /// When the last packet of a link arrives.
@@ -143,6 +154,7 @@ impl World {
             conns: BTreeMap::new(),
             next_conn: 1,
             next_key: 1,
+            dials: BTreeMap::new(),
             waiting: HashMap::new(),
             last: HashMap::new(),
             broken: HashMap::new(),
@@ -245,6 +257,16 @@ impl World {
             for packet in self.waiting.remove(&(from, to)).unwrap_or_default() {
                 self.post(from, to, packet);
             }
+        }
+        // Attempts of both sides end with the one that succeeded.
+        let ended: Vec<u64> = self
+            .dials
+            .iter()
+            .filter(|(_, dial)| pair(dial.from, dial.to) == pair(a, b))
+            .map(|(id, _)| *id)
+            .collect();
+        for dial in ended.iter().filter_map(|id| self.dials.remove(id)).collect::<Vec<_>>() {
+            self.dialled(dial);
         }
     }
 
@@ -411,7 +433,26 @@ impl World {
     fn dial(&mut self, from: NodeNo, to: NodeNo, asked: bool) {
         let incarnation = self.nodes[from].incarnation;
         let time = self.now + Duration::from_millis(1 + self.rng.below(100));
-        self.at(time, Event::Dialled { from, to, incarnation, asked });
+        let dial = self.seq;
+        self.seq += 1;
+        self.dials.insert(dial, Dial { from, to, incarnation, asked });
+        self.at(time, Event::Dialled { dial });
+    }
+
+    fn dialled(&mut self, Dial { from, to, incarnation, asked }: Dial) {
+        if self.nodes[from].incarnation != incarnation || !self.nodes[from].alive {
+            return;
+        }
+        self.connect(from, to);
+        let ok = self.is_connected(from, to);
+        if asked {
+            self.handle(from, Input::ConnectResult { node: node_name(to), ok });
+        }
+        if !ok {
+            for packet in self.waiting.remove(&(from, to)).unwrap_or_default() {
+                self.undeliverable(from, to, packet);
+            }
+        }
     }
 
     fn event(&mut self, event: Event) {
@@ -436,19 +477,9 @@ impl World {
                     self.client_input(node, client, client::Input::Timer);
                 }
             }
-            Event::Dialled { from, to, incarnation, asked } => {
-                if self.nodes[from].incarnation != incarnation || !self.nodes[from].alive {
-                    return;
-                }
-                self.connect(from, to);
-                let ok = self.is_connected(from, to);
-                if asked {
-                    self.handle(from, Input::ConnectResult { node: node_name(to), ok });
-                }
-                if !ok {
-                    for packet in self.waiting.remove(&(from, to)).unwrap_or_default() {
-                        self.undeliverable(from, to, packet);
-                    }
+            Event::Dialled { dial } => {
+                if let Some(dial) = self.dials.remove(&dial) {
+                    self.dialled(dial);
                 }
             }
         }
@@ -789,6 +820,22 @@ impl World {
             }
         }
         None
+    }
+
+    /// The state of all nodes, for a failure's message.
+    pub(super) fn dump(&self) -> String {
+        self.nodes
+            .iter()
+            .map(|node| {
+                let e = &node.engine;
+                format!(
+                    "\n{}: up {:?} known {:?} synced {:?} pending {:?} early {:?} removing {:?} connecting {:?}\n\
+                     sessions {:?}\n{:?}\n{:?}\n{:?} warnings {:?}\n",
+                    node.name, e.up, e.known, e.synced, e.pending, e.pre_connect, e.removing, e.connecting,
+                    e.sessions, e.locks, e.locker, e.registrar, node.warnings
+                )
+            })
+            .collect()
     }
 
     /// Runs until these nodes are one partition; fails after so many seconds of virtual time.
