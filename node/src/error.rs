@@ -124,7 +124,7 @@ pub enum ConnectError {
         reason: String,
     },
     /// The two did not agree.
-    #[error("{node}: {reason}")]
+    #[error("no connection to {node}: {reason}")]
     Handshake {
         /// The node.
         node: Atom,

@@ -392,6 +392,8 @@ async fn keep_registered(
 ) {
     let (port, mut failures) = (client.port, 0);
     epmd::keep(client, registration, lease, |event| match event {
+        // A node that stops may take the EPMD along that it is registered with.
+        LeaseEvent::Lost if inner.is_stopping() => {}
         LeaseEvent::Lost => tracing::warn!(port, "EPMD has lost our registration"),
         LeaseEvent::Registered { .. } => {
             failures = 0;
