@@ -27,5 +27,10 @@ pub use otp::Otp;
 mod process;
 pub use process::Process;
 
+/// The README's example compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;
+
 mod rust_node;
 pub use rust_node::{RustNode, crabnode_binary, example_binary};
