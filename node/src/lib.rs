@@ -1,4 +1,33 @@
 //! A Rust program as a node of an Erlang or Elixir cluster.
+//!
+//! ```no_run
+//! use crabnode::{Node, NodeConfig, Term, erpc};
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let node = Node::start(NodeConfig::new("rust@localhost")).await?;
+//! let answer = node
+//!     .run(async |mut context| {
+//!         erpc::call(&mut context, "beam@localhost", "erlang", "node", vec![], None).await
+//!     })
+//!     .await;
+//! assert_eq!(answer, Some(Ok(Term::atom("beam@localhost"))));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! * [`Node`] is the node: other nodes see it, connect to it, call the functions in its [`Functions`].
+//! * [`Context`] is a process's view of itself: its mailbox, sending, links, monitors, calls.
+//! * [`gen_server`] and [`supervisor`] are OTP's behaviours; [`erpc`] calls functions of other nodes; [`global`]
+//!   is the cluster's registry of names, and its locks.
+//!
+//! # The way of a message
+//!
+//! In: `net::link` reads bytes into `dist::Inbound`, which gives signals; `router` finds the process;
+//! `process::signals` knows its links and monitors; the mailbox keeps the message until [`Context::receive`].
+//! Out: [`Context::send`] gives the router a signal; it goes to a process here, or to the `net::route` of its
+//! node, which encodes it into the queue that `net::link` writes. A node that is not connected is dialled.
+//! Nothing on the way in waits for a mailbox.
 #![forbid(unsafe_code)]
 
 mod behaviour;
