@@ -116,7 +116,8 @@ impl Cluster {
     pub fn spawn_erl(&self, otp: &Otp, name: &str, spec: &NodeSpec) -> ErlNode {
         let node = full_name(name);
         let mut command = otp.command();
-        command.args(["-sname", &node, "-setcookie", spec.cookie.as_ref().unwrap_or(&self.cookie)]);
+        let kind = if has_long_host(&node) { "-name" } else { "-sname" };
+        command.args([kind, &node, "-setcookie", spec.cookie.as_ref().unwrap_or(&self.cookie)]);
         command.env("ERL_CRASH_DUMP", "/dev/null").arg("-pa").arg(otp.ebin());
         if spec.hidden {
             command.arg("-hidden");
@@ -161,7 +162,8 @@ impl Cluster {
 
     fn spawn_rust(&self, mut command: Command, name: &str, spec: &NodeSpec) -> RustNode {
         let node = full_name(name);
-        command.args(["--sname", &node, "--cookie", spec.cookie.as_ref().unwrap_or(&self.cookie)]);
+        let kind = if has_long_host(&node) { "--name" } else { "--sname" };
+        command.args([kind, &node, "--cookie", spec.cookie.as_ref().unwrap_or(&self.cookie)]);
         command.args(["--epmd-port", &self.epmd_port.to_string()]);
         if spec.hidden {
             command.arg("--hidden");
@@ -192,6 +194,11 @@ impl Drop for Cluster {
 /// `NAME@localhost`, unless the name has a host.
 fn full_name(name: &str) -> String {
     if name.contains('@') { name.to_owned() } else { format!("{name}@localhost") }
+}
+
+/// Whether the node uses long names: those of its host have a dot.
+fn has_long_host(node: &str) -> bool {
+    node.split_once('@').is_some_and(|(_, host)| host.contains('.'))
 }
 
 /// A new secret: while it runs, a node executes whatever those with the cookie send.

@@ -88,7 +88,10 @@ impl ErlNode {
     /// What was raised, as `{Class,Reason}`, or that no answer came, with what the node printed.
     pub fn try_eval(&mut self, expressions: &str, limit: Duration) -> Result<String, String> {
         let channel = self.channel.as_mut().expect("the node has booted: wait_until_booted()");
-        let reply = exchange(channel, expressions, limit);
+        let reply = exchange(channel, expressions, limit).map_err(|error| match error.kind() {
+            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => format!("none within {limit:?}"),
+            _ => error.to_string(),
+        });
         let reply = reply
             .map_err(|error| self.process.say(format_args!("gave no answer to {expressions}: {error}")))?;
         let (tag, value) = reply.split_at_checked(1).unwrap_or(("e", "an empty reply"));
