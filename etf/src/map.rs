@@ -1,6 +1,6 @@
 //! Maps.
 
-use std::cmp::Ordering;
+use std::{cmp::Ordering, fmt};
 
 use crate::{Term, order::compare_exact};
 
@@ -101,6 +101,12 @@ impl Clone for Map {
             entries.push((key.clone(), value.clone()));
         }
         Self { entries }
+    }
+}
+
+impl fmt::Debug for Map {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
     }
 }
 

@@ -53,7 +53,7 @@ pub enum Term {
 }
 
 /// An integer outside the range of `i64`.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Big(Box<BigInt>);
 
 impl Big {
@@ -97,7 +97,7 @@ impl Hash for Float {
 }
 
 /// A list whose tail is not a list, such as the call tag `[alias|Ref]`.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ImproperList {
     head: Vec<Term>,
     tail: Term,
@@ -124,7 +124,7 @@ impl ImproperList {
 }
 
 /// A function.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Fun {
     /// `fun M:F/A`.
     Export {
@@ -142,7 +142,7 @@ pub enum Fun {
 /// A closure made on a BEAM node.
 ///
 /// As for the BEAM, its creator is no part of its identity: the same fun made by two processes is equal.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Closure {
     /// How many arguments it takes.
     pub arity: u8,
@@ -190,7 +190,7 @@ impl Hash for Closure {
 }
 
 /// A native record (OTP 29, wire.md 8, tag 67).
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Record {
     /// Whether the definition is exported.
     pub flags: u8,
@@ -524,3 +524,6 @@ macro_rules! tuple {
     };
     ($($all:tt)*) => { $crate::tuple!(@one [] $($all)*) };
 }
+
+#[cfg(test)]
+mod tests;

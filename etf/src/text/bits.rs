@@ -19,7 +19,8 @@ pub(super) enum Value {
 #[derive(Default)]
 pub(super) struct Kind {
     name: Option<KindName>,
-    little: bool,
+    little: Option<bool>,
+    signed: Option<bool>,
     unit: Option<usize>,
 }
 
@@ -35,32 +36,45 @@ enum KindName {
 impl Kind {
     /// Takes one word of the list after `/`; false if there is no such word or it contradicts another.
     ///
-    /// `binary` and `bits` are known but fit no value that a term can have there.
+    /// `binary` and `bits` are not among them: they want a binary as the value.
     pub(super) fn set(&mut self, word: &str) -> bool {
-        let name = match word {
-            "integer" => KindName::Integer,
-            "float" => KindName::Float,
-            "utf8" => KindName::Utf8,
-            "utf16" => KindName::Utf16,
-            "utf32" => KindName::Utf32,
-            "little" => {
-                self.little = true;
-                return true;
-            }
-            "big" | "signed" | "unsigned" => return true,
+        match word {
+            "integer" => set(&mut self.name, KindName::Integer),
+            "float" => set(&mut self.name, KindName::Float),
+            "utf8" => set(&mut self.name, KindName::Utf8),
+            "utf16" => set(&mut self.name, KindName::Utf16),
+            "utf32" => set(&mut self.name, KindName::Utf32),
+            "big" => set(&mut self.little, false),
+            "little" => set(&mut self.little, true),
             // That of this machine, as the BEAM has it.
-            "native" => {
-                self.little = cfg!(target_endian = "little");
-                return true;
-            }
-            _ => return false,
-        };
-        self.name.replace(name).is_none()
+            "native" => set(&mut self.little, cfg!(target_endian = "little")),
+            "signed" => set(&mut self.signed, true),
+            "unsigned" => set(&mut self.signed, false),
+            _ => false,
+        }
     }
 
     pub(super) fn set_unit(&mut self, unit: usize) -> bool {
-        (1..=256).contains(&unit) && self.unit.replace(unit).is_none()
+        (1..=256).contains(&unit) && set(&mut self.unit, unit)
     }
+
+    fn is_little(&self) -> bool {
+        self.little == Some(true)
+    }
+
+    /// How many bits an integer or float takes. A unit needs a size.
+    fn bits(&self, size: Option<usize>, default: usize) -> Result<usize> {
+        match (size, self.unit) {
+            (Some(size), unit) => Ok(size.saturating_mul(unit.unwrap_or(1))),
+            (None, None) => Ok(default),
+            (None, Some(_)) => Err(TextErrorReason::Segment),
+        }
+    }
+}
+
+/// Sets what is not set, or is set to the same.
+fn set<T: PartialEq + Copy>(place: &mut Option<T>, value: T) -> bool {
+    *place.get_or_insert(value) == value
 }
 
 /// A bit string under construction.
@@ -75,8 +89,8 @@ type Result<T> = std::result::Result<T, TextErrorReason>;
 impl Bits {
     /// Appends a segment.
     pub(super) fn add(&mut self, value: &Value, size: Option<usize>, kind: &Kind) -> Result<()> {
-        let default = if matches!(value, Value::Float(_)) { KindName::Float } else { KindName::Integer };
-        let name = kind.name.unwrap_or(default);
+        // A float is no exception: without `/float` it is a mistake.
+        let name = kind.name.unwrap_or(KindName::Integer);
         match value {
             Value::Integer(int) => self.add_number(int, size, name, kind),
             Value::Float(float) if name == KindName::Float => self.add_float(float.get(), size, kind),
@@ -89,24 +103,24 @@ impl Bits {
     }
 
     fn add_number(&mut self, int: &BigInt, size: Option<usize>, name: KindName, kind: &Kind) -> Result<()> {
-        if matches!(name, KindName::Integer | KindName::Float) {
-            if name == KindName::Float {
+        match name {
+            KindName::Integer => return self.add_integer(int, kind.bits(size, 8)?, kind.is_little()),
+            KindName::Float => {
                 return self.add_float(int.to_f64().ok_or(TextErrorReason::Segment)?, size, kind);
             }
-            let bits = size.unwrap_or(8).saturating_mul(kind.unit.unwrap_or(1));
-            return self.add_integer(int, bits, kind.little);
+            KindName::Utf8 | KindName::Utf16 | KindName::Utf32 => {}
         }
         let c = int.to_u32().and_then(char::from_u32).ok_or(TextErrorReason::Segment)?;
         if size.is_some() || kind.unit.is_some() {
             return Err(TextErrorReason::Segment);
         }
         let code = u32::from(c);
-        let byte_pair = |unit: u16| if kind.little { unit.to_le_bytes() } else { unit.to_be_bytes() };
+        let byte_pair = |unit: u16| if kind.is_little() { unit.to_le_bytes() } else { unit.to_be_bytes() };
         match name {
             KindName::Utf16 => {
                 c.encode_utf16(&mut [0; 2]).iter().try_for_each(|&unit| self.add_bytes(&byte_pair(unit)))
             }
-            KindName::Utf32 if kind.little => self.add_bytes(&code.to_le_bytes()),
+            KindName::Utf32 if kind.is_little() => self.add_bytes(&code.to_le_bytes()),
             KindName::Utf32 => self.add_bytes(&code.to_be_bytes()),
             _ => self.add_bytes(c.encode_utf8(&mut [0; 4]).as_bytes()),
         }
@@ -115,12 +129,12 @@ impl Bits {
     fn add_float(&mut self, value: f64, size: Option<usize>, kind: &Kind) -> Result<()> {
         #[expect(clippy::cast_possible_truncation, reason = "a float of 32 bits is asked for")]
         let single = value as f32;
-        let mut bytes = match size.unwrap_or(64).saturating_mul(kind.unit.unwrap_or(1)) {
+        let mut bytes = match kind.bits(size, 64)? {
             64 => value.to_be_bytes().to_vec(),
             32 if single.is_finite() => single.to_be_bytes().to_vec(),
             _ => return Err(TextErrorReason::Segment),
         };
-        if kind.little {
+        if kind.is_little() {
             bytes.reverse();
         }
         self.add_bytes(&bytes)

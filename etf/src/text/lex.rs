@@ -31,6 +31,8 @@ pub(super) enum Token {
     Float(Float),
     /// One string literal.
     String(String),
+    /// A string literal that stands for a binary.
+    Binary(Term),
     /// Brackets, commas and the like.
     Punctuation(&'static str),
     /// The `.` that ends a term.
@@ -64,7 +66,7 @@ pub(super) fn next_token(text: &str) -> Lexed<'_, (&str, Token)> {
     if start.is_empty() {
         return Ok((start, (start, Token::End)));
     }
-    let (rest, token) = alt((number, name, character, quoted_atom, string, punctuation, dot))
+    let (rest, token) = alt((number, name, character, quoted_atom, string, sigil, punctuation, dot))
         .parse(start)
         .map_err(|e| e.map(|fault| or_bad_character(start, fault)))?;
     Ok((rest, (start, token)))
@@ -179,6 +181,42 @@ fn string(text: &str) -> Lexed<'_, Token> {
     Ok((rest, Token::String(content)))
 }
 
+/// A string of OTP 27 with `~` and what it is before it: a list (`s`) or a UTF-8 binary (`b`, or nothing), in capitals
+/// with every `\` as it stands.
+fn sigil(text: &str) -> Lexed<'_, Token> {
+    let (rest, _) = char('~').parse(text)?;
+    let (start, kind) = opt(one_of("bBsS")).parse(rest)?;
+    let (rest, content) = match triple_quoted(start) {
+        Err(nom::Err::Error(_)) => {
+            let (rest, open) = one_of("\"'`/|#([{<").parse(start)?;
+            let close = match open {
+                '(' => ')',
+                '[' => ']',
+                '{' => '}',
+                '<' => '>',
+                same => same,
+            };
+            match kind {
+                Some('B' | 'S') => verbatim(text, rest, close)?,
+                _ => quoted(text, rest, close, "a string")?,
+            }
+        }
+        found => found?,
+    };
+    let token = match kind {
+        Some('s' | 'S') => Token::String(content),
+        _ => Token::Binary(Term::binary(content.as_str())),
+    };
+    Ok((rest, token))
+}
+
+fn verbatim<'a>(start: &'a str, rest: &'a str, close: char) -> Lexed<'a, String> {
+    match rest.split_once(close) {
+        Some((content, rest)) => Ok((rest, content.to_owned())),
+        None => fail(start, TextErrorReason::Unterminated { what: "a string" }),
+    }
+}
+
 fn quoted<'a>(start: &'a str, mut rest: &'a str, quote: char, what: &'static str) -> Lexed<'a, String> {
     let mut content = String::new();
     loop {
@@ -207,7 +245,8 @@ fn escape(text: &str) -> Lexed<'_, char> {
     let hex = |digits| u32::from_str_radix(digits, 16).ok();
     let long_hex = delimited(tag("x{"), take_while1(hex_digit), char('}')).map(hex);
     let short_hex = preceded(char('x'), take_while_m_n(2, 2, hex_digit)).map(hex);
-    let control = preceded(char('^'), anychar).map(|c| Some(u32::from(c) & 31));
+    // `^?` is DEL since OTP 27.
+    let control = preceded(char('^'), anychar).map(|c| Some(if c == '?' { 127 } else { u32::from(c) & 31 }));
     let other = preceded(not(one_of("x^")), anychar).map(|c| Some(u32::from(named_escape(c))));
     let parsed: Lexed<'_, Option<u32>> = alt((octal, long_hex, short_hex, control, other)).parse(rest);
     match parsed {

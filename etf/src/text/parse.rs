@@ -63,6 +63,8 @@ enum Open {
     /// A list after its `|`.
     ListTail(Vec<Term>),
     Map(Vec<(Term, Term)>),
+    /// A term in parentheses, which mean nothing.
+    Parentheses,
     /// A map after a key and its `=>`.
     MapValue(Vec<(Term, Term)>, Term),
 }
@@ -113,6 +115,7 @@ impl<'a> Parser<'a> {
             Token::Atom(atom) => Term::Atom(atom),
             Token::Integer(int) => int,
             Token::Float(float) => Term::Float(float),
+            Token::Binary(binary) => binary,
             Token::String(text) => return Ok(Begun::Whole(Term::charlist(&self.strings(text)?))),
             Token::Punctuation(sign @ ("-" | "+")) => return Ok(Begun::Whole(self.signed(sign == "-")?)),
             Token::Punctuation("{") => return self.open("}", Open::Tuple(vec![]), || Term::Tuple(vec![])),
@@ -121,6 +124,10 @@ impl<'a> Parser<'a> {
                 self.advance()?;
                 self.expect_here("{", "'{' of a map")?;
                 return self.open("}", Open::Map(vec![]), || Term::Map(Map::new()));
+            }
+            Token::Punctuation("(") => {
+                self.advance()?;
+                return Ok(Begun::Open(Open::Parentheses));
             }
             Token::Punctuation("<<") => return Ok(Begun::Whole(self.binary()?)),
             Token::Word("fun") => return Ok(Begun::Whole(self.fun()?)),
@@ -164,6 +171,10 @@ impl<'a> Parser<'a> {
             Open::ListTail(elements) => {
                 self.separator("']'", &["]"])?;
                 Begun::Whole(Term::list_with_tail(elements, term))
+            }
+            Open::Parentheses => {
+                self.separator("')'", &[")"])?;
+                Begun::Whole(term)
             }
             Open::Map(entries) => {
                 self.separator("'=>'", &["=>"])?;
