@@ -147,3 +147,10 @@ fn one_copy_after_takeovers_and_permissions_too() {
         run(seed, true, false);
     }
 }
+
+#[test]
+fn one_copy_after_links_are_cut_and_healed() {
+    for seed in seeds(200) {
+        run(seed, true, true);
+    }
+}

@@ -33,8 +33,10 @@ const SYNC_LOCK_PATIENCE: Duration = Duration::from_secs(5);
 pub(super) struct Peer {
     pub(super) hidden: bool,
     introduction: Introduction,
-    /// What the own introduction said to run here.
-    told: Vec<Atom>,
+    /// It is of our own kind: it has sent a status.
+    ours: bool,
+    /// It is, and has said what runs and starts there since it met us.
+    confirmed: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,8 +54,8 @@ impl Engine {
         if node == self.me {
             return;
         }
-        self.peers
-            .insert(node.clone(), Peer { hidden, introduction: Introduction::Connected, told: Vec::new() });
+        let introduction = Introduction::Connected;
+        self.peers.insert(node.clone(), Peer { hidden, introduction, ours: false, confirmed: false });
         if self.go {
             self.probe(&node);
         }
@@ -136,7 +138,6 @@ impl Engine {
         node: Atom,
         appls: &[Appl],
         started: &[(Atom, Atom)],
-        running: &[Atom],
     ) {
         let introduction = match self.peers.get(&node) {
             Some(peer) if !peer.hidden => peer.introduction,
@@ -146,26 +147,19 @@ impl Engine {
                     node,
                     appls: appls.to_vec(),
                     started: started.to_vec(),
-                    running: running.to_vec(),
                 };
                 return self.ignore(message, "not connected");
             }
         };
         self.merge(&node, appls);
-        let there = started.iter().filter(|(at, _)| *at == node).map(|(_, app)| app).chain(running);
-        let there: Vec<Atom> = there.cloned().collect();
+        let there = started.iter().filter(|(at, _)| *at == node).map(|(_, app)| app.clone());
+        let there: Vec<Atom> = there.collect();
         match introduction {
             // The answer, or an introduction that crossed ours: never answered, or both would go on for ever.
             Introduction::Asked => {
                 self.introduced(&node);
                 self.learn_running(now, &node, &there);
-                let told = self.peers.get(&node).map(|peer| peer.told.clone()).unwrap_or_default();
-                for app in self.running_here() {
-                    // Only a node of our own kind says in an introduction what runs there, and it reads ours.
-                    if running.is_empty() || !told.contains(&app) {
-                        self.tell_running(&node, &app);
-                    }
-                }
+                self.tell_status(&node);
                 self.check_sync_lock();
             }
             Introduction::Done => self.learn_running(now, &node, &there),
@@ -178,16 +172,48 @@ impl Engine {
                 // for it: it comes as no candidate, and says so by M4 when it is ready.
                 let appls = if self.go { self.appls() } else { Vec::new() };
                 let me = self.me.clone();
-                self.send(
-                    &node,
-                    Message::NewNode { version: VERSION, node: me, appls, started, running: Vec::new() },
-                );
+                self.send_status(&node, false);
+                self.send(&node, Message::NewNode { version: VERSION, node: me, appls, started });
                 self.introduced(&node);
+                if self.is_ours(&node) {
+                    self.send_status(&node, true);
+                }
                 self.learn_running(now, &node, &there);
             }
         }
+        self.learn_records(now, &node, appls);
         self.check_first_introductions(now);
         self.evaluate_all(now);
+    }
+
+    /// What runs and starts at a node of our own kind.
+    pub(super) fn on_status(&mut self, now: Instant, node: &Atom, met: bool, running: &[Atom], starting: &[Atom]) {
+        let Some(peer) = self.peers.get_mut(node) else { return };
+        peer.ours = true;
+        if !met {
+            return; // It introduces itself next.
+        }
+        peer.confirmed = true;
+        for at in 0..self.apps.len() {
+            let starts = starting.contains(&self.apps[at].name);
+            self.set_starter(now, at, node, starts);
+        }
+        self.learn_running(now, node, running);
+        self.check_first_introductions(now);
+        self.evaluate_all(now);
+    }
+
+    /// To every peer of our own kind: what runs and starts here.
+    pub(super) fn broadcast_status(&mut self) {
+        for node in self.known.clone() {
+            if self.is_ours(&node) {
+                self.send_status(&node, true);
+            }
+        }
+    }
+
+    pub(super) fn is_ours(&self, node: &Atom) -> bool {
+        self.peers.get(node).is_some_and(|peer| peer.ours)
     }
 
     /// Whether every connected node that may run the application has been met.
@@ -212,19 +238,47 @@ impl Engine {
 
     /// Sends M1 to everybody who waits for the lock.
     fn introduce_all(&mut self) {
-        let (running, appls, me) = (self.running_here(), self.appls(), self.me.clone());
-        let waiting = self.peers.iter_mut().filter(|(_, peer)| peer.introduction == Introduction::WantsLock);
-        for (node, peer) in waiting {
-            peer.introduction = Introduction::Asked;
-            peer.told.clone_from(&running);
-            let message = Message::NewNode {
-                version: VERSION,
-                node: me.clone(),
-                appls: appls.clone(),
-                started: Vec::new(),
-                running: running.clone(),
-            };
-            self.outputs.push_back(Output::Send { node: node.clone(), message });
+        let mut waiting = Vec::new();
+        for (node, peer) in &mut self.peers {
+            if peer.introduction == Introduction::WantsLock {
+                peer.introduction = Introduction::Asked;
+                waiting.push(node.clone());
+            }
+        }
+        for node in waiting {
+            let (me, appls) = (self.me.clone(), self.appls());
+            self.send_status(&node, false);
+            self.send(&node, Message::NewNode { version: VERSION, node: me, appls, started: Vec::new() });
+        }
+    }
+
+    fn send_status(&mut self, node: &Atom, met: bool) {
+        let starting = self.apps.iter().filter(|app| app.own_start.is_some() || app.unannounced);
+        let starting = starting.map(|app| app.name.clone()).collect();
+        let (me, running) = (self.me.clone(), self.running_here());
+        self.send(node, Message::Status { node: me, met, running, starting });
+    }
+
+    /// After an own introduction: what runs here. A stock node learns it by M6, one at a time.
+    fn tell_status(&mut self, node: &Atom) {
+        if self.is_ours(node) {
+            return self.send_status(node, true);
+        }
+        for app in self.running_here() {
+            self.tell_running(node, &app);
+        }
+    }
+
+    /// A stock node tells by the record's `Id` alone that it is starting an application.
+    fn learn_records(&mut self, now: Instant, node: &Atom, appls: &[Appl]) {
+        if self.is_ours(node) {
+            return;
+        }
+        for appl in appls {
+            if let Some(at) = self.find(&appl.name) {
+                let starts = appl.id.is_atom("run_waiting") || appl.id.is_atom("takeover");
+                self.set_starter(now, at, node, starts);
+            }
         }
     }
 
@@ -292,7 +346,7 @@ impl Engine {
     }
 
     /// Whether one node goes before the other for this application.
-    fn beats(&self, at: usize, one: &Atom, other: &Atom) -> bool {
+    pub(super) fn beats(&self, at: usize, one: &Atom, other: &Atom) -> bool {
         let nodes = &self.apps[at].nodes;
         (nodes.rank(one), one) < (nodes.rank(other), other)
     }
@@ -303,7 +357,7 @@ impl Engine {
     }
 
     fn running_here(&self) -> Vec<Atom> {
-        let local = self.apps.iter().filter(|app| app.id == AppId::Local);
+        let local = self.apps.iter().filter(|app| app.id == AppId::Local && !app.unannounced);
         local.map(|app| app.name.clone()).collect()
     }
 
@@ -342,6 +396,7 @@ impl Engine {
 
 impl Peer {
     fn is_unresolved(&self) -> bool {
-        !self.hidden && !matches!(self.introduction, Introduction::Done | Introduction::NoDistAc)
+        let met = matches!(self.introduction, Introduction::Done | Introduction::NoDistAc);
+        !self.hidden && !(met && self.ours == self.confirmed)
     }
 }

@@ -18,7 +18,7 @@
 //! | `permission.rs` | `application:permit/2`, M4 |
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     time::{Duration, Instant},
 };
 
@@ -310,6 +310,10 @@ struct App {
     /// else meanwhile: an M6 of a peer overwrites it, and the own start still wins later (dist_ac.md 2.3).
     own_start: Option<OwnStart>,
     ballots: Ballots,
+    /// Peers that are starting it: they were met in the middle of it, and their M6 is awaited.
+    starters: BTreeSet<Atom>,
+    /// It runs here, and nobody was told: a starter that goes before this node may be done first.
+    unannounced: bool,
     /// When the restart time of a dead runner is over.
     failover_at: Option<Instant>,
     /// Callers that wait for the own start (`t_reqs`).
@@ -550,9 +554,7 @@ impl Engine {
 
     fn on_message(&mut self, now: Instant, message: Message) {
         match message {
-            Message::NewNode { node, appls, started, running, .. } => {
-                self.on_new_node(now, node, &appls, &started, &running);
-            }
+            Message::NewNode { node, appls, started, .. } => self.on_new_node(now, node, &appls, &started),
             Message::AppLoaded { node, app, nodes, permission, he_knows_me } => {
                 self.on_app_loaded(now, node, app, nodes, permission, he_knows_me);
             }
@@ -563,6 +565,9 @@ impl Engine {
             Message::Weight { app, weight, node } => self.on_weight(now, app, weight, node),
             Message::AppStarted { node, app, result } => self.on_app_started(now, node, app, result),
             Message::AppStopped { app } => self.on_app_stopped(now, app),
+            Message::Status { node, met, running, starting } => {
+                self.on_status(now, &node, met, &running, &starting);
+            }
         }
     }
 
@@ -758,6 +763,8 @@ impl App {
             decision: None,
             own_start: None,
             ballots: Ballots::default(),
+            starters: BTreeSet::new(),
+            unannounced: false,
             failover_at: None,
             waiting_run: Vec::new(),
             waiting_stop: Vec::new(),

@@ -34,6 +34,7 @@ impl Engine {
             self.lose_runner(now, at, node);
         }
         self.lose_awaited(at, node);
+        self.set_starter(now, at, node, false);
     }
 
     fn lose_runner(&mut self, now: Instant, at: usize, node: &Atom) {

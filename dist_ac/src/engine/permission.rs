@@ -37,6 +37,9 @@ impl Engine {
             }
         }
         self.evaluate(now, at);
+        // A stock node keeps the lock while it waits. But the one it waits for may be a node that is about to be
+        // started, and its start needs that lock: then both would wait for ever.
+        self.release_call(call);
     }
 
     /// M4.

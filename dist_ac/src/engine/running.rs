@@ -19,7 +19,11 @@ impl Engine {
 
     fn on_run_ok(&mut self, now: Instant, at: usize) {
         let (me, name) = (self.me.clone(), self.apps[at].name.clone());
-        self.broadcast(&Message::AppStarted { node: me.clone(), app: name.clone(), result: Ok(()) });
+        if self.better_starter(at) {
+            self.apps[at].unannounced = true;
+        } else {
+            self.broadcast(&Message::AppStarted { node: me.clone(), app: name.clone(), result: Ok(()) });
+        }
         self.remote_started.remove(&name);
         self.drop_decision(at);
         let app = &mut self.apps[at];
@@ -59,6 +63,8 @@ impl Engine {
             } else {
                 self.set_id(at, AppId::Distributed(previous));
             }
+            // Those who wait for its end because they met us in the middle of it.
+            self.broadcast_status();
         } else {
             self.broadcast(&Message::AppStarted { node: me, app: name, result: error });
             // The application controller knows nothing of a local request that failed.
@@ -79,7 +85,7 @@ impl Engine {
         self.drop_decision(at);
         let name = self.apps[at].name.clone();
         match self.apps[at].id.clone() {
-            AppId::Local => self.broadcast(&Message::AppStopped { app: name }),
+            AppId::Local if !self.apps[at].unannounced => self.broadcast(&Message::AppStopped { app: name }),
             AppId::Distributed(node) => {
                 self.remote_started.insert(name, node);
             }
@@ -88,6 +94,7 @@ impl Engine {
         let app = &mut self.apps[at];
         app.own_start = None;
         app.failover_at = None;
+        app.unannounced = false;
         app.started &= ordered;
         let (run, stop) = (std::mem::take(&mut app.waiting_run), std::mem::take(&mut app.waiting_stop));
         let permits = std::mem::take(&mut app.waiting_permit).into_iter().map(|(call, _)| call);
@@ -110,9 +117,38 @@ impl Engine {
             return;
         };
         match result {
-            Ok(()) => self.on_started_there(now, at, &node),
-            Err(reason) => self.on_failed_there(now, at, node, reason),
+            Ok(()) => {
+                self.apps[at].starters.remove(&node);
+                self.apps[at].unannounced = false;
+                self.on_started_there(now, at, &node);
+            }
+            Err(reason) => {
+                self.set_starter(now, at, &node, false);
+                self.on_failed_there(now, at, node, reason);
+            }
         }
+    }
+
+    /// A peer starts it, or does not any more; what waited for that goes on.
+    pub(super) fn set_starter(&mut self, now: Instant, at: usize, node: &Atom, starts: bool) {
+        let app = &mut self.apps[at];
+        if starts {
+            app.starters.insert(node.clone());
+        } else if app.starters.remove(node) {
+            let silent = app.unannounced && !self.better_starter(at);
+            if silent {
+                self.apps[at].unannounced = false;
+                let (me, app) = (self.me.clone(), self.apps[at].name.clone());
+                self.broadcast(&Message::AppStarted { node: me, app, result: Ok(()) });
+            }
+            self.evaluate(now, at);
+        }
+    }
+
+    /// Whether a peer of our own kind that goes before this node is starting it too. Two copies that report at
+    /// the same time would each stop for the other.
+    fn better_starter(&self, at: usize) -> bool {
+        self.apps[at].starters.iter().any(|node| self.is_ours(node) && self.beats(at, node, &self.me))
     }
 
     fn on_started_there(&mut self, now: Instant, at: usize, node: &Atom) {
@@ -184,11 +220,11 @@ impl Engine {
         match decision {
             Some((_, Waiting::Any | Waiting::Node(_))) => self.decided_elsewhere(at, node),
             // It is still open whether this node goes before that one.
-            Some((true, Waiting::Introductions | Waiting::Weights)) => {
+            Some((true, Waiting::Introductions | Waiting::Starter(_) | Waiting::Weights)) => {
                 let name = app.name.clone();
                 self.remember_started(&name, node);
             }
-            None | Some((false, Waiting::Introductions | Waiting::Weights)) => {
+            None | Some((false, Waiting::Introductions | Waiting::Starter(_) | Waiting::Weights)) => {
                 self.change(at, Change::Started(node.clone()));
                 self.set_id(at, AppId::Distributed(node.clone()));
             }

@@ -56,6 +56,8 @@ pub(super) enum Waiting {
     Introductions,
     /// This node's M6: it is to start it.
     Node(Atom),
+    /// This node's M6: it is starting it already, and after that this node takes over.
+    Starter(Atom),
     /// The weights of the other candidates.
     Weights,
 }
@@ -179,19 +181,32 @@ impl Engine {
             let nodes: Vec<Term> = not_loaded.iter().map(Term::from).collect();
             return self.decision_failed(at, tuple!(atom "app_not_loaded", name, nodes));
         }
-        let waiting = match self.walk(now, at) {
-            Verdict::Already(node) => return self.decided_elsewhere(at, &node),
-            Verdict::Elect(node) if node == self.me => return self.elected(at),
-            Verdict::Elect(node) if self.apps[at].id == AppId::Distributed(node.clone()) => {
-                return self.decided_elsewhere(at, &node);
-            }
-            Verdict::NoPermission => return self.nobody_may(at),
-            Verdict::Elect(node) => Waiting::Node(node),
-            Verdict::Any => Waiting::Any,
-            Verdict::Weights => Waiting::Weights,
+        let verdict = self.walk(now, at);
+        let waiting = match (verdict, self.runner(at)) {
+            (Verdict::Already(node), _) => return self.decided_elsewhere(at, &node),
+            (Verdict::Elect(node), _) if node == self.me => match self.apps[at].starters.first() {
+                Some(starter) => Waiting::Starter(starter.clone()),
+                None => return self.elected(at),
+            },
+            (Verdict::NoPermission, _) => return self.nobody_may(at),
+            // It is for another node to move it, or for none, and it runs: there is nothing to wait for. A stock
+            // node waits for the elected one, which need not ever move it (dist_ac.md 6, L22).
+            (Verdict::Elect(_) | Verdict::Any, Some(runner)) => return self.decided_elsewhere(at, &runner),
+            (Verdict::Elect(node), None) => Waiting::Node(node),
+            (Verdict::Any, None) => Waiting::Any,
+            (Verdict::Weights, _) => Waiting::Weights,
         };
         if let Some(decision) = &mut self.apps[at].decision {
             decision.waiting = waiting;
+        }
+    }
+
+    /// Who is known to run it elsewhere.
+    fn runner(&self, at: usize) -> Option<Atom> {
+        let app = &self.apps[at];
+        match (&app.id, self.remote_started.get(&app.name)) {
+            (_, Some(node)) | (AppId::Distributed(node), None) => Some(node.clone()),
+            _ => None,
         }
     }
 

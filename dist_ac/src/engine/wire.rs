@@ -2,6 +2,10 @@
 //!
 //! They go to the name `dist_ac` at the node, with nothing acknowledged and nobody authenticated; so every field is
 //! checked here, and a malformed message is an error that its reader logs, never a panic.
+//!
+//! One message is our own: an introduction has no place for what runs or starts at a node that was up before, and a
+//! stock node drops one that says it (dist_ac.md 2.5, step 4). Between nodes of our kind [`Message::Status`] says it;
+//! a stock `dist_ac` ignores any message that it does not know.
 
 use etf::{Atom, Term, tuple};
 
@@ -26,8 +30,6 @@ pub enum Message {
         appls: Vec<Appl>,
         /// What runs there, each `{Node, App}`. Always empty in an introduction.
         started: Vec<(Atom, Atom)>,
-        /// What runs there, in an introduction between two nodes of our own kind: see [`Message::to_term`].
-        running: Vec<Atom>,
     },
     /// M2, `{dist_ac_app_loaded, Node, App, Nodes, Perm, HeKnowsMe}`.
     AppLoaded {
@@ -83,6 +85,18 @@ pub enum Message {
         /// The application.
         app: Atom,
     },
+    /// `{crabnode_dist_ac, Node, Met, Running, Starting}`: ours. Sent before each M1, and again when the sender has
+    /// met the receiver.
+    Status {
+        /// Whose.
+        node: Atom,
+        /// Whether the sender counts the receiver among the nodes it knows.
+        met: bool,
+        /// The applications that run there.
+        running: Vec<Atom>,
+        /// Those that it has elected itself to start, and that do not run yet.
+        starting: Vec<Atom>,
+    },
 }
 
 /// Why a message is none of M1 to M7.
@@ -111,27 +125,20 @@ impl Message {
             "dist_ac_weight" => weight,
             "dist_ac_app_started" => app_started,
             "dist_ac_app_stopped" => app_stopped,
+            "crabnode_dist_ac" => status,
             _ => return Err(WireError::Unknown),
         };
         parse(fields).ok_or_else(|| WireError::Malformed { tag: tag.clone() })
     }
 
     /// The message as a term.
-    ///
-    /// `running` travels as one more element of `Appls`, `{crabnode, [App]}`. Stock nodes look records up by the
-    /// name in their second place and step over it; a stock node in its main loop would drop a non-empty
-    /// `Started`, so an introduction has no other place for what runs here (dist_ac.md 2.5, step 4). It is left
-    /// out where nothing runs.
     #[must_use]
     pub fn to_term(&self) -> Term {
         match self {
-            Self::NewNode { version, node, appls, started, running } => {
-                let mut list: Vec<Term> = appls.iter().map(Appl::to_term).collect();
-                if !running.is_empty() {
-                    list.push(tuple!(atom "crabnode", running.iter().map(Term::from).collect::<Vec<_>>()));
-                }
+            Self::NewNode { version, node, appls, started } => {
+                let appls: Vec<Term> = appls.iter().map(Appl::to_term).collect();
                 let started: Vec<Term> = started.iter().map(|(node, app)| tuple!(node, app)).collect();
-                tuple!(atom "dist_ac_new_node", *version, node, list, started)
+                tuple!(atom "dist_ac_new_node", *version, node, appls, started)
             }
             Self::AppLoaded { node, app, nodes, permission, he_knows_me } => {
                 tuple!(atom "dist_ac_app_loaded", node, app, nodes.to_term(), *permission, *he_knows_me)
@@ -145,6 +152,9 @@ impl Message {
                 tuple!(atom "dist_ac_app_started", node, app, result_to_term(result))
             }
             Self::AppStopped { app } => tuple!(atom "dist_ac_app_stopped", app),
+            Self::Status { node, met, running, starting } => {
+                tuple!(atom "crabnode_dist_ac", node, *met, names(running), names(starting))
+            }
         }
     }
 }
@@ -169,17 +179,7 @@ fn new_node(fields: &[Term]) -> Option<Message> {
     // A record that makes no sense is stepped over: an introduction that is not answered blocks a stock peer for
     // good, and the other applications have nothing to do with it.
     let appls = records.iter().filter_map(Appl::from_term).collect();
-    let running = records.iter().find_map(running).unwrap_or_default();
-    Some(Message::NewNode { version: *version, node: node.clone(), appls, started, running })
-}
-
-fn running(term: &Term) -> Option<Vec<Atom>> {
-    match term.as_tuple()? {
-        [tag, Term::List(apps)] if tag.is_atom("crabnode") => {
-            apps.iter().map(|app| app.as_atom().cloned()).collect()
-        }
-        _ => None,
-    }
+    Some(Message::NewNode { version: *version, node: node.clone(), appls, started })
 }
 
 fn app_loaded(fields: &[Term]) -> Option<Message> {
@@ -230,6 +230,21 @@ fn app_stopped(fields: &[Term]) -> Option<Message> {
     Some(Message::AppStopped { app: app.clone() })
 }
 
+fn status(fields: &[Term]) -> Option<Message> {
+    let [Term::Atom(node), met, running, starting] = fields else { return None };
+    let names = |list: &Term| list.as_list()?.iter().map(|app| app.as_atom().cloned()).collect::<Option<_>>();
+    Some(Message::Status {
+        node: node.clone(),
+        met: met.as_bool()?,
+        running: names(running)?,
+        starting: names(starting)?,
+    })
+}
+
+fn names(apps: &[Atom]) -> Term {
+    apps.iter().map(Term::from).collect::<Vec<_>>().into()
+}
+
 impl Appl {
     pub(super) fn to_term(&self) -> Term {
         let (id, nodes) = (self.id.clone(), self.nodes.clone());
@@ -274,17 +289,21 @@ mod tests {
             nodes: nodes.to_term(),
             run: vec![(a.clone(), Some(true)), (b.clone(), None)],
         };
-        let new_node = |started: Vec<_>, running: Vec<_>| Message::NewNode {
+        let new_node = |started: Vec<_>| Message::NewNode {
             version: VERSION,
             node: a.clone(),
             appls: vec![appl.clone()],
             started,
-            running,
         };
         vec![
-            new_node(vec![], vec![]),
-            new_node(vec![(a.clone(), app.clone())], vec![]),
-            new_node(vec![], vec![app.clone()]),
+            new_node(vec![]),
+            new_node(vec![(a.clone(), app.clone())]),
+            Message::Status {
+                node: a.clone(),
+                met: true,
+                running: vec![app.clone()],
+                starting: vec![atom("app2")],
+            },
             Message::AppLoaded {
                 node: a.clone(),
                 app: app.clone(),
