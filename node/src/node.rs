@@ -299,6 +299,7 @@ impl Node {
         if self.0.stopping.swap(true, Ordering::SeqCst) {
             return;
         }
+        self.global().prepare_shutdown();
         let attempts: Vec<Attempt> = lock(&self.0.attempts).values().cloned().collect();
         for attempt in &attempts {
             attempt.abort(Term::atom("shutdown"));

@@ -8,30 +8,7 @@ use crate::{SpawnOptions, node::Inner};
 
 pub mod erpc;
 mod functions;
-/// Replaced by the real thing.
-pub mod global {
-    use etf::{Pid, Term};
-    /// Global.
-    pub struct Global;
-    /// Resolver.
-    pub enum Resolver {
-        /// Exit.
-        RandomExit,
-    }
-    impl Global {
-        /// Whereis.
-        pub fn whereis(&self, _: &Term) -> Option<Pid> {
-            None
-        }
-        /// Register.
-        pub async fn register_name(&self, _: &Term, _: &Pid, _: Resolver) -> bool {
-            false
-        }
-    }
-    pub(crate) fn start(inner: &std::sync::Arc<crate::node::Inner>) {
-        let _ = inner.global.set(Global);
-    }
-}
+pub mod global;
 pub(crate) use global::Global;
 mod net_kernel;
 mod rex;

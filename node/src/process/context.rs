@@ -447,6 +447,14 @@ impl Context {
         }
     }
 
+    /// Ends what is left of a call whose answer someone else has received.
+    pub(crate) fn forget_call(&self, pending: PendingCall) {
+        let item = self.process.signals().as_mut().and_then(|signals| signals.unwatch(&pending.reference));
+        if let Some(item) = item {
+            self.inner().emit_demonitor(self.pid(), &item, pending.reference);
+        }
+    }
+
     /// `gen_server:cast(Dest, Message)`.
     pub fn cast(&self, dest: impl Into<Dest>, message: impl Into<Term>) {
         self.send_now(dest, tuple!(atom "$gen_cast", message.into()));
@@ -483,6 +491,13 @@ pub struct PendingCall {
     tag: Term,
     node: Atom,
     alias: AliasGuard,
+}
+
+impl PendingCall {
+    /// What its answer's tag and its `DOWN` carry.
+    pub(crate) fn reference(&self) -> &Reference {
+        &self.reference
+    }
 }
 
 /// Takes the alias away, so that a late answer goes nowhere.

@@ -91,8 +91,11 @@ impl SetLockOnNodes {
         }
         // Anything but `true` is a refusal, so that a peer's nonsense is never taken for a lock.
         let refused = replies.iter().any(|(_, reply)| reply.as_ref().is_some_and(|r| !r.is_atom("true")));
-        let taken: Vec<Atom> =
-            replies.into_iter().filter(|(_, r)| r.as_ref().is_some_and(|r| r.is_atom("true"))).map(|(n, _)| n).collect();
+        let taken: Vec<Atom> = replies
+            .into_iter()
+            .filter(|(_, r)| r.as_ref().is_some_and(|r| r.is_atom("true")))
+            .map(|(n, _)| n)
+            .collect();
         match (refused, taken.is_empty()) {
             (false, _) => Step::Locked { taken },
             (true, true) => Step::Refused,

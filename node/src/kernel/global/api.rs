@@ -148,7 +148,7 @@ pub enum Input {
     },
     /// The node is about to stop: connections that go down from now on are no loss to tell of.
     PrepareShutdown,
-    /// The time of [`poll_timeout`](super::Engine::poll_timeout) has come.
+    /// The time of [`poll_timeout`](super::engine::Engine::poll_timeout) has come.
     Timer,
 }
 
@@ -252,8 +252,9 @@ pub enum Output {
         /// The whole message, with `'$gen_cast'` where it has one.
         term: Term,
     },
-    /// Call `global_name_server` on each of these nodes; connect to those that are not. Each node is answered by one
-    /// [`Input::CallReply`]. This node itself is never among them. There is no time limit: a lost node ends its call.
+    /// Call `global_name_server` on each of these nodes. Each node is answered by one [`Input::CallReply`]; there is no
+    /// time limit, for a lost node ends its call. This node itself is never among them. One call may come as two of
+    /// these, with the same number.
     MultiCall {
         /// The caller. The callees monitor it when it sets a lock.
         from: Role,
@@ -261,6 +262,9 @@ pub enum Output {
         id: QuestionId,
         /// The nodes, each once.
         nodes: Vec<Atom>,
+        /// Whether to connect to them first. If not, one whose connection is gone is down: on a new one it would not
+        /// know us as a member.
+        connect: bool,
         /// The request.
         request: Term,
     },

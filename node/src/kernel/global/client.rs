@@ -13,10 +13,7 @@
 //!
 //! A process that stops half-way needs to clean nothing up: all who gave it a lock monitor it.
 
-use std::{
-    collections::VecDeque,
-    time::Instant,
-};
+use std::{collections::VecDeque, time::Instant};
 
 use etf::{Atom, Term};
 
@@ -39,7 +36,7 @@ pub enum Retries {
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {
-    /// The answer to [`Output::Probe`]: what [`Engine::allows`](super::Engine::allows) says.
+    /// The answer to [`Output::Probe`]: what [`Engine::allows`](super::engine::Engine::allows) says.
     Probed {
         /// Whether this node would give the lock.
         allowed: bool,

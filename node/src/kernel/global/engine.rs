@@ -10,7 +10,8 @@ use etf::{Atom, Pid, Term};
 use super::{
     acquire::{Gather, Replies},
     api::{
-        Address, Answer, CallResult, Config, Error, Input, Output, QuestionId, Request, RequestId, Role, Warning,
+        Address, Answer, CallResult, Config, Error, Input, Output, QuestionId, Request, RequestId, Role,
+        Warning,
     },
     backoff::Rng,
     locker::Locker,
@@ -396,13 +397,23 @@ impl Engine {
             let reply = self.serve(&from, call);
             gather.answer(&own, Some(reply));
         }
-        if !gather.is_done() {
-            let nodes = gather.waiting().to_vec();
-            self.out.push_back(Output::MultiCall { from: role, id, nodes, request: call.to_term() });
+        // A member learnt from others may not be connected yet. One that was and is not is no member of ours any more.
+        let (coming, others): (Vec<Atom>, Vec<Atom>) =
+            gather.waiting().iter().cloned().partition(|node| self.is_coming(node));
+        for (nodes, connect) in [(others, false), (coming, true)] {
+            if !nodes.is_empty() {
+                let request = call.to_term();
+                self.out.push_back(Output::MultiCall { from: role, id, nodes, connect, request });
+            }
         }
         let slot = if role == Role::Locker { &mut self.locker_call } else { &mut self.registrar_call };
         debug_assert!(slot.is_none(), "each process makes one call at a time");
         *slot = Some(gather);
+    }
+
+    /// Whether it is a member that there is no connection to yet.
+    pub(super) fn is_coming(&self, node: &Atom) -> bool {
+        self.known.contains_key(node) && !self.up.contains(node)
     }
 
     fn call_reply(&mut self, id: QuestionId, node: &Atom, result: CallResult) {

@@ -148,7 +148,8 @@ impl Engine {
             State::AwaitCancel(held) if ours(&held.with) => {
                 for (member, cast) in new_nodes {
                     // The member may be one that we know of, but are still connecting to.
-                    self.send_cast(Role::Locker, &member, true, &cast);
+                    let connect = self.is_coming(&member);
+                    self.send_cast(Role::Locker, &member, connect, &cast);
                 }
                 self.locker.just_synced = true;
                 self.locker_release();
@@ -271,12 +272,8 @@ impl Engine {
             let chosen_from = !locals || host(&him.node) == own_host;
             !chosen_from || !known.contains_key(&him.node)
         });
-        let choice: Vec<&Candidate> = self
-            .locker
-            .candidates
-            .iter()
-            .filter(|him| !locals || host(&him.node) == own_host)
-            .collect();
+        let choice: Vec<&Candidate> =
+            self.locker.candidates.iter().filter(|him| !locals || host(&him.node) == own_host).collect();
         #[expect(clippy::cast_possible_truncation, reason = "an index below a length")]
         let at = self.rng.below(choice.len() as u64) as usize;
         if let Some(him) = choice.get(at).copied().cloned() {
@@ -306,15 +303,8 @@ impl Engine {
         // To lock this node first might stop one that has locked the boss already, so only look.
         let may = boss == self.config.node || self.locks.allows(&id);
         let (lock, step) = SetLockOnNodes::start(id.clone(), vec![boss], &self.config.node, true);
-        let locking = Locking {
-            with,
-            id,
-            initiator,
-            cancelled: false,
-            stage: Stage::Boss,
-            taken: Vec::new(),
-            lock,
-        };
+        let locking =
+            Locking { with, id, initiator, cancelled: false, stage: Stage::Boss, taken: Vec::new(), lock };
         if may {
             self.locking_step(locking, step);
         } else {

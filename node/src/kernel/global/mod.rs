@@ -1,19 +1,36 @@
-//! Draft.
+//! `global`: names that the whole cluster has, and locks (cluster-services.md 1).
+//!
+//! [`engine`] is the member of the cluster as a value: what peers say goes in, what is to be said and done comes out.
+//! [`service`] is the three processes around it. [`Global`] is what a program of this node uses.
+
 mod acquire;
 mod api;
+use api::{Answer, CallResult, Request};
 mod backoff;
-pub mod client;
+mod client;
 mod engine;
+use engine::Engine;
+mod functions;
+mod handle;
+pub use handle::{Global, LockId, Resolver, Retries, del_lock, set_lock, trans};
 mod locker;
 mod locks;
 mod names;
 mod partition;
 mod registrar;
-pub mod resolve;
+mod resolve;
+mod resolve_it;
+mod service;
 mod session;
 mod tables;
-pub mod wire;
-pub use api::*;
-pub use engine::Engine;
+mod wire;
+
+/// Starts this node's part of `global`.
+pub(super) fn start(inner: &std::sync::Arc<crate::node::Inner>) {
+    functions::insert_all(&inner.functions);
+    let global = Global(service::start(inner));
+    assert!(inner.global.set(global).is_ok(), "the services are started once");
+}
+
 #[cfg(test)]
 mod tests;

@@ -127,6 +127,8 @@ impl Engine {
         if self.up.contains(node) {
             self.removing.insert(node.clone());
         }
+        // OTP waits for its connection to go. In that time the names could be told to a third node, and stay there.
+        self.drop_processes_of(node);
         self.forget(node);
         self.wake_syncs(node);
         let own = self.config.node.clone();

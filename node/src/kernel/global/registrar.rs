@@ -87,7 +87,6 @@ enum State {
     CheckAlive {
         job: Job,
         id: QuestionId,
-        nodes: Vec<Atom>,
         taken: Vec<Atom>,
     },
     /// The members change the name.
@@ -161,11 +160,11 @@ impl Engine {
 
     pub(super) fn registrar_alive(&mut self, id: QuestionId, alive: bool) {
         match std::mem::take(&mut self.registrar.state) {
-            State::CheckAlive { job, id: asked, nodes, taken } if asked == id => {
+            State::CheckAlive { job, id: asked, taken } if asked == id => {
                 if alive {
                     self.release(job, taken, Answer::No);
                 } else {
-                    self.vacant(job, nodes, taken);
+                    self.vacant(job, taken);
                 }
             }
             other => self.registrar.state = other,
@@ -216,7 +215,7 @@ impl Engine {
                 self.call_as(Role::Registrar, nodes, &call);
             }
             Step::Locked { taken } if self.known.keys().all(|node| known.contains(node)) => {
-                self.under_lock(job, self.self_and(&known), taken);
+                self.under_lock(job, taken);
             }
             // A member came in meanwhile: it does not hold our lock.
             Step::Locked { taken } => self.undo(now, job, taken),
@@ -240,12 +239,12 @@ impl Engine {
     }
 
     /// The lock is held everywhere: may the request go on?
-    fn under_lock(&mut self, job: Job, nodes: Vec<Atom>, taken: Vec<Atom>) {
+    fn under_lock(&mut self, job: Job, taken: Vec<Atom>) {
         let name = match &job.op {
             Op::Register { name, again: false } | Op::RegisterExternal { name } => name,
-            Op::Register { again: true, .. } | Op::Unregister { .. } => return self.work(job, nodes, taken),
+            Op::Register { again: true, .. } | Op::Unregister { .. } => return self.work(job, taken),
         };
-        let Some(entry) = self.names.get(&name.name) else { return self.vacant(job, nodes, taken) };
+        let Some(entry) = self.names.get(&name.name) else { return self.vacant(job, taken) };
         if entry.name.pid.node() != &self.config.node {
             return self.release(job, taken, Answer::No);
         }
@@ -253,11 +252,11 @@ impl Engine {
         let pid = entry.name.pid.clone();
         let id = self.next_question();
         self.out.push_back(Output::CheckAlive { id, pid });
-        self.registrar.state = State::CheckAlive { job, id, nodes, taken };
+        self.registrar.state = State::CheckAlive { job, id, taken };
     }
 
     /// Nobody has the name: may this process have it besides its own?
-    fn vacant(&mut self, job: Job, nodes: Vec<Atom>, taken: Vec<Atom>) {
+    fn vacant(&mut self, job: Job, taken: Vec<Atom>) {
         if let Op::Register { name, .. } = &job.op
             && !self.config.multi_name_allow
         {
@@ -269,10 +268,12 @@ impl Engine {
                 return self.release(job, taken, Answer::No);
             }
         }
-        self.work(job, nodes, taken);
+        self.work(job, taken);
     }
 
-    fn work(&mut self, job: Job, nodes: Vec<Atom>, taken: Vec<Atom>) {
+    /// Those that are locked change the name. OTP tells all members; but one that could not be locked and can be told
+    /// now is on a new connection, and has our names after the next merge.
+    fn work(&mut self, job: Job, taken: Vec<Atom>) {
         let (call, answer) = match &job.op {
             Op::Register { name, .. } => (Call::Register(name.clone()), Answer::Yes),
             Op::RegisterExternal { name } => {
@@ -281,8 +282,8 @@ impl Engine {
             }
             Op::Unregister { name } => (Call::Unregister(name.clone()), Answer::Ok),
         };
-        self.registrar.state = State::Working { job, taken, answer };
-        self.call_as(Role::Registrar, nodes, &call);
+        self.registrar.state = State::Working { job, taken: taken.clone(), answer };
+        self.call_as(Role::Registrar, taken, &call);
     }
 
     fn release(&mut self, job: Job, taken: Vec<Atom>, answer: Answer) {

@@ -347,12 +347,9 @@ impl Engine {
                 self.warn(Warning::Terminating { name: name.clone(), pid: pid.clone() });
                 Output::Kill(pid)
             }
-            Effect::Send { to, term } => Output::Send {
-                from: Role::NameServer,
-                to: Address::Pid(to),
-                connect: true,
-                term,
-            },
+            Effect::Send { to, term } => {
+                Output::Send { from: Role::NameServer, to: Address::Pid(to), connect: true, term }
+            }
         };
         self.out.push_back(output);
     }
@@ -531,7 +528,7 @@ impl Engine {
 
     fn send_in_sync(&mut self, node: &Atom) {
         let cast = Cast::InSync { node: self.config.node.clone() };
-        self.send_cast(Role::NameServer, node, true, &cast);
+        self.send_cast(Role::NameServer, node, false, &cast);
     }
 
     pub(super) fn connect_result(&mut self, node: &Atom, ok: bool) {

@@ -72,9 +72,7 @@ impl Engine {
             Call::GetKnown => Term::List(self.known.keys().map(Term::from).collect()),
             Call::GetSynced => Term::List(self.synced.iter().map(Term::from).collect()),
             Call::GetProtocolVersion => VSN_OWN.into(),
-            Call::GetNamesExt => {
-                Term::List(self.names.all_ext().iter().map(NameExt::to_term).collect())
-            }
+            Call::GetNamesExt => Term::List(self.names.all_ext().iter().map(NameExt::to_term).collect()),
             Call::Info => self.info_term(),
             Call::HighLevelTrace | Call::Sync(_) | Call::Disconnect => Term::atom("ok"),
         }
@@ -84,7 +82,8 @@ impl Engine {
         match self.locks.set(id, pid) {
             Set::Refused => false,
             Set::Full => {
-                self.out.push_back(Output::Warn(Warning::Full { what: "the table of locks", max: LOCKS_MAX }));
+                self.out
+                    .push_back(Output::Warn(Warning::Full { what: "the table of locks", max: LOCKS_MAX }));
                 false
             }
             Set::Held => true,
@@ -165,8 +164,8 @@ impl Engine {
         self.answer_whereis();
     }
 
-    /// A node is gone. Its monitors have fired already, save those on processes whose last messages were handled
-    /// when a new connection was there: what they locked they do not know of any more.
+    /// A node is gone or left out. When it is gone its monitors have fired already, save those on processes whose
+    /// last messages were handled when a new connection was there: what they locked they do not know of any more.
     pub(super) fn drop_processes_of(&mut self, node: &Atom) {
         let mut left: Vec<(QuestionId, Pid)> = self
             .monitors
@@ -217,7 +216,8 @@ impl Engine {
     /// The old question for a name: it waits while names may be changing.
     pub(super) fn ask_whereis(&mut self, name: Term, from: Pid, tag: Term) {
         if self.whereis_waiting.len() >= WHEREIS_MAX {
-            self.out.push_back(Output::Warn(Warning::Full { what: "the queue of whereis", max: WHEREIS_MAX }));
+            self.out
+                .push_back(Output::Warn(Warning::Full { what: "the queue of whereis", max: WHEREIS_MAX }));
             return;
         }
         self.whereis_waiting.push((name, from, tag));

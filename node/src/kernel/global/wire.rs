@@ -596,11 +596,9 @@ impl Call {
         match (what.as_atom()?.as_str(), of) {
             ("set_lock", [id]) => Some(Self::SetLock(LockId::parse(id)?)),
             ("del_lock", [id]) => Some(Self::DelLock(LockId::parse(id)?)),
-            ("register", [name, Term::Pid(pid), method]) => Some(Self::Register(Name {
-                name: name.clone(),
-                pid: pid.clone(),
-                method: method.clone(),
-            })),
+            ("register", [name, Term::Pid(pid), method]) => {
+                Some(Self::Register(Name { name: name.clone(), pid: pid.clone(), method: method.clone() }))
+            }
             ("register_ext", [name, Term::Pid(pid), method, Term::Atom(reg_node)]) => {
                 Some(Self::RegisterExt {
                     name: Name { name: name.clone(), pid: pid.clone(), method: method.clone() },

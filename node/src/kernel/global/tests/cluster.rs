@@ -6,7 +6,7 @@ use etf::{Pid, Term};
 
 use super::{
     super::{
-        Answer, Input, Removal, Request, Warning,
+        api::{Answer, Input, Removal, Request, Warning},
         client::{Outcome, Retries},
         wire::LockId,
     },
@@ -139,8 +139,7 @@ fn a_conflict_can_tell_instead_of_kill() {
         assert_eq!(world.whereis(1, "kept"), Some(kept));
         assert_eq!(world.whereis(0, "gone"), None);
         let conflict = |name: &'static str| etf::tuple!(atom "global_name_conflict", Term::atom(name));
-        let conflict_with =
-            |pid: &Pid| etf::tuple!(atom "global_name_conflict", atom "gone", pid);
+        let conflict_with = |pid: &Pid| etf::tuple!(atom "global_name_conflict", atom "gone", pid);
         assert_eq!(world.nodes[0].messages, [(ones[0].clone(), conflict_with(&ones[1]))]);
         let mut told = world.nodes[1].messages.clone();
         told.sort_by_key(|(_, term)| term.as_tuple().unwrap().len());
@@ -262,9 +261,11 @@ fn a_member_that_cannot_be_reached_from_everywhere_is_left_out() {
         world.blocked.extend([(1, 3), (2, 3)]);
         world.connect(0, 3);
         world.run_ms(30_000);
-        let failed = world.nodes.iter().flat_map(|node| &node.warnings).any(|warning| {
-            matches!(warning, Warning::ConnectFailed { .. })
-        });
+        let failed = world
+            .nodes
+            .iter()
+            .flat_map(|node| &node.warnings)
+            .any(|warning| matches!(warning, Warning::ConnectFailed { .. }));
         assert!(failed, "seed {seed}");
         assert_no_overlap(&world);
     }
@@ -278,12 +279,13 @@ fn registering_races_to_one_owner() {
         let mut asked = Vec::new();
         for no in 0..nodes {
             let pid = world.spawn(no);
-            let id =
-                world.request(no, Request::Register { name: Term::atom("one"), pid: pid.clone(), method: None });
+            let id = world
+                .request(no, Request::Register { name: Term::atom("one"), pid: pid.clone(), method: None });
             asked.push((no, id, pid));
         }
         world.settle(&all(nodes), 60);
-        let winners: Vec<_> = asked.iter().filter(|(no, id, _)| world.nodes[*no].answers[id] == Answer::Yes).collect();
+        let winners: Vec<_> =
+            asked.iter().filter(|(no, id, _)| world.nodes[*no].answers[id] == Answer::Yes).collect();
         assert_eq!(winners.len(), 1, "seed {seed}");
         assert_eq!(world.whereis(0, "one").as_ref(), Some(&winners[0].2));
 
@@ -291,7 +293,8 @@ fn registering_races_to_one_owner() {
         let (no, _, pid) = winners[0].clone();
         let again = world.request(no, Request::Register { name: Term::atom("two"), pid, method: None });
         let other = world.spawn(0);
-        let id = world.request(0, Request::ReRegister { name: Term::atom("one"), pid: other.clone(), method: None });
+        let id = world
+            .request(0, Request::ReRegister { name: Term::atom("one"), pid: other.clone(), method: None });
         world.settle(&all(nodes), 60);
         assert_eq!(world.nodes[no].answers[&again], Answer::No);
         assert_eq!(world.nodes[0].answers[&id], Answer::Yes);
@@ -300,7 +303,8 @@ fn registering_races_to_one_owner() {
         // Its death frees the name everywhere, and for a successor at once.
         world.kill(&other);
         let heir = world.spawn(0);
-        let id = world.request(0, Request::Register { name: Term::atom("one"), pid: heir.clone(), method: None });
+        let id =
+            world.request(0, Request::Register { name: Term::atom("one"), pid: heir.clone(), method: None });
         world.settle(&all(nodes), 60);
         assert_eq!(world.nodes[0].answers[&id], Answer::Yes);
         assert_eq!(world.whereis(2, "one"), Some(heir));
@@ -320,7 +324,8 @@ fn names_registered_while_partitions_merge_are_everywhere() {
                 let no = below(&mut world, nodes);
                 let pid = world.spawn(no);
                 let name = Term::from(asked.len());
-                let id = world.request(no, Request::Register { name: name.clone(), pid: pid.clone(), method: None });
+                let id = world
+                    .request(no, Request::Register { name: name.clone(), pid: pid.clone(), method: None });
                 asked.push((no, id, name, pid));
                 let ms = world.rng.below(300);
                 world.run_ms(ms);

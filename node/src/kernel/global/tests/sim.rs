@@ -10,10 +10,13 @@ use std::{
 use etf::{Atom, Pid, Term};
 
 use super::super::{
-    Answer, CallResult, Config, Engine, Input, Output, Request, RequestId, ResolveResult, Role, Warning,
-    api::{Address, QuestionId},
+    api::{
+        Address, Answer, CallResult, Config, Input, Output, QuestionId, Request, RequestId, ResolveResult,
+        Role, Warning,
+    },
     backoff::Rng,
     client::{self, Client, Outcome, Retries},
+    engine::Engine,
     resolve::{Effect, Plan, plan},
     wire::LockId,
 };
@@ -40,11 +43,27 @@ enum Packet {
 
 #[derive(Debug)]
 enum Event {
-    Packet { from: NodeNo, to: NodeNo, incarnations: (u32, u32), conn: Conn, packet: Packet },
+    Packet {
+        from: NodeNo,
+        to: NodeNo,
+        incarnations: (u32, u32),
+        conn: Conn,
+        packet: Packet,
+    },
     /// Something of a node itself.
-    Local { node: NodeNo, incarnation: u32, input: Input },
-    ClientTimer { node: NodeNo, incarnation: u32, client: usize },
-    Dialled { dial: u64 },
+    Local {
+        node: NodeNo,
+        incarnation: u32,
+        input: Input,
+    },
+    ClientTimer {
+        node: NodeNo,
+        incarnation: u32,
+        client: usize,
+    },
+    Dialled {
+        dial: u64,
+    },
 }
 
 /// An attempt to connect.
@@ -231,8 +250,9 @@ impl World {
         if !self.nodes[no].processes.remove(pid) {
             return;
         }
-        let (dead, rest): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut self.nodes[no].watchers).into_iter().partition(|(_, _, watched)| watched == pid);
+        let (dead, rest): (Vec<_>, Vec<_>) = std::mem::take(&mut self.nodes[no].watchers)
+            .into_iter()
+            .partition(|(_, _, watched)| watched == pid);
         self.nodes[no].watchers = rest;
         for (watcher, id, _) in dead {
             if watcher == no {
@@ -551,8 +571,7 @@ impl World {
         let node = &mut self.nodes[to];
         node.watchers.retain(|(watcher, ..)| *watcher != from);
         let gone = |(no, over): (NodeNo, Conn)| no == from && over != 0 && over <= conn;
-        let monitors: Vec<_> =
-            node.monitors.iter().filter(|(_, m)| gone(**m)).map(|(id, _)| *id).collect();
+        let monitors: Vec<_> = node.monitors.iter().filter(|(_, m)| gone(**m)).map(|(id, _)| *id).collect();
         let calls: Vec<_> =
             node.calls.iter().filter(|(_, c)| gone((c.0, c.1))).map(|(key, _)| *key).collect();
         let resolves: Vec<_> =
@@ -648,7 +667,7 @@ impl World {
     fn output(&mut self, no: NodeNo, output: Output) {
         match output {
             Output::Send { to, connect, term, .. } => self.send_from(no, to, connect, term),
-            Output::MultiCall { from, id, nodes, request } => {
+            Output::MultiCall { from, id, nodes, connect, request } => {
                 let config = &self.nodes[no].engine.config;
                 let pid = match from {
                     Role::NameServer => &config.name_server,
@@ -657,7 +676,7 @@ impl World {
                 }
                 .clone();
                 for node in nodes {
-                    self.call(no, &node, pid.clone(), request.clone(), Caller::Engine { id });
+                    self.call(no, &node, pid.clone(), request.clone(), connect, Caller::Engine { id });
                 }
             }
             Output::Reply { to, tag, term } => {
@@ -733,14 +752,16 @@ impl World {
         self.next_key
     }
 
-    fn call(&mut self, no: NodeNo, node: &Atom, from: Pid, request: Term, caller: Caller) {
+    fn call(&mut self, no: NodeNo, node: &Atom, from: Pid, request: Term, connect: bool, caller: Caller) {
         let key = self.key();
         let at = self.no(node).unwrap();
         self.nodes[no].calls.insert(key, (at, 0, caller));
         if at == no {
             self.handle(no, Input::Call { from, tag: Term::Int(key), request });
-        } else {
+        } else if connect || self.is_connected(no, at) {
             self.post(no, at, Packet::Call { key, from, request });
+        } else {
+            self.call_done(no, key, at, CallResult::Down);
         }
     }
 
@@ -763,7 +784,7 @@ impl World {
                     let pid = self.nodes[no].clients[client].1.clone();
                     for node in nodes {
                         let caller = Caller::Client { client, id };
-                        self.call(no, &node, pid.clone(), request.clone(), caller);
+                        self.call(no, &node, pid.clone(), request.clone(), true, caller);
                     }
                 }
                 client::Output::Run => self.client_input(no, client, client::Input::Ran),
