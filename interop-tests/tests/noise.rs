@@ -8,7 +8,13 @@ use std::{
     time::Duration,
 };
 
-use interop_tests::{Cluster, EpmdProcess, Otp, clock::wait_for};
+use handshake::{
+    Cookie, Creation, DistFlags, HandshakeConfig, Initiator, InitiatorInput, InitiatorOutput, LocalIdentity,
+};
+use interop_tests::{
+    Cluster, EpmdProcess, Otp,
+    clock::{now, wait_for},
+};
 
 const TIMES: usize = 500;
 const BYTES: usize = 10_000;
@@ -32,6 +38,31 @@ fn noise_to_the_node_is_survived() {
     assert_eq!(erl.eval("net_adm:ping(p@localhost)"), "pong");
     assert_eq!(erl.eval("gen_server:call({echo_server, p@localhost}, x)"), "{echo,x}");
     assert_eq!(erl.eval("ct_peer:flush()"), "[]", "no nodedown");
+    let after = resident(peer.process().id());
+    assert!(after < before + MEMORY_MORE_MAX, "{before} bytes before, {after} after; seed {}", noise.seed);
+}
+
+#[test]
+fn noise_behind_a_handshake_is_survived() {
+    let otp = Otp::newest();
+    let cluster = Cluster::new(&otp);
+    let mut erl = cluster.erl(&otp, "a");
+    let mut peer = cluster.peer("p");
+    assert_eq!(erl.eval("net_adm:ping(p@localhost)"), "pong");
+    erl.eval("net_kernel:monitor_nodes(true)");
+    let (port, mut noise) = (peer.port(), Noise::new());
+    send_behind_handshake(&cluster, port, &mut noise, 20);
+    let before = resident(peer.process().id());
+    send_behind_handshake(&cluster, port, &mut noise, TIMES);
+    assert_eq!(peer.process().status(), None, "{}", peer.output());
+    assert_eq!(erl.eval("net_adm:ping(p@localhost)"), "pong");
+    assert_eq!(erl.eval("gen_server:call({echo_server, p@localhost}, x)"), "{echo,x}");
+    assert_eq!(erl.eval("ct_peer:flush()"), "[]", "no nodedown");
+    erl.eval_until(
+        "rpc:call(p@localhost, erlang, nodes, [known])",
+        "[a@localhost,p@localhost]",
+        Duration::from_secs(5),
+    );
     let after = resident(peer.process().id());
     assert!(after < before + MEMORY_MORE_MAX, "{before} bytes before, {after} after; seed {}", noise.seed);
 }
@@ -70,6 +101,71 @@ fn send(port: u16, noise: &mut Noise, times: usize) {
         let _ = stream.write_all(&bytes);
         let _ = stream.set_read_timeout(Some(Duration::from_millis(1)));
         let _ = stream.read(&mut [0; 64]);
+    }
+}
+
+/// The same from a node that knows the cookie, hidden and visible by turns: noise as it is, in one frame, in a frame
+/// that begins as those with a message do, and in many short frames.
+fn send_behind_handshake(cluster: &Cluster, port: u16, noise: &mut Noise, times: usize) {
+    for time in 0..times {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("the peer listens");
+        let flags =
+            if time % 2 == 0 { DistFlags::OFFERED } else { DistFlags::OFFERED.without(DistFlags::PUBLISHED) };
+        // Names come back: the one before may not have been given up yet, and then the answer is `alive`.
+        let name = format!("noise{}@localhost", time % 7);
+        shake_hands(&mut stream, &name, flags, cluster.cookie())
+            .unwrap_or_else(|error| panic!("{time}: {error}"));
+        let length = [4, 1000, 20][time % 3];
+        let mut bytes = Vec::new();
+        while bytes.len() < BYTES {
+            let body: Vec<u8> = std::iter::repeat_with(|| noise.byte()).take(length).collect();
+            match time % 4 {
+                0 => bytes.extend(body),
+                1 => frame(&mut bytes, &[], &body),
+                // Pass through, a tuple of three, a small integer: an operation follows.
+                2 => frame(&mut bytes, &[112, 131, 104, 3, 97], &body),
+                _ => frame(&mut bytes, &[112, 131, 104, 4, 97, 6], &body),
+            }
+        }
+        let _ = stream.write_all(&bytes);
+        let _ = stream.set_read_timeout(Some(Duration::from_millis(1)));
+        let _ = stream.read(&mut [0; 64]);
+    }
+}
+
+fn frame(bytes: &mut Vec<u8>, head: &[u8], body: &[u8]) {
+    let length = u32::try_from(head.len() + body.len()).expect("a short frame");
+    bytes.extend(length.to_be_bytes());
+    bytes.extend(head);
+    bytes.extend(body);
+}
+
+fn shake_hands(stream: &mut TcpStream, name: &str, flags: DistFlags, cookie: &str) -> Result<(), String> {
+    let local = LocalIdentity { name: name.parse().expect("a node name"), creation: Creation(7), flags };
+    let peer = "p@localhost".parse().expect("a node name");
+    let cookie = Cookie::new(cookie).expect("a cookie");
+    let mut machine = Initiator::new(now(), local, peer, cookie, 12345, HandshakeConfig::default());
+    stream.set_read_timeout(Some(Duration::from_secs(10))).map_err(|error| error.to_string())?;
+    loop {
+        while let Some(output) = machine.poll_output() {
+            match output {
+                InitiatorOutput::Send(bytes) => {
+                    stream.write_all(&bytes).map_err(|error| error.to_string())?
+                }
+                InitiatorOutput::AskAlive => {
+                    machine
+                        .handle(now(), InitiatorInput::AliveAnswer(true))
+                        .map_err(|error| error.to_string())?;
+                }
+                InitiatorOutput::Established(_) => return Ok(()),
+            }
+        }
+        let mut buffer = [0; 1024];
+        let input = match stream.read(&mut buffer).map_err(|error| error.to_string())? {
+            0 => InitiatorInput::Eof,
+            length => InitiatorInput::Bytes(&buffer[..length]),
+        };
+        machine.handle(now(), input).map_err(|error| error.to_string())?;
     }
 }
 

@@ -17,7 +17,10 @@ fn a_ping_is_answered_twice_and_the_node_is_listed() {
         pair.says("rpc:call(R, erlang, nodes, [])", "[e@localhost]");
         pair.says("rpc:call(R, net_adm, ping, [node()])", "pong");
         pair.says("erlang:is_process_alive(rpc:call(node(), erlang, self, []))", "false");
-        let names = format!("lists:sort(element(2, net_adm:names(localhost))) =:= [{{\"e\", P}} || {{\"e\", P}} <- element(2, net_adm:names(localhost))] ++ [{{\"r\", {}}}]", pair.peer.port());
+        let names = format!(
+            "lists:sort(element(2, net_adm:names(localhost))) =:= [{{\"e\", P}} || {{\"e\", P}} <- element(2, net_adm:names(localhost))] ++ [{{\"r\", {}}}]",
+            pair.peer.port()
+        );
         pair.says(&names, "true");
     });
 }
@@ -47,7 +50,10 @@ fn calls_give_what_a_stock_node_gives() {
         ("{Good, []} = rpc:multicall([N, node()], erlang, node, []), Good =:= [N, node()]", "true"),
         ("erpc:multicall([N, node()], erlang, node, []) =:= [{ok, N}, {ok, node()}]", "true"),
         ("K = rpc:async_call(N, erlang, node, []), rpc:yield(K) =:= N", "true"),
-        ("Q = erpc:send_request(N, erlang, node, []), {response, V} = erpc:wait_response(Q, 5000), V =:= N", "true"),
+        (
+            "Q = erpc:send_request(N, erlang, node, []), {response, V} = erpc:wait_response(Q, 5000), V =:= N",
+            "true",
+        ),
         ("rpc:cast(N, erlang, send, [self(), cast]), receive M -> M after 5000 -> nothing end", "cast"),
         ("erpc:cast(N, erlang, send, [self(), cast]), receive M -> M after 5000 -> nothing end", "cast"),
         ("rpc:call(N, erlang, apply, [erlang, is_alive, []])", "true"),
@@ -55,7 +61,10 @@ fn calls_give_what_a_stock_node_gives() {
         ("gen_server:call({no_server, N}, x) =:= 1", "{exit,{noproc,{gen_server,call,[{no_server,N},x]}}}"),
         ("spawn(fun() -> exit(erpc:call(N, erlang, self, []), kill) end), ok", "ok"),
         // A call that the caller gives up, or whose process is ended.
-        ("P = erpc:call(N, erlang, whereis, [rex]), {P =:= rpc:call(N, erlang, whereis, [rex]), node(P) =:= N}", "{true,true}"),
+        (
+            "P = erpc:call(N, erlang, whereis, [rex]), {P =:= rpc:call(N, erlang, whereis, [rex]), node(P) =:= N}",
+            "{true,true}",
+        ),
     ];
     each_release(|otp| {
         let mut pair = Pair::start(otp);
@@ -75,7 +84,10 @@ fn a_gen_server_is_called_in_every_way() {
         let mut pair = Pair::connected(otp);
         pair.says("gen_server:call({echo_server, R}, x)", "{echo,x}");
         pair.says("gen_server:call({echo_server, R}, x, infinity)", "{echo,x}");
-        pair.says("P = rpc:call(R, erlang, whereis, [echo_server]), gen_server:call(P, {a, [1.5]})", "{echo,{a,[1.5]}}");
+        pair.says(
+            "P = rpc:call(R, erlang, whereis, [echo_server]), gen_server:call(P, {a, [1.5]})",
+            "{echo,{a,[1.5]}}",
+        );
         pair.says(
             "gen_server:multi_call([R, node()], echo_server, x)",
             "{[{r@localhost,{echo,x}}],[e@localhost]}",
@@ -100,7 +112,9 @@ fn monitors_say_what_became_of_a_process() {
         let down = "receive {'DOWN', M, process, What, Why} -> {What, Why} after 5000 -> nothing end";
         // One that is dead already, and a name that nobody has.
         pair.says(
-            &format!("P = rpc:call(R, erlang, self, []), M = monitor(process, P), {{P, Why0}} = {down}, Why0"),
+            &format!(
+                "P = rpc:call(R, erlang, self, []), M = monitor(process, P), {{P, Why0}} = {down}, Why0"
+            ),
             "noproc",
         );
         pair.says(
@@ -127,7 +141,7 @@ fn monitors_say_what_became_of_a_process() {
         pair.says(
             "P = spawn(fun() -> receive {'$gen_call', _, _} -> exit(tired) end end),
              rpc:call(R, gen_server, call, [P, hello])",
-            "{badrpc,{'EXIT',{tired,{gen_server,call,[PID,hello]}}}}"
+            "{badrpc,{'EXIT',{tired,{gen_server,call,[PID,hello]}}}}",
         );
     });
 }
@@ -178,8 +192,10 @@ fn links_take_both_ends_along() {
         pair.says(&format!("{target}, exit(P, {{go, now}}), {exit}"), "{go,now}");
         pair.says(&format!("{target}, exit(P, kill), {exit}"), "killed");
         pair.says(
-            &format!("{target}, exit(P, normal), rpc:call(R, timer, sleep, [50]),
-                      Lives = rpc:call(R, erlang, is_process_alive, [P]), exit(P, kill), {exit}, Lives"),
+            &format!(
+                "{target}, exit(P, normal), rpc:call(R, timer, sleep, [50]),
+                      Lives = rpc:call(R, erlang, is_process_alive, [P]), exit(P, kill), {exit}, Lives"
+            ),
             "true",
         );
         // One of ours dies by the peer's exit/2.
@@ -213,7 +229,10 @@ fn processes_are_started_on_the_peer() {
         let mut pair = Pair::connected(otp);
         pair.erl.eval("process_flag(trap_exit, true)");
         pair.says("node(spawn(R, erlang, node, []))", "r@localhost");
-        pair.says("P = spawn(R, timer, sleep, [infinity]), rpc:call(R, erlang, is_process_alive, [P])", "true");
+        pair.says(
+            "P = spawn(R, timer, sleep, [infinity]), rpc:call(R, erlang, is_process_alive, [P])",
+            "true",
+        );
         let undef = "{undef,[{no_module,f,[1],[]}]}";
         for (mfa, reason) in [
             ("erlang, node, []", "normal"),
@@ -229,7 +248,9 @@ fn processes_are_started_on_the_peer() {
                 reason,
             );
             pair.says(
-                &format!("P = spawn_link(R, {mfa}), receive {{'EXIT', P, Why}} -> Why after 5000 -> nothing end"),
+                &format!(
+                    "P = spawn_link(R, {mfa}), receive {{'EXIT', P, Why}} -> Why after 5000 -> nothing end"
+                ),
                 reason,
             );
             pair.says(
@@ -359,7 +380,11 @@ fn a_node_without_a_name_gets_one() {
         says(&mut erl, "{nodes(), nodes(hidden)}", "{[],[r@localhost]}");
         says(&mut erl, "rpc:call(r@localhost, erlang, nodes, [hidden]) =:= [node()]", "true");
         says(&mut erl, "gen_server:call({echo_server, r@localhost}, x)", "{echo,x}");
-        says(&mut erl, "{echo, r@localhost} ! {self(), self()}, receive {echo, P} -> P =:= self() end", "true");
+        says(
+            &mut erl,
+            "{echo, r@localhost} ! {self(), self()}, receive {echo, P} -> P =:= self() end",
+            "true",
+        );
         peer.kill9();
         erl.eval_until("node()", "nonode@nohost", SOON);
     });
@@ -402,7 +427,10 @@ fn a_peer_that_was_started_again_is_another() {
                 "M = monitor(process, Old), receive {'DOWN', M, process, Old, Why} -> Why after 5000 -> nothing end",
                 "noproc",
             );
-            pair.says("Old ! {self(), x}, {echo, R} ! {self(), y}, receive M -> M after 5000 -> nothing end", "{echo,y}");
+            pair.says(
+                "Old ! {self(), x}, {echo, R} ! {self(), y}, receive M -> M after 5000 -> nothing end",
+                "{echo,y}",
+            );
         }
     });
 }
@@ -420,7 +448,8 @@ fn a_peer_that_is_stopped_leaves_with_status_0() {
         for stop in stops {
             pair.erl.eval_until("net_adm:ping(R)", "pong", SOON);
             stop(&mut pair);
-            let status = pair.peer.process().wait_for_exit(Duration::from_secs(5)).expect("within five seconds");
+            let status =
+                pair.peer.process().wait_for_exit(Duration::from_secs(5)).expect("within five seconds");
             assert_eq!(status.code(), Some(0), "{}", pair.peer.output());
             pair.erl.eval_until("nodes()", "[]", SOON);
             let output = pair.peer.output();
