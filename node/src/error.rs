@@ -88,7 +88,7 @@ pub enum ConnectError {
     #[error("that is this node itself")]
     Itself,
     /// Short and long names do not mix.
-    #[error("{node}: this node uses {own} names, and that is none")]
+    #[error("{node}: this node uses {own} names, and that is none", node = node.as_str())]
     OtherNames {
         /// The node.
         node: Atom,
@@ -96,7 +96,7 @@ pub enum ConnectError {
         own: &'static str,
     },
     /// The peer's host could not be found or asked.
-    #[error("{node}: cannot ask the EPMD of host {host} at port {port}: {reason}")]
+    #[error("{node}: cannot ask the EPMD of host {host} at port {port}: {reason}", node = node.as_str())]
     Epmd {
         /// The node.
         node: Atom,
@@ -108,13 +108,13 @@ pub enum ConnectError {
         reason: String,
     },
     /// The peer's EPMD does not know it.
-    #[error("{node} is not running: the EPMD of its host does not know it")]
+    #[error("{node} is not running: the EPMD of its host does not know it", node = node.as_str())]
     NotRegistered {
         /// The node.
         node: Atom,
     },
     /// Nobody answers at its port.
-    #[error("{node}: cannot connect to port {port}: {reason}")]
+    #[error("{node}: cannot connect to port {port}: {reason}", node = node.as_str())]
     Tcp {
         /// The node.
         node: Atom,
@@ -124,7 +124,7 @@ pub enum ConnectError {
         reason: String,
     },
     /// The two did not agree.
-    #[error("no connection to {node}: {reason}")]
+    #[error("no connection to {node}: {reason}", node = node.as_str())]
     Handshake {
         /// The node.
         node: Atom,
@@ -132,7 +132,7 @@ pub enum ConnectError {
         reason: String,
     },
     /// The peer said that its own attempt was on its way, and it never came.
-    #[error("{node} said that it was connecting itself, and did not within {seconds} s")]
+    #[error("{node} said that it was connecting itself, and did not within {seconds} s", node = node.as_str())]
     NeverCame {
         /// The node.
         node: Atom,

@@ -671,7 +671,7 @@ impl Inner {
             let route = routes.entry(node.clone()).or_insert_with(|| self.new_route(node.clone()));
             Arc::clone(route)
         };
-        tracing::info!(peer = %node, visible, creation = established.peer_creation.0, "nodeup");
+        tracing::info!(peer = node.as_str(), visible, creation = established.peer_creation.0, "nodeup");
         // Before any message of the connection, and before anyone can send over it.
         self.publish(&NodeEvent::Up { node, visible });
         route.up(id, established.flags, visible);
@@ -687,7 +687,7 @@ impl Inner {
     ) {
         let visible = self.is_visible(established);
         let node = Atom::from(established.peer.as_str());
-        tracing::info!(peer = %node, %reason, "nodedown");
+        tracing::info!(peer = node.as_str(), %reason, "nodedown");
         let mut peers = lock(&self.peers);
         route.close(ConnectError::Stopped);
         self.routes.write().unwrap_or_else(PoisonError::into_inner).remove(&node);

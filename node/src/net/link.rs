@@ -58,7 +58,10 @@ async fn drive<S: AsyncRead + AsyncWrite + Unpin>(
             (out, written) = (std::mem::take(&mut out), 0);
             out.clear();
             if route.take(&mut out) == Take::Overrun {
-                tracing::error!(peer = %route.node, "the peer reads too slowly: the connection is given up");
+                tracing::error!(
+                    peer = route.node.as_str(),
+                    "the peer reads too slowly: the connection is given up"
+                );
                 return Ended::Reason(NodedownReason::Shutdown);
             }
         }
@@ -114,7 +117,7 @@ fn route_received(inner: &Arc<Inner>, route: &Route, inbound: &mut Inbound) -> R
             Ok(Some(Received::Signal(signal))) => inner.receive(signal),
             Err(error) => {
                 let start = format_args!("{:02x?}", error.frame_start);
-                tracing::error!(peer = %route.node, %error, %start, "the peer broke the protocol: closing");
+                tracing::error!(peer = route.node.as_str(), %error, %start, "the peer broke the protocol: closing");
                 return Err(error.nodedown_reason());
             }
         }

@@ -88,7 +88,7 @@ impl Route {
                     Ok(Encoded::Frame { .. }) => {}
                     Ok(Encoded::Withheld(withheld)) => return Pushed::Withheld(withheld),
                     Err(error) => {
-                        tracing::error!(peer = %self.node, %error, "a signal cannot be sent");
+                        tracing::error!(peer = self.node.as_str(), %error, "a signal cannot be sent");
                         return Pushed::Lost;
                     }
                 }

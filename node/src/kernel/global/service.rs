@@ -292,7 +292,7 @@ impl Server {
                     let _ = waiting.send(Ok(answer));
                 }
             }
-            Output::Warn(warning) => tracing::warn!(node = %self.context.node().name(), "{warning}"),
+            Output::Warn(warning) => tracing::warn!(node = self.context.node().name().as_str(), "{warning}"),
         }
     }
 
