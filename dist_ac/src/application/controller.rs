@@ -22,9 +22,14 @@ mod tests {}
 /// of `dist_ac`, so there are never many.
 pub const DEFERRED_MAX: usize = 1000;
 
+/// The applications that the node itself is.
+const OWN: [&str; 2] = ["kernel", "stdlib"];
+
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {
+    /// The startup synchronisation is over: `kernel` has started, and others may.
+    Booted,
     /// Somebody calls; answered by [`Output::Reply`].
     Call {
         /// Its number.
@@ -223,7 +228,7 @@ pub struct Controller {
 
 impl Controller {
     /// A controller with the applications that the node can load by name, and the parameters of the configuration.
-    /// `kernel` and `stdlib` are loaded and running, as the node itself is both.
+    /// `kernel` and `stdlib` are loaded: the node itself is both. They run from [`Input::Booted`] on.
     #[must_use]
     pub fn new(me: Atom, available: Vec<Spec>, configured: Vec<(Atom, Parameters)>) -> Self {
         let mut controller = Self {
@@ -242,17 +247,14 @@ impl Controller {
             weight: 0,
             outputs: VecDeque::new(),
         };
-        for name in ["kernel", "stdlib"] {
-            let name = Atom::from(name);
+        for name in OWN {
+            let name = Atom::from_static(name);
             let mut spec = Spec::new(name.clone());
             spec.description = Term::charlist("crabnode");
             spec.vsn = Term::charlist(env!("CARGO_PKG_VERSION"));
             controller.env.load(&name, &[]);
-            controller.loaded.insert(name.clone(), spec);
-            controller.running.insert(0, (name.clone(), Running::Library));
-            controller.started.insert(0, (name, RestartType::Permanent));
+            controller.loaded.insert(name, spec);
         }
-        controller.check_weight();
         controller
     }
 
@@ -273,6 +275,12 @@ impl Controller {
             }
         }
         match input {
+            Input::Booted => {
+                for name in OWN {
+                    self.put_running(&Atom::from_static(name), Running::Library);
+                    self.put_started(&Atom::from_static(name), RestartType::Permanent);
+                }
+            }
             Input::Call { call, request } => self.on_call(call, request),
             Input::DistAc(message) => self.on_dist_ac(message),
             Input::Exited { app, reason } => self.on_exited(app, reason),
@@ -899,6 +907,7 @@ impl Input {
     /// The application that it is about, where its order with a stop matters.
     fn app(&self) -> Option<&Atom> {
         match self {
+            Self::Booted => None,
             Self::Call { request, .. } => match request {
                 Request::Permit { app, .. }
                 | Request::Start { app, .. }

@@ -316,6 +316,7 @@ impl Sim {
             What::Go { node, life } => {
                 if self.node(node, life).is_some() {
                     self.handle(node, engine::Input::Go);
+                    self.control(node, controller::Input::Booted);
                 }
             }
             What::Wake { node, life } => {
