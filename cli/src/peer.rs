@@ -36,7 +36,7 @@ pub(crate) async fn run(flags: Flags) -> ExitCode {
     if let Err(reason) = start_processes(&node).await {
         return fail(&reason);
     }
-    say(&format!("ready {} {}", node.name(), node.port()));
+    say(&format!("ready {} {}", node.name().as_str(), node.port()));
     for peer in &flags.node.connect {
         if let Err(error) = node.connect(peer).await {
             tracing::warn!(%error, "not connected");

@@ -5,7 +5,7 @@ use std::{
     io::{BufRead, BufReader, Read},
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex, PoisonError},
-    thread,
+    thread::{self, JoinHandle},
     time::Duration,
 };
 
@@ -19,6 +19,7 @@ pub struct Process {
     name: String,
     child: Child,
     lines: Arc<Mutex<Vec<String>>>,
+    readers: Vec<JoinHandle<()>>,
     status: Option<ExitStatus>,
 }
 
@@ -34,13 +35,10 @@ impl Process {
             .spawn()
             .unwrap_or_else(|error| panic!("{name}: cannot start {:?}: {error}", command.get_program()));
         let lines = Arc::default();
-        if let Some(stdout) = child.stdout.take() {
-            keep(stdout, &lines);
-        }
-        if let Some(stderr) = child.stderr.take() {
-            keep(stderr, &lines);
-        }
-        Self { name, child, lines, status: None }
+        let mut readers = Vec::new();
+        readers.extend(child.stdout.take().map(|stdout| keep(stdout, &lines)));
+        readers.extend(child.stderr.take().map(|stderr| keep(stderr, &lines)));
+        Self { name, child, lines, readers, status: None }
     }
 
     /// The name for messages.
@@ -86,10 +84,16 @@ impl Process {
         })
     }
 
-    /// The exit status, if it has ended.
+    /// The exit status, if it has ended. What it printed is in [`Process::lines`] then.
     pub fn status(&mut self) -> Option<ExitStatus> {
         if self.status.is_none() {
             self.status = self.child.try_wait().ok().flatten();
+            if self.status.is_some() {
+                // Nothing to wait for, unless a program that it started holds its output open.
+                let _ = wait_for(Duration::from_secs(1), || {
+                    self.readers.iter().all(JoinHandle::is_finished).then_some(())
+                });
+            }
         }
         self.status
     }
@@ -134,7 +138,7 @@ impl Drop for Process {
     }
 }
 
-fn keep(stream: impl Read + Send + 'static, lines: &Arc<Mutex<Vec<String>>>) {
+fn keep(stream: impl Read + Send + 'static, lines: &Arc<Mutex<Vec<String>>>) -> JoinHandle<()> {
     let lines = Arc::clone(lines);
     // Ends when the program closes its output. Not joined: a grandchild may hold the pipe open longer.
     thread::spawn(move || {
@@ -148,5 +152,5 @@ fn keep(stream: impl Read + Send + 'static, lines: &Arc<Mutex<Vec<String>>>) {
             }
             line.clear();
         }
-    });
+    })
 }

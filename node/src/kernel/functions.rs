@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use etf::{Atom, Pid, Term, tuple};
+use etf::{Atom, Fun, Pid, Term, tuple};
 
 use super::erpc;
 use crate::{Args, CallError, Context, Dest, Exception, Functions, clock, node::Inner, process::Message};
@@ -81,6 +81,7 @@ fn erlang(functions: &Functions) {
         }
         _ => badarg(),
     });
+    functions.insert("erlang", "apply", 2, async |c: Context, args: Args| apply_fun(c, args).await);
     functions.insert("erlang", "apply", 3, async |c: Context, args: Args| apply(c, args).await);
 }
 
@@ -156,6 +157,21 @@ fn dest(term: &Term) -> Option<Dest> {
     }
 }
 
+/// `apply(Fun, Args)`, which is how erpc calls a fun. One with code in it cannot be run here.
+async fn apply_fun(context: Context, args: Args) -> Outcome {
+    let (Term::Fun(fun), Term::List(list)) = (&args[0], &args[1]) else { return badarg() };
+    match &**fun {
+        Fun::Export { module, function, arity } if usize::from(*arity) == list.len() => {
+            apply(context, vec![module.into(), function.into(), args[1].clone()]).await
+        }
+        Fun::Export { .. } => {
+            let call = tuple!(args[0].clone(), args[1].clone());
+            Err(Exception::error(tuple!(atom "badarity", call)))
+        }
+        Fun::Closure(_) => Err(Exception::error(tuple!(atom "badfun", args[0].clone()))),
+    }
+}
+
 /// `Module:Function(Args)` from `[Module, Function, Args]`.
 async fn apply(context: Context, args: Args) -> Outcome {
     let [Term::Atom(module), Term::Atom(function), Term::List(list)] = args.as_slice() else {
@@ -165,6 +181,9 @@ async fn apply(context: Context, args: Args) -> Outcome {
     // Boxed: what is applied may be `apply` again.
     Box::pin(inner.functions.apply(context, module, function, list.clone())).await
 }
+
+/// Between `init:stop` and the stop: time for its answer to be written, and nothing to the one who waits.
+const ANSWER_GOES_OUT: Duration = Duration::from_millis(100);
 
 fn erlang_system(functions: &Functions) {
     functions.insert("erlang", "halt", 0, async |c: Context, _: Args| {
@@ -178,7 +197,11 @@ fn erlang_system(functions: &Functions) {
     for arity in [0, 1] {
         functions.insert("init", "stop", arity, async |c: Context, args: Args| {
             let status = args.first().and_then(Term::as_int).and_then(|n| u8::try_from(n).ok());
-            c.inner().request_stop(status.unwrap_or(0));
+            // The answer goes first, and the node after it (cluster-services.md 2.11).
+            c.spawn(move |c| async move {
+                tokio::time::sleep(ANSWER_GOES_OUT).await;
+                c.inner().request_stop(status.unwrap_or(0));
+            });
             ok()
         });
     }
@@ -237,10 +260,7 @@ fn timeout(term: &Term) -> Option<Option<Duration>> {
 }
 
 fn calls(functions: &Functions) {
-    functions.insert("gen_server", "call", 2, async |c: Context, mut args: Args| {
-        args.push(Term::Int(5000));
-        gen_server_call(c, args).await
-    });
+    functions.insert("gen_server", "call", 2, gen_server_call);
     functions.insert("gen_server", "call", 3, gen_server_call);
     functions.insert("gen_server", "cast", 2, async |c: Context, args: Args| {
         let Some(dest) = dest(&args[0]) else { return badarg() };
@@ -267,8 +287,13 @@ fn calls(functions: &Functions) {
     });
 }
 
+/// How long `gen_server:call/2` waits.
+const GEN_CALL: Duration = Duration::from_secs(5);
+
+/// With and without a timeout: the exit reason repeats the arguments as they were given.
 async fn gen_server_call(mut context: Context, args: Args) -> Outcome {
-    let (Some(dest), Some(timeout)) = (dest(&args[0]), timeout(&args[2])) else { return badarg() };
+    let time = args.get(2).map_or(Some(Some(GEN_CALL)), timeout);
+    let (Some(dest), Some(timeout)) = (dest(&args[0]), time) else { return badarg() };
     let error = match context.call(dest, args[1].clone(), timeout).await {
         Ok(reply) => return Ok(reply),
         Err(error) => error,
