@@ -190,11 +190,6 @@ impl Engine {
         self.known.keys()
     }
 
-    /// The nodes known to have the same names as this one.
-    pub fn synced(&self) -> impl Iterator<Item = &Atom> {
-        self.synced.iter()
-    }
-
     fn cast(&mut self, term: Term) {
         match Cast::parse(&term) {
             Ok(Cast::InitConnect { vsn, tag, node, locker }) => self.init_connect(node, vsn, tag, locker),

@@ -12,11 +12,11 @@ use super::{api::Error, wire::Name};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NativeMethod {
     /// `global:random_exit_name/3`: the process of the greater node is killed. (Nothing is random about it.)
-    RandomExitName,
+    RandomExit,
     /// `global:random_notify_name/3`: it is told.
-    RandomNotifyName,
+    RandomNotify,
     /// `global:notify_all_name/3`: both are told, and the name goes.
-    NotifyAllName,
+    NotifyAll,
 }
 
 /// What a resolve function does besides deciding.
@@ -52,12 +52,12 @@ impl NativeMethod {
     pub fn resolve(self, name: &Term, pid1: &Pid, pid2: &Pid) -> (Term, Vec<Effect>) {
         let (min, max) = if pid1.node() < pid2.node() { (pid1, pid2) } else { (pid2, pid1) };
         match self {
-            Self::RandomExitName => (min.into(), vec![Effect::Kill(max.clone())]),
-            Self::RandomNotifyName => {
+            Self::RandomExit => (min.into(), vec![Effect::Kill(max.clone())]),
+            Self::RandomNotify => {
                 let term = tuple!(atom "global_name_conflict", name.clone());
                 (min.into(), vec![Effect::Send { to: max.clone(), term }])
             }
-            Self::NotifyAllName => {
+            Self::NotifyAll => {
                 let tell = |to: &Pid, other: &Pid| Effect::Send {
                     to: to.clone(),
                     term: tuple!(atom "global_name_conflict", name.clone(), other),
@@ -78,15 +78,15 @@ pub fn plan(own: &Atom, method: &Term) -> Plan {
                 return Plan::Call(own.clone());
             }
             match function.as_str() {
-                "random_exit_name" => Plan::Native(NativeMethod::RandomExitName),
-                "random_notify_name" => Plan::Native(NativeMethod::RandomNotifyName),
-                "notify_all_name" => Plan::Native(NativeMethod::NotifyAllName),
+                "random_exit_name" => Plan::Native(NativeMethod::RandomExit),
+                "random_notify_name" => Plan::Native(NativeMethod::RandomNotify),
+                "notify_all_name" => Plan::Native(NativeMethod::NotifyAll),
                 _ => Plan::BadMethod,
             }
         }
         // The only fun of its own that OTP's module uses is that of its default.
         Fun::Closure(closure) if closure.arity == 3 && closure.module.as_str() == "global" => {
-            Plan::Native(NativeMethod::RandomExitName)
+            Plan::Native(NativeMethod::RandomExit)
         }
         Fun::Closure(closure) if closure.arity == 3 && closure.creator.node() != own => {
             Plan::Call(closure.creator.node().clone())
@@ -128,11 +128,11 @@ mod tests {
         let (a, b) = (pid("a@h", 1), pid("b@h", 2));
         let name = Term::atom("n");
         for (one, two) in [(&a, &b), (&b, &a)] {
-            let (result, effects) = NativeMethod::RandomExitName.resolve(&name, one, two);
+            let (result, effects) = NativeMethod::RandomExit.resolve(&name, one, two);
             assert_eq!((result, effects), (Term::from(&a), vec![Effect::Kill(b.clone())]));
         }
         let (c, d) = (pid("a@h", 8), pid("a@h", 9));
-        let (result, effects) = NativeMethod::RandomNotifyName.resolve(&name, &c, &d);
+        let (result, effects) = NativeMethod::RandomNotify.resolve(&name, &c, &d);
         assert_eq!(result, Term::from(&d));
         let term = tuple!(atom "global_name_conflict", atom "n");
         assert_eq!(effects, [Effect::Send { to: c, term }]);
@@ -141,7 +141,7 @@ mod tests {
     #[test]
     fn notify_all_tells_each_of_the_other() {
         let (a, b) = (pid("a@h", 1), pid("b@h", 2));
-        let (result, effects) = NativeMethod::NotifyAllName.resolve(&Term::Int(1), &a, &b);
+        let (result, effects) = NativeMethod::NotifyAll.resolve(&Term::Int(1), &a, &b);
         assert_eq!(result, Term::atom("none"));
         let told = |to: &Pid, other: &Pid| Effect::Send {
             to: to.clone(),
@@ -165,7 +165,7 @@ mod tests {
                 free: Vec::new(),
             }))
         };
-        let exit = Plan::Native(NativeMethod::RandomExitName);
+        let exit = Plan::Native(NativeMethod::RandomExit);
         assert_eq!(plan(&own, &closure("global", "a@h", 3)), exit);
         assert_eq!(plan(&own, &Term::export("global", "random_exit_name", 3)), exit);
         assert_eq!(plan(&own, &closure("mine", "a@h", 3)), Plan::Call(Atom::from_static("a@h")));

@@ -208,6 +208,11 @@ impl Engine {
         self.out.push_back(Output::Demonitor { id, pid: pid.clone() });
     }
 
+    #[cfg(test)]
+    pub(super) fn monitors_of(&self, pid: &Pid) -> Vec<QuestionId> {
+        self.monitors.by_id.iter().filter(|(_, p)| *p == pid).map(|(id, _)| *id).collect()
+    }
+
     fn is_own_process(&self, pid: &Pid) -> bool {
         let config = &self.config;
         [&config.name_server, &config.locker, &config.registrar].contains(&pid)

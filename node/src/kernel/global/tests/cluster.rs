@@ -101,8 +101,8 @@ fn versions_five_to_eight_merge_with_each_other() {
             config.vsn = 5 + u32::try_from((config.seed + no as u64) % 4).unwrap();
             config.prevent_overlapping_partitions = config.vsn >= 7;
         });
-        for no in 0..nodes {
-            world.register(no, NAMES[no]);
+        for (no, name) in NAMES.into_iter().enumerate().take(nodes) {
+            world.register(no, name);
             world.register(no, "everybody");
         }
         random_tree(&mut world, nodes, 400);
@@ -171,8 +171,8 @@ fn a_broken_link_leaves_all_alone_and_a_new_one_heals() {
     for seed in 0..100 {
         let nodes = 3 + below(&mut World::new(seed, 0), 3);
         let mut world = cluster(seed, nodes);
-        for no in 0..nodes {
-            world.register(no, NAMES[no]);
+        for (no, name) in NAMES.into_iter().enumerate().take(nodes) {
+            world.register(no, name);
         }
         world.run_ms(2000);
         // The first two lose each other at the same time: the others leave both out, and stay together.

@@ -1,5 +1,8 @@
 //! Tests of the whole engine.
 
+mod calls;
 mod cluster;
 mod exact;
+mod noise;
 mod sim;
+mod single;

@@ -21,6 +21,8 @@ use super::super::{
     wire::LockId,
 };
 
+use super::noise::assert_well_formed;
+
 pub(super) type NodeNo = usize;
 
 /// A connection; the greater, the later.
@@ -508,10 +510,8 @@ impl World {
     fn undeliverable(&mut self, from: NodeNo, to: NodeNo, packet: Packet) {
         match packet {
             Packet::Call { key, .. } => self.call_done(from, key, to, CallResult::Down),
-            Packet::Monitor { id, .. } => {
-                if self.nodes[from].monitors.remove(&id).is_some() {
-                    self.handle(from, Input::Down { id });
-                }
+            Packet::Monitor { id, .. } if self.nodes[from].monitors.remove(&id).is_some() => {
+                self.handle(from, Input::Down { id });
             }
             Packet::Resolve { key, .. } => {
                 self.resolve_done(from, key, ResolveResult::BadRpc(Term::atom("nodedown")));
@@ -665,6 +665,7 @@ impl World {
     }
 
     fn output(&mut self, no: NodeNo, output: Output) {
+        assert_well_formed(&output);
         match output {
             Output::Send { to, connect, term, .. } => self.send_from(no, to, connect, term),
             Output::MultiCall { from, id, nodes, connect, request } => {
