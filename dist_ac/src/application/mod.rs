@@ -5,6 +5,7 @@ use etf::{Atom, Term, tuple};
 
 pub mod controller;
 pub mod environment;
+pub mod master;
 pub mod spec;
 
 /// What happens to the node when an application terminates.

@@ -1,0 +1,141 @@
+//! What every example application does as a program: flags, signals, the start and the end of its node.
+
+use std::{io::Write, process::ExitCode};
+
+use clap::{Args, Parser};
+use crabnode::{Node, NodeConfig};
+use crabnode_dist_ac::{
+    Application, Applications, Builder, RestartType, Spec, SysConfig,
+    flags::{NodeFlags, fail},
+    startup,
+};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// A node of an Erlang cluster that can run this application.
+#[derive(Parser)]
+struct Program {
+    #[command(flatten)]
+    flags: Flags,
+}
+
+#[derive(Args)]
+struct Flags {
+    #[command(flatten)]
+    node: NodeFlags,
+    /// Start the application as part of the boot
+    #[arg(long)]
+    start: bool,
+}
+
+/// Runs the program of an application, whose `.app` file this is.
+pub fn run(app_file: &str, application: impl Application) -> ExitCode {
+    // Status 2 and a usage text for what clap cannot read.
+    let Program { flags } = Program::parse();
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let spec = etf::text::parse_term(app_file).map_err(|error| error.to_string());
+    let spec = spec.and_then(|term| Spec::from_term(&term).map_err(|reason| reason.to_string()));
+    let spec = match spec {
+        Ok(spec) => spec,
+        Err(error) => return fail(&error),
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error),
+    };
+    runtime.block_on(serve(flags, spec, application))
+}
+
+async fn serve(flags: Flags, spec: Spec, application: impl Application) -> ExitCode {
+    let app = spec.name.clone();
+    let (mut end, builder, config) = match prepare(&flags) {
+        Ok(prepared) => prepared,
+        Err(status) => return status,
+    };
+    let node = match Node::start(config).await {
+        Ok(node) => node,
+        Err(error) => return fail(&error),
+    };
+    let applications = match builder.application(spec, application).start(&node) {
+        Ok(applications) => applications,
+        Err(error) => return fail(&error),
+    };
+    say(&format!("ready {} {}", node.name().as_str(), node.port()));
+    for peer in &flags.node.connect {
+        if let Err(error) = node.connect(peer).await {
+            tracing::warn!(%error, "not connected");
+        }
+    }
+    let start = flags.start.then_some(&app);
+    let status = tokio::select! {
+        status = live(&applications, start) => status,
+        status = node.stop_requested() => ExitCode::from(status),
+        () = end.wait() => ExitCode::SUCCESS,
+    };
+    applications.shutdown().await;
+    node.stop().await;
+    status
+}
+
+fn prepare(flags: &Flags) -> Result<(End, Builder, NodeConfig), ExitCode> {
+    let end = End::new().map_err(|error| fail(&error))?;
+    let config = match &flags.node.config {
+        Some(file) => SysConfig::read(file).map_err(|error| fail(&error))?,
+        None => SysConfig::default(),
+    };
+    let node = config.apply(NodeConfig::new("")).map_err(|error| fail(&error))?;
+    let node = flags.node.apply(node).map_err(|error| fail(&error))?;
+    let builder = Builder::new(config).map_err(|error| fail(&startup_error(&error)))?;
+    Ok((end, builder, node))
+}
+
+/// As a stock node says it: the reason, and what it does about it.
+fn startup_error(error: &crabnode_dist_ac::config::ConfigError) -> String {
+    use crabnode_dist_ac::config::ConfigError;
+    match error {
+        ConfigError::BadOption { parameter, value } => {
+            startup::slogan(&etf::tuple!(atom "badopt", etf::tuple!(etf::Term::atom(parameter), value.clone())))
+        }
+        other => other.to_string(),
+    }
+}
+
+/// Boots, starts the application if asked to, and returns when the node has to go down.
+async fn live(applications: &Applications, start: Option<&etf::Atom>) -> ExitCode {
+    if let Err(error) = applications.boot().await {
+        return fail(&error);
+    }
+    if let Some(app) = start
+        && let Err(reason) = applications.start(app, RestartType::Temporary).await
+    {
+        tracing::error!(%app, %reason, "not started");
+    }
+    let reason = applications.halted().await;
+    fail(&startup::terminated(&reason))
+}
+
+/// Writes a line to stdout; whoever closed it wants no more.
+pub fn say(line: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+}
+
+/// SIGTERM and SIGINT.
+struct End {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl End {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn wait(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}

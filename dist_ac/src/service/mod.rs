@@ -1,0 +1,295 @@
+//! The applications of a running node: the processes `application_controller` and `dist_ac`, the calls of the modules
+//! `application` and `dist_ac` over rpc, and [`Applications`] for the program itself.
+//!
+//! Both machines, [`Controller`](crate::application::controller::Controller) and [`Engine`](crate::engine::Engine),
+//! are driven by one process, that of `dist_ac`; `application_controller` hands its calls over to it.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crabnode::{Context, Message, NameTaken, Node, NodeEvent, SpawnOptions};
+use etf::{Atom, Term, tuple};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::{
+    application::{
+        RestartType,
+        controller::{self, Controller, Loadable},
+        master::{Application, Program, Programs},
+        spec::Spec,
+    },
+    config::{ConfigError, KernelConfig, SysConfig},
+    engine::{self, Engine},
+    startup::{self, MandatoryNodesDown, Startup, SyncNodes},
+};
+
+mod driver;
+use driver::{Caller, Driver, Event, now};
+mod functions;
+mod locks;
+mod process;
+
+/// How many events wait for the driver: each is a call of a process of this node, which waits when there are more.
+const EVENTS_MAX: usize = 4096;
+
+/// The applications of a node. A clone is another handle to the same.
+#[derive(Clone)]
+pub struct Applications(Arc<Shared>);
+
+pub(crate) struct Shared {
+    node: Node,
+    controller: Mutex<Controller>,
+    events: mpsc::Sender<Event>,
+    halted: watch::Sender<Option<Term>>,
+    sync_nodes: Option<SyncNodes>,
+    dist_ac: bool,
+}
+
+/// What a node's applications are made of: its configuration, and what it has to start.
+pub struct Builder {
+    config: SysConfig,
+    kernel: KernelConfig,
+    specs: Vec<Spec>,
+    programs: Programs,
+}
+
+/// Why the applications of a node did not come up.
+#[derive(Debug, thiserror::Error)]
+pub enum BootError {
+    /// Mandatory nodes did not come in time.
+    #[error(transparent)]
+    MandatoryNodesDown(#[from] MandatoryNodesDown),
+    /// The node has them already.
+    #[error(transparent)]
+    NameTaken(#[from] NameTaken),
+    /// The node ended meanwhile.
+    #[error("the node has stopped")]
+    Stopped,
+}
+
+impl Builder {
+    /// With what a `sys.config` says; an empty one is good too.
+    pub fn new(config: SysConfig) -> Result<Self, ConfigError> {
+        let kernel = config.kernel()?;
+        Ok(Self { config, kernel, specs: Vec::new(), programs: Programs::new() })
+    }
+
+    /// Adds an application that the node can load and start.
+    #[must_use]
+    pub fn application(mut self, spec: Spec, application: impl Application) -> Self {
+        let program: Arc<dyn Program> = Arc::new(application);
+        self.programs.insert(spec.name.clone(), program);
+        self.specs.push(spec);
+        self
+    }
+
+    /// Adds an application that others need and that has nothing to start.
+    #[must_use]
+    pub fn library(mut self, spec: Spec) -> Self {
+        self.specs.push(spec);
+        self
+    }
+
+    /// Starts the two processes and serves the calls. Nothing is started and nobody is waited for before
+    /// [`Applications::boot`].
+    pub fn start(self, node: &Node) -> Result<Applications, BootError> {
+        let Self { config, kernel, specs, programs } = self;
+        let me = node.name().clone();
+        let (events, received) = mpsc::channel(EVENTS_MAX);
+        let controller = Controller::new(me.clone(), specs, config.applications().to_vec());
+        let applications = Applications(Arc::new(Shared {
+            node: node.clone(),
+            controller: Mutex::new(controller),
+            events,
+            halted: watch::Sender::new(None),
+            sync_nodes: kernel.sync_nodes,
+            dist_ac: kernel.start_dist_ac,
+        }));
+        let engine = Engine::new(me, kernel.distributed, &kernel.permissions);
+        let driver = Driver::new(applications.clone(), engine, Arc::new(programs), received);
+        let named = |name: Option<&'static str>| SpawnOptions {
+            name: name.map(Atom::from_static),
+            initial_call: name.map(|name| (Atom::from_static(name), Atom::from_static("init"), 1)),
+            ..SpawnOptions::default()
+        };
+        let dist_ac = kernel.start_dist_ac.then_some(engine::wire::DIST_AC);
+        node.spawn_with(named(dist_ac), |context| driver.run(context))?;
+        let shared = applications.clone();
+        node.spawn_with(named(Some("application_controller")), |context| {
+            process::application_controller(context, shared)
+        })?;
+        functions::insert_all(node.functions(), &applications);
+        Ok(applications)
+    }
+}
+
+impl Applications {
+    /// Waits for the nodes that the configuration names, and then lets applications start. A failed boot is the end
+    /// of a node: its program should print the error and exit with 1.
+    ///
+    /// Dropping the future leaves the boot under way.
+    pub async fn boot(&self) -> Result<(), BootError> {
+        if let Some(nodes) = self.0.sync_nodes.clone() {
+            let result = self.0.node.run(|context| synchronise(context, nodes)).await;
+            result.ok_or(BootError::Stopped)??;
+        }
+        let (sender, took_control) = oneshot::channel();
+        self.send(Event::Boot(sender)).await;
+        took_control.await.map_err(|_| BootError::Stopped)
+    }
+
+    /// The node.
+    #[must_use]
+    pub fn node(&self) -> &Node {
+        &self.0.node
+    }
+
+    /// `application:get_env(App, Key)`.
+    #[must_use]
+    pub fn env(&self, app: &str, key: &'static str) -> Option<Term> {
+        self.controller().env().value(app, &Term::atom(key)).cloned()
+    }
+
+    /// `application:set_env(App, Key, Value)`.
+    pub async fn set_env(&self, app: &str, key: &'static str, value: Term) {
+        let values = vec![(Atom::from(app), Term::atom(key), value)];
+        self.call(controller::Request::SetEnv { values, persistent: false }).await;
+    }
+
+    /// `application:start(App, RestartType)`: loads it if it is not loaded, and returns when it runs somewhere, or
+    /// when nobody may run it. The error is the reason of `{error, Reason}`.
+    pub async fn start(&self, app: &str, restart_type: RestartType) -> Result<(), Term> {
+        result(self.start_term(Term::from(Atom::from(app)), restart_type.to_term()).await)
+    }
+
+    /// `application:stop(App)`.
+    pub async fn stop(&self, app: &str) -> Result<(), Term> {
+        result(self.call(controller::Request::Stop(Atom::from(app))).await)
+    }
+
+    /// `application:load(App)`.
+    pub async fn load(&self, app: &str) -> Result<(), Term> {
+        result(self.call(controller::Request::Load(Loadable::Name(Atom::from(app)))).await)
+    }
+
+    /// `application:takeover(App, RestartType)`.
+    pub async fn takeover(&self, app: &str, restart_type: RestartType) -> Result<(), Term> {
+        result(self.takeover_term(Atom::from(app), restart_type.to_term()).await)
+    }
+
+    /// `application:permit(App, Permission)`.
+    pub async fn permit(&self, app: &str, permission: bool) -> Result<(), Term> {
+        result(self.permit_term(Atom::from(app), permission).await)
+    }
+
+    /// `application:which_applications()`: the names of those that run on this very node.
+    #[must_use]
+    pub fn running(&self) -> Vec<Atom> {
+        let list = self.controller().which_applications();
+        let name = |entry: &Term| entry.as_tuple()?.first()?.as_atom().cloned();
+        list.as_list().unwrap_or_default().iter().filter_map(name).collect()
+    }
+
+    /// Returns when a permanent application has failed, with `{application_terminated, App, Reason}` or
+    /// `{application_start_failure, App, Reason}`. A program should then stop the applications and the node, print
+    /// [`startup::terminated`] and exit with 1.
+    pub async fn halted(&self) -> Term {
+        let mut halted = self.0.halted.subscribe();
+        match halted.wait_for(Option::is_some).await {
+            Ok(reason) => reason.clone().unwrap_or(Term::NIL),
+            Err(_) => std::future::pending().await,
+        }
+    }
+
+    /// Stops every application that runs here, the last started first, within 3.5 s; what takes longer is killed. Peers
+    /// are told nothing: when the node leaves they see it go, and take over (dist_ac.md 4).
+    pub async fn shutdown(&self) {
+        let (sender, done) = oneshot::channel();
+        self.send(Event::Shutdown(sender)).await;
+        // An error: the node has stopped before.
+        let _ = done.await;
+    }
+
+    pub(crate) fn controller(&self) -> MutexGuard<'_, Controller> {
+        self.0.controller.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn send(&self, event: Event) {
+        // The driver ends with the node, and with it everybody who could wait for an answer.
+        let _ = self.0.events.send(event).await;
+    }
+
+    /// A call of the application controller.
+    async fn call(&self, request: controller::Request) -> Term {
+        let (sender, reply) = oneshot::channel();
+        self.send(Event::CallController(request, Caller::Local(sender))).await;
+        reply.await.unwrap_or_else(|_| tuple!(atom "error", atom "terminating"))
+    }
+
+    /// A call of `dist_ac`.
+    async fn call_dist_ac(&self, request: engine::Request) -> Term {
+        let (sender, reply) = oneshot::channel();
+        self.send(Event::CallDistAc(request, Caller::Local(sender))).await;
+        reply.await.unwrap_or_else(|_| tuple!(atom "error", atom "terminating"))
+    }
+}
+
+impl std::fmt::Debug for Applications {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Applications").field(self.0.node.name()).finish()
+    }
+}
+
+/// `ok`, or the reason of `{error, Reason}`.
+fn result(reply: Term) -> Result<(), Term> {
+    match reply.as_tuple() {
+        Some([error, reason]) if error.is_atom("error") => Err(reason.clone()),
+        _ => Ok(()),
+    }
+}
+
+/// Waits for other nodes as the process of the context.
+async fn synchronise(mut context: Context, nodes: SyncNodes) -> Result<(), MandatoryNodesDown> {
+    context.monitor_nodes(true);
+    let mut startup = Startup::new(now(), nodes);
+    // There is one ping at a time.
+    let (sender, mut pongs) = mpsc::channel(1);
+    for node in context.node().nodes() {
+        // Connected before we listened: as good as a nodeup, which the ping would find out as well.
+        startup.handle(now(), startup::Input::NodeUp { node });
+    }
+    loop {
+        while let Some(output) = startup.poll_output() {
+            match output {
+                startup::Output::Fail(error) => return Err(error),
+                startup::Output::Go => return Ok(()),
+                startup::Output::Ping { node } => {
+                    let sender = sender.clone();
+                    context.spawn(move |pinger| async move {
+                        let pong = ping(pinger, node).await;
+                        let _ = sender.send(pong).await;
+                    });
+                }
+            }
+        }
+        let input = tokio::select! {
+            message = context.receive() => match message {
+                Message::Node(NodeEvent::Up { node, visible: true }) => startup::Input::NodeUp { node },
+                _ => continue,
+            },
+            Some(pong) = pongs.recv() => startup::Input::Pinged { pong },
+            () = driver::sleep_until(startup.poll_timeout()) => startup::Input::Timeout,
+        };
+        startup.handle(now(), input);
+    }
+}
+
+/// `net_adm:ping(Node)`.
+async fn ping(context: Context, node: Atom) -> bool {
+    if node == *context.node().name() {
+        return true;
+    }
+    let here = context.node().clone();
+    let (module, function) = (Atom::from_static("net_adm"), Atom::from_static("ping"));
+    let answer = here.functions().apply(context, &module, &function, vec![node.into()]).await;
+    matches!(answer, Ok(answer) if answer.is_atom("pong"))
+}
