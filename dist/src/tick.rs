@@ -12,8 +12,8 @@ pub struct TickConfig {
 /// A [`TickConfig`] that OTP would refuse.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TickConfigError {
-    /// A ticktime of less than a second.
-    #[error("net_ticktime is {}; it must be at least a second", .0.as_secs_f64())]
+    /// A ticktime of less than a second, or of more than [`TickConfig::TICKTIME_MAX`].
+    #[error("net_ticktime is {} s; it must be 1 to {} s", .0.as_secs_f64(), TickConfig::TICKTIME_MAX.as_secs())]
     Ticktime(Duration),
     /// An intensity outside of 4 to 1000.
     #[error("net_tickintensity is {0}; it must be 4 to 1000")]
@@ -21,11 +21,15 @@ pub enum TickConfigError {
 }
 
 impl TickConfig {
+    /// The longest ticktime: what a timer of the BEAM can count, 2^32 milliseconds or 49 days. Also, a time
+    /// far enough off cannot be told.
+    pub const TICKTIME_MAX: Duration = Duration::from_secs(4_294_967);
+
     /// `net_ticktime` T and `net_tickintensity` K: the connection is watched every T/K, and a peer that says
     /// nothing for T is dead. Defaults 60 s and 4. A shorter time finds dead peers sooner, and takes peers for
     /// dead that are only stopped or slow.
     pub const fn new(ticktime: Duration, intensity: u32) -> Result<Self, TickConfigError> {
-        if ticktime.as_secs() == 0 {
+        if ticktime.as_secs() == 0 || ticktime.as_secs() > Self::TICKTIME_MAX.as_secs() {
             return Err(TickConfigError::Ticktime(ticktime));
         }
         if intensity < 4 || intensity > 1000 {

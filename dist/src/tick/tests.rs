@@ -236,6 +236,16 @@ fn what_otp_refuses_is_refused() {
     assert_eq!(TickConfig::new(second, 1001), Err(TickConfigError::Intensity(1001)));
     let short = Duration::from_millis(999);
     assert_eq!(TickConfig::new(short, 4), Err(TickConfigError::Ticktime(short)));
+    let long = TickConfig::TICKTIME_MAX + second;
+    assert_eq!(TickConfig::new(long, 4), Err(TickConfigError::Ticktime(long)));
     let default = TickConfig::default();
     assert_eq!((default.ticktime().as_secs(), default.interval().as_secs()), (60, 15));
+}
+
+#[test]
+fn the_longest_ticktime_is_a_time_that_can_be_told() {
+    let start = start();
+    let config = TickConfig::new(TickConfig::TICKTIME_MAX, 4).unwrap();
+    let ticker = Ticker::new(start, config, false);
+    assert_eq!(ticker.poll_timeout(), Some(start + config.interval()));
 }
