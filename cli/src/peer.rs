@@ -8,7 +8,10 @@ use crabnode::{
     gen_server::{self, GenServer, Next, Reply, ServerName},
     tuple,
 };
-use dist_ac::flags::{NodeFlags, fail};
+use dist_ac::{
+    SysConfig,
+    flags::{NodeFlags, fail},
+};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::say;
@@ -20,10 +23,13 @@ pub(crate) struct Flags {
 }
 
 pub(crate) async fn run(flags: Flags) -> ExitCode {
-    let config = match flags.node.apply(NodeConfig::new("")) {
+    let config = match configure(&flags.node) {
         Ok(config) => config,
-        Err(error) => return fail(&error),
+        Err(status) => return status,
     };
+    if let Some(bad) = flags.node.connect.iter().find(|node| !is_node_name(node)) {
+        return fail(&format!("--connect {bad}: a node is NAME@HOST"));
+    }
     let (mut terminate, mut interrupt) =
         match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
             (Ok(terminate), Ok(interrupt)) => (terminate, interrupt),
@@ -37,18 +43,38 @@ pub(crate) async fn run(flags: Flags) -> ExitCode {
         return fail(&reason);
     }
     say(&format!("ready {} {}", node.name().as_str(), node.port()));
-    for peer in &flags.node.connect {
-        if let Err(error) = node.connect(peer).await {
-            tracing::warn!(%error, "not connected");
+    // Beside the rest: a host that does not answer must not hold up a stop.
+    let connect = async {
+        for peer in &flags.node.connect {
+            if let Err(error) = node.connect(peer).await {
+                tracing::warn!(%error, "not connected");
+            }
         }
-    }
+        std::future::pending().await
+    };
     let status = tokio::select! {
         status = node.stop_requested() => status,
         _ = terminate.recv() => 0,
         _ = interrupt.recv() => 0,
+        never = connect => never,
     };
     node.stop().await;
     ExitCode::from(status)
+}
+
+/// What the `sys.config` says, if there is one, and over it what the flags say.
+fn configure(flags: &NodeFlags) -> Result<NodeConfig, ExitCode> {
+    let config = match &flags.config {
+        Some(file) => SysConfig::read(file).map_err(|error| fail(&error))?,
+        None => SysConfig::default(),
+    };
+    let base = config.apply(NodeConfig::new("")).map_err(|error| fail(&error))?;
+    flags.apply(base).map_err(|error| fail(&error))
+}
+
+fn is_node_name(name: &str) -> bool {
+    name.split_once('@')
+        .is_some_and(|(alive, host)| !alive.is_empty() && !host.is_empty() && !host.contains('@'))
 }
 
 async fn start_processes(node: &Node) -> Result<(), Term> {

@@ -65,7 +65,7 @@ pub enum StartError {
     #[error(transparent)]
     Tick(#[from] dist::TickConfigError),
     /// `ERL_EPMD_PORT` is no port.
-    #[error(transparent)]
+    #[error("ERL_EPMD_PORT: {0}")]
     EpmdPort(#[from] epmd::BadPort),
     /// `net_setuptime` is out of its range.
     #[error("net_setuptime is {} s: it must be more than 0 and at most 120", .0.as_secs_f64())]
