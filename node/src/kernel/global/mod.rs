@@ -1,7 +1,7 @@
 //! `global`: names that the whole cluster has, and locks (cluster-services.md 1).
 //!
-//! [`engine`] is the member of the cluster as a value: what peers say goes in, what is to be said and done comes out.
-//! [`service`] is the three processes around it. [`Global`] is what a program of this node uses.
+//! `engine.rs` is the member of the cluster as a value: what peers say goes in, what is to be said and done comes out.
+//! `service.rs` is the three processes around it. [`Global`] is what a program of this node uses.
 
 mod acquire;
 mod api;

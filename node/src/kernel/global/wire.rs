@@ -2,6 +2,35 @@
 //!
 //! Every message is a value here, and only such a value becomes a term: a malformed message would end the
 //! receiving node, so there must be no way to make one. What a peer sends is checked as strictly.
+//!
+//! How A, who knows C, and B become one partition:
+//!
+//! ```text
+//!  A                                                    B                        C
+//!  │◄──────────────── connected ───────────────────────►│
+//!  │── init_connect {8,Ta}, A's locker ────────────────►│
+//!  │◄───────────────── init_connect {8,Tb}, B's locker ─│
+//!  │── init_connect_ack A, Tb, Ta ─────────────────────►│    (and the same back)
+//!  │   the lockers lock `global` as [LA,LB]: each its own boss first, then itself and the peer, then its members
+//!  │── lock_set LA, true, Tb ──────────────────────────►│
+//!  │◄────────────────────────── lock_set LB, true, Ta ──│
+//!  │── exchange A, all names, Tb ──────────────────────►│    (and the same back)
+//!  │   the smaller node has the conflicts resolved
+//!  │── resolved A, what B must change, [C], Tb ────────►│    (and the same back)
+//!  │── new_nodes A, all changes, [B] ───────────────────┼───────────────────────►│
+//!  │   the locks are given back, the boss's last
+//!  │                                                    │◄────── in_sync C ──────│
+//!  │                                                    │─────── in_sync B ─────►│
+//! ```
+//!
+//! | message | sent as | to | version |
+//! |---|---|---|---|
+//! | `init_connect`, `exchange`, `resolved`, `in_sync` | cast | the other side of a connection | all |
+//! | `lock_set` | message to the locker; cast; cast with tag | the peer of a session | 5; 6, 7; 8 |
+//! | `new_nodes` | cast | the old members | all; plain nodes before 7 |
+//! | `init_connect_ack`, `cancel_connect` | plain | the peer of a session | 8 |
+//! | `lost_connection`, `remove_connection` | plain | members; who is left out | 7 |
+//! | `set_lock`, `del_lock`, `register`, `register_ext`, `unregister` | call | members, or any node for users' locks | all |
 
 use std::cmp::Ordering;
 
