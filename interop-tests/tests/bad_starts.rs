@@ -63,7 +63,7 @@ fn a_config_that_cannot_be_read() {
 fn a_config_with_a_mistake_is_reported_with_line_and_column() {
     let cluster = Cluster::new(&Otp::newest());
     let spec = with_config(&cluster, "[{kernel,\n  [{sync_nodes_timeout, }]}].\n");
-    ends_with(cluster.spawn_example("m8ball", "a", &spec), 1, &["bad.config", "2:25"]);
+    ends_with(cluster.spawn_example("m8ball", "a", &spec), 1, &["bad.config", "line 2, column 25"]);
 }
 
 #[test]
