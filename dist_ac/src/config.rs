@@ -170,7 +170,9 @@ impl SysConfig {
     /// A node's configuration with what `kernel` says of it: the ports, the tick time, the overlapping partitions.
     pub fn apply(&self, mut base: NodeConfig) -> Result<NodeConfig, ConfigError> {
         base.listen_ports = self.listen_ports()?.or(base.listen_ports);
-        if let Some(seconds) = self.kernel_value("net_ticktime", |value| value.as_u64().filter(|time| *time > 0))? {
+        if let Some(seconds) =
+            self.kernel_value("net_ticktime", |value| value.as_u64().filter(|time| *time > 0))?
+        {
             base.net_ticktime = Duration::from_secs(seconds);
         }
         if let Some(on) = self.kernel_value("prevent_overlapping_partitions", Term::as_bool)? {
@@ -256,7 +258,9 @@ fn merge(all: &mut Vec<Term>, entry: Term) {
     });
     let Some((old, mut merged)) = found else { return all.push(entry) };
     let name = |parameter: &Term| parameter.as_tuple().and_then(<[Term]>::first).cloned();
-    merged.retain(|one| name(one).is_none_or(|key| !parameters.iter().any(|new| name(new).as_ref() == Some(&key))));
+    merged.retain(|one| {
+        name(one).is_none_or(|key| !parameters.iter().any(|new| name(new).as_ref() == Some(&key)))
+    });
     merged.extend(parameters);
     *old = tuple!(app, merged);
 }

@@ -1,4 +1,46 @@
-//! x
+//! Distributed OTP applications owned by Rust nodes.
+//!
+//! A Rust program is a full peer of Erlang's `dist_ac`: it stands by for applications that run on other nodes of the
+//! cluster, starts them when their node dies, takes them over, and gives them up to nodes that go before it.
+//!
+//! ```no_run
+//! # use crabnode::{Context, Node, NodeConfig, Term};
+//! use crabnode_dist_ac::{Application, Builder, RestartType, Spec, Start, Started, SysConfig};
+//!
+//! struct MyApp;
+//!
+//! impl Application for MyApp {
+//!     async fn start(&self, context: &mut Context, start: Start) -> Result<Started, Term> {
+//!         println!("{} starts: {}", start.app, start.start_type.to_term());
+//!         let body = |mut context: Context| async move { context.receive().await; };
+//!         context.spawn_link(Default::default(), body).map(Started::new).map_err(|_| Term::atom("taken"))
+//!     }
+//! }
+//!
+//! # async fn f() -> Result<(), Box<dyn std::error::Error>> {
+//! // [{kernel, [{distributed, [{my_app, 5000, [a@h, {b@h, c@h}]}]}, ...]}].
+//! let config = SysConfig::read("config/b")?;
+//! let node = Node::start(config.apply(NodeConfig::new("b@h"))?).await?;
+//! let spec = Spec::from_term(&etf::text::parse_term("{application, my_app, [{mod, {my_app, []}}]}")?)
+//!     .expect("a specification");
+//! let applications = Builder::new(config)?.application(spec, MyApp).start(&node)?;
+//! applications.boot().await?; // waits for the nodes that the configuration names
+//! applications.start("my_app", RestartType::Temporary).await.expect("it runs here, or elsewhere");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! | module | what |
+//! |---|---|
+//! | [`config`] | `sys.config`, and what `kernel` means by its parameters |
+//! | [`startup`] | waiting for other nodes before anything starts |
+//! | [`application`] | `.app` files, the application controller, the application master |
+//! | [`engine`] | `dist_ac`: which node runs what |
+//! | [`exchange`] | what the application controller and `dist_ac` say to each other |
+//! | [`flags`] | the flags of every program that is a node |
+//!
+//! [`config`], [`startup`], [`engine`] and the application controller are values without clocks, sockets and tasks;
+//! [`Applications`] is the one part that runs them on a [`crabnode::Node`].
 #![forbid(unsafe_code)]
 
 pub mod application;

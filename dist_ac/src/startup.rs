@@ -128,7 +128,9 @@ impl Startup {
                     self.node_up(&node);
                 }
             }
-            Input::Timeout if self.deadline.is_some_and(|deadline| deadline <= now) => return self.time_is_up(),
+            Input::Timeout if self.deadline.is_some_and(|deadline| deadline <= now) => {
+                return self.time_is_up();
+            }
             Input::Timeout => {}
         }
         self.go_on();

@@ -94,9 +94,9 @@ fn prepare(flags: &Flags) -> Result<(End, Builder, NodeConfig), ExitCode> {
 fn startup_error(error: &crabnode_dist_ac::config::ConfigError) -> String {
     use crabnode_dist_ac::config::ConfigError;
     match error {
-        ConfigError::BadOption { parameter, value } => {
-            startup::slogan(&etf::tuple!(atom "badopt", etf::tuple!(etf::Term::atom(parameter), value.clone())))
-        }
+        ConfigError::BadOption { parameter, value } => startup::slogan(
+            &etf::tuple!(atom "badopt", etf::tuple!(etf::Term::atom(parameter), value.clone())),
+        ),
         other => other.to_string(),
     }
 }

@@ -341,8 +341,7 @@ mod tests {
             spec("deep", false, &[], Some(&["go"])),
             spec("two", false, &["never"], Some(&["some"])),
         ];
-        let expected =
-            ["main init", "one init", "main some", "two some", "main go", "one go", "deep go"];
+        let expected = ["main init", "one init", "main some", "two some", "main go", "one go", "deep go"];
         assert_eq!(order(&main, &others), expected);
     }
 

@@ -131,8 +131,5 @@ fn what_kernel_says_of_the_node_itself() {
     assert_eq!(node.listen_ports, Some(9100..=9105));
     assert!(!node.prevent_overlapping_partitions);
     let bad = parse("[{kernel, [{net_ticktime, soon}]}]").expect("good");
-    assert_eq!(
-        bad.apply(NodeConfig::new("a")).expect_err("bad").to_string(),
-        "{badopt,{net_ticktime,soon}}"
-    );
+    assert_eq!(bad.apply(NodeConfig::new("a")).expect_err("bad").to_string(), "{badopt,{net_ticktime,soon}}");
 }

@@ -132,13 +132,7 @@ impl Engine {
     }
 
     /// M1.
-    pub(super) fn on_new_node(
-        &mut self,
-        now: Instant,
-        node: Atom,
-        appls: &[Appl],
-        started: &[(Atom, Atom)],
-    ) {
+    pub(super) fn on_new_node(&mut self, now: Instant, node: Atom, appls: &[Appl], started: &[(Atom, Atom)]) {
         let introduction = match self.peers.get(&node) {
             Some(peer) if !peer.hidden => peer.introduction,
             _ => {
@@ -187,7 +181,14 @@ impl Engine {
     }
 
     /// What runs and starts at a node of our own kind.
-    pub(super) fn on_status(&mut self, now: Instant, node: &Atom, met: bool, running: &[Atom], starting: &[Atom]) {
+    pub(super) fn on_status(
+        &mut self,
+        now: Instant,
+        node: &Atom,
+        met: bool,
+        running: &[Atom],
+        starting: &[Atom],
+    ) {
         let Some(peer) = self.peers.get_mut(node) else { return };
         peer.ours = true;
         if !met {
@@ -397,6 +398,7 @@ impl Engine {
 impl Peer {
     fn is_unresolved(&self) -> bool {
         let met = matches!(self.introduction, Introduction::Done | Introduction::NoDistAc);
-        !self.hidden && !(met && self.ours == self.confirmed)
+        let resolved = met && self.ours == self.confirmed;
+        !self.hidden && !resolved
     }
 }

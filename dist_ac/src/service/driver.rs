@@ -33,11 +33,24 @@ pub(super) enum Event {
     Boot(oneshot::Sender<()>),
     CallController(controller::Request, Caller),
     CallDistAc(engine::Request, Caller),
-    Known { node: Atom, nodes: Option<Vec<Atom>> },
-    Locked { lock: Lock, granted: bool },
+    Known {
+        node: Atom,
+        nodes: Option<Vec<Atom>>,
+    },
+    Locked {
+        lock: Lock,
+        granted: bool,
+    },
     /// A master has ended. Comes by this way so that it is behind its `MasterStarted`.
-    MasterDown { reference: Reference, reason: Term },
-    MasterStarted { app: Atom, pid: Pid, result: Result<(), Term> },
+    MasterDown {
+        reference: Reference,
+        reason: Term,
+    },
+    MasterStarted {
+        app: Atom,
+        pid: Pid,
+        result: Result<(), Term>,
+    },
     Shutdown(oneshot::Sender<()>),
 }
 
@@ -268,7 +281,9 @@ impl Driver {
             controller::Output::Report(Report::Started { app, node }) => {
                 tracing::info!(%app, started_at = %node, "application");
             }
-            controller::Output::StartMaster { app, start_type } => self.start_master(context, app, start_type),
+            controller::Output::StartMaster { app, start_type } => {
+                self.start_master(context, app, start_type)
+            }
             controller::Output::StopMaster { app } => self.stop_master(app),
         }
     }

@@ -126,9 +126,12 @@ fn environment(functions: &Functions, applications: &Applications) {
 }
 
 fn keys(functions: &Functions, applications: &Applications) {
-    let optional = |value: Option<Term>| value.map_or(Term::atom("undefined"), |value| tuple!(atom "ok", value));
+    let optional =
+        |value: Option<Term>| value.map_or(Term::atom("undefined"), |value| tuple!(atom "ok", value));
     insert(functions, applications, ("application", "get_key", 2), move |apps, args| async move {
-        let (Some(app), Some(key)) = (atom(&args, 0), atom(&args, 1)) else { return Err(Exception::badarg()) };
+        let (Some(app), Some(key)) = (atom(&args, 0), atom(&args, 1)) else {
+            return Err(Exception::badarg());
+        };
         Ok(optional(apps.controller().key(&app, &key)))
     });
     insert(functions, applications, ("application", "get_all_key", 1), move |apps, args| async move {
@@ -273,7 +276,9 @@ impl Applications {
         let reply = self.call(Request::Permit { app: app.clone(), permission }).await;
         let only_loaded = match &reply {
             Term::Atom(tag) if *tag == "distributed_application" => false,
-            Term::Tuple(pair) if pair.first().is_some_and(|tag| tag.is_atom("distributed_application")) => true,
+            Term::Tuple(pair) if pair.first().is_some_and(|tag| tag.is_atom("distributed_application")) => {
+                true
+            }
             _ => return reply,
         };
         let request = engine::Request::Permit { app, permission, only_loaded, locked: false };

@@ -56,20 +56,47 @@ impl Rng {
 #[derive(Debug, Clone)]
 pub enum Op {
     /// A node boots; its startup synchronisation takes so long.
-    Boot { node: usize, go_after: u64 },
+    Boot {
+        node: usize,
+        go_after: u64,
+    },
     /// A node dies, and the others notice.
-    Kill { node: usize },
+    Kill {
+        node: usize,
+    },
     /// `application:load` and `application:start`, as one.
-    Start { node: usize, app: usize },
-    Stop { node: usize, app: usize },
-    Takeover { node: usize, app: usize },
-    Permit { node: usize, app: usize, permission: bool },
+    Start {
+        node: usize,
+        app: usize,
+    },
+    Stop {
+        node: usize,
+        app: usize,
+    },
+    Takeover {
+        node: usize,
+        app: usize,
+    },
+    Permit {
+        node: usize,
+        app: usize,
+        permission: bool,
+    },
     /// The application dies by itself.
-    Crash { node: usize, app: usize },
+    Crash {
+        node: usize,
+        app: usize,
+    },
     /// The link between two nodes goes down.
-    Cut { one: usize, other: usize },
+    Cut {
+        one: usize,
+        other: usize,
+    },
     /// It comes back.
-    Heal { one: usize, other: usize },
+    Heal {
+        one: usize,
+        other: usize,
+    },
 }
 
 #[derive(Debug, Clone)]
@@ -384,7 +411,9 @@ impl Sim {
                 let call = self.call(node, controller::Request::Permit { app: app.clone(), permission });
                 let Some(reply) = self.reply(node, call).cloned() else { return };
                 let only_loaded = reply.as_tuple().is_some();
-                if reply.is_atom("distributed_application") || (only_loaded && reply.as_tuple().unwrap()[0].is_atom("distributed_application")) {
+                if reply.is_atom("distributed_application")
+                    || (only_loaded && reply.as_tuple().unwrap()[0].is_atom("distributed_application"))
+                {
                     let request = Request::Permit { app, permission, only_loaded, locked: false };
                     self.call_engine(node, request);
                 }
