@@ -73,6 +73,11 @@ impl Engine {
         for node in self.peers.keys().cloned().collect::<Vec<_>>() {
             if self.peers[&node].introduction == Introduction::Done {
                 self.show_permissions(&node);
+                if let Some(peer) = self.peers.get_mut(&node).filter(|peer| peer.ours) {
+                    // What starts there may have begun while this node was no candidate: it says so again.
+                    peer.confirmed = false;
+                    self.send_status(&node, false);
+                }
             } else {
                 self.probe(&node);
             }
@@ -192,7 +197,11 @@ impl Engine {
         let Some(peer) = self.peers.get_mut(node) else { return };
         peer.ours = true;
         if !met {
-            return; // It introduces itself next.
+            // It introduces itself next; or it has done so, and is ready to start applications only now.
+            if peer.introduction == Introduction::Done {
+                self.send_status(node, true);
+            }
+            return;
         }
         peer.confirmed = true;
         for at in 0..self.apps.len() {
@@ -253,7 +262,7 @@ impl Engine {
         }
     }
 
-    fn send_status(&mut self, node: &Atom, met: bool) {
+    pub(super) fn send_status(&mut self, node: &Atom, met: bool) {
         let starting = self.apps.iter().filter(|app| app.own_start.is_some() || app.unannounced);
         let starting = starting.map(|app| app.name.clone()).collect();
         let (me, running) = (self.me.clone(), self.running_here());
@@ -346,10 +355,11 @@ impl Engine {
         self.event(Event::ConflictResolved { app, winner: node.clone(), loser: me });
     }
 
-    /// Whether one node goes before the other for this application.
+    /// Whether one node goes before the other for this application: who may run it, by the priority list, by name.
     pub(super) fn beats(&self, at: usize, one: &Atom, other: &Atom) -> bool {
-        let nodes = &self.apps[at].nodes;
-        (nodes.rank(one), one) < (nodes.rank(other), other)
+        let app = &self.apps[at];
+        let place = |node: &Atom| (!app.permits(node), app.nodes.rank(node));
+        (place(one), one) < (place(other), other)
     }
 
     fn tell_running(&mut self, node: &Atom, app: &Atom) {

@@ -458,6 +458,12 @@ impl Engine {
         self.find(app).map(|at| &self.apps[at].id)
     }
 
+    /// Whether this node may run an application; nothing if it is not loaded here.
+    #[must_use]
+    pub fn permission(&self, app: &Atom) -> Option<bool> {
+        self.find(app).and_then(|at| self.apps[at].permission_of(&self.me)).flatten()
+    }
+
     /// The introduced nodes, and this one.
     #[must_use]
     pub fn known(&self) -> &[Atom] {

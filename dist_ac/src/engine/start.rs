@@ -265,6 +265,10 @@ impl Engine {
         if question {
             ballot.owed = true;
             self.answer_weight(now, at, &node);
+            // Who asks may have missed, behind a lost link, that it runs here, and would wait for our start.
+            if self.apps[at].id == AppId::Local && !self.apps[at].unannounced && self.is_ours(&node) {
+                self.send_status(&node, true);
+            }
             if !echo {
                 self.drop_belief(now, at, &node);
             }

@@ -268,6 +268,11 @@ impl Sim {
         self.nodes[node].as_ref().unwrap().engine.id(&self.world.apps[app].name).unwrap().clone()
     }
 
+    pub fn may_run(&self, node: usize, app: usize) -> bool {
+        let app = &self.world.apps[app].name;
+        self.nodes[node].as_ref().is_some_and(|state| state.engine.permission(app) == Some(true))
+    }
+
     pub fn call(&mut self, node: usize, request: controller::Request) -> u64 {
         self.next_call += 1;
         let call = CallId(self.next_call);
