@@ -28,6 +28,9 @@ use crate::exchange::ToController;
 /// for from ever starting.
 const SYNC_LOCK_PATIENCE: Duration = Duration::from_secs(5);
 
+/// For so long a start result outweighs what a third node says of itself when it is met.
+const HEARD_LIFE: Duration = Duration::from_secs(5);
+
 /// A connected node.
 #[derive(Debug)]
 pub(super) struct Peer {
@@ -315,10 +318,19 @@ impl Engine {
     fn learn_running(&mut self, now: Instant, node: &Atom, apps: &[Atom]) {
         for name in apps {
             match self.find(name) {
+                // What a node says of itself when it is met may be older than another node's M6 on another link.
+                Some(at) if self.heard_from_another(now, at, node) => {}
                 Some(at) if self.apps[at].started => self.learn_started(now, at, node),
                 _ => self.remember_started(name, node),
             }
         }
+    }
+
+    fn heard_from_another(&self, now: Instant, at: usize, node: &Atom) -> bool {
+        let heard = self.apps[at].heard.as_ref();
+        heard.is_some_and(|(other, since)| {
+            other != node && now < *since + HEARD_LIFE && self.peers.contains_key(other)
+        })
     }
 
     fn learn_started(&mut self, now: Instant, at: usize, node: &Atom) {

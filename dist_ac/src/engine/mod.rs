@@ -312,6 +312,8 @@ struct App {
     ballots: Ballots,
     /// Peers that are starting it: they were met in the middle of it, and their M6 is awaited.
     starters: BTreeSet<Atom>,
+    /// Who has last said that it started it, and when.
+    heard: Option<(Atom, Instant)>,
     /// It runs here, and nobody was told: a starter that goes before this node may be done first.
     unannounced: bool,
     /// When the restart time of a dead runner is over.
@@ -770,6 +772,7 @@ impl App {
             own_start: None,
             ballots: Ballots::default(),
             starters: BTreeSet::new(),
+            heard: None,
             unannounced: false,
             failover_at: None,
             waiting_run: Vec::new(),

@@ -120,6 +120,7 @@ impl Engine {
             Ok(()) => {
                 self.apps[at].starters.remove(&node);
                 self.apps[at].unannounced = false;
+                self.apps[at].heard = Some((node.clone(), now));
                 self.on_started_there(now, at, &node);
             }
             Err(reason) => {
@@ -202,6 +203,7 @@ impl Engine {
         self.remote_started.remove(&app);
         let Some(at) = self.find(&app) else { return };
         self.end_round(at);
+        self.apps[at].heard = None;
         if let Some(own) = &mut self.apps[at].own_start {
             own.previous = None;
         }
