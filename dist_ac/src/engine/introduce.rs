@@ -352,7 +352,8 @@ impl Engine {
     fn resolve_conflict(&mut self, now: Instant, at: usize, node: &Atom) {
         let (me, app) = (self.me.clone(), self.apps[at].name.clone());
         if self.beats(at, &me, node) {
-            self.tell_running(node, &app);
+            // To everybody: others may have been told of the other copy last.
+            self.broadcast(&Message::AppStarted { node: me.clone(), app: app.clone(), result: Ok(()) });
             self.event(Event::ConflictResolved { app, winner: me, loser: node.clone() });
             return;
         }
