@@ -153,6 +153,8 @@ impl Engine {
                 return self.ignore(message, "not connected");
             }
         };
+        // As in a stock node, the answer is what this node knew before.
+        let own = self.appls();
         self.merge(&node, appls);
         let there = started.iter().filter(|(at, _)| *at == node).map(|(_, app)| app.clone());
         let there: Vec<Atom> = there.collect();
@@ -172,7 +174,7 @@ impl Engine {
                 let started = self.running_here().into_iter().map(|app| (self.me.clone(), app)).collect();
                 // Before its own startup synchronisation is over this node starts nothing, so nobody may wait
                 // for it: it comes as no candidate, and says so by M4 when it is ready.
-                let appls = if self.go { self.appls() } else { Vec::new() };
+                let appls = if self.go { own } else { Vec::new() };
                 let me = self.me.clone();
                 self.send_status(&node, false);
                 self.send(&node, Message::NewNode { version: VERSION, node: me, appls, started });

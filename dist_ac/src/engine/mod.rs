@@ -45,7 +45,7 @@ use start::{Ballots, Decision};
 use wire::Message;
 
 #[cfg(test)]
-mod tests {}
+mod tests;
 
 /// How many applications a node may be told about that it has not configured: each costs two names.
 pub const FOREIGN_APPS_MAX: usize = 4096;

@@ -1,0 +1,166 @@
+use super::*;
+use crate::exchange::FromController;
+
+mod rules;
+mod table;
+mod traces;
+
+/// One engine, its clock, and what it wants done as lines to compare.
+struct Rig {
+    engine: Engine,
+    now: Instant,
+}
+
+fn atom(text: &str) -> Atom {
+    Atom::from(text)
+}
+
+/// `[a, {b, c}]` as an Erlang term.
+fn nodes(text: &str) -> Nodes {
+    Nodes::from_term(&etf::text::parse_term(text).expect("a term")).expect("a priority list")
+}
+
+fn distribution(app: &str, millis: u64, list: &str) -> Distribution {
+    Distribution { app: atom(app), restart_time: RestartTime::Millis(millis), nodes: nodes(list) }
+}
+
+impl Rig {
+    /// A node that has just been created, with some applications.
+    fn new(me: &str, distributed: Vec<Distribution>) -> Self {
+        #[expect(clippy::disallowed_methods, reason = "the test counts from some instant")]
+        let now = Instant::now();
+        let mut rig = Self { engine: Engine::new(atom(me), distributed, &BTreeMap::new()), now };
+        rig.controller(FromController::RunningApplications(2));
+        rig
+    }
+
+    /// A node that is up, with `app1` of 1,000 ms on this list, and stock peers that it has met.
+    fn up(me: &str, list: &str, peers: &[&str]) -> Self {
+        let mut rig = Self::new(me, vec![distribution("app1", 1000, list)]);
+        rig.input(Input::Go);
+        for peer in peers {
+            rig.meet(peer, "[{appl,app1,undefined,1000,LIST,[{PEER,true}]}]", list, "[]");
+        }
+        rig.take();
+        rig
+    }
+
+    /// Introduces itself to a stock node that is up, with what that answers.
+    fn meet(&mut self, peer: &str, appls: &str, list: &str, started: &str) {
+        self.node_up(peer);
+        self.input(Input::Known { node: atom(peer), nodes: Some(vec![atom(peer)]) });
+        self.input(Input::Locked { lock: Lock::SyncDacs, granted: true });
+        let appls = appls.replace("LIST", list).replace("PEER", peer);
+        self.message(&format!("{{dist_ac_new_node,1,{peer},{appls},{started}}}"));
+    }
+
+    fn input(&mut self, input: Input) {
+        self.engine.handle(self.now, input).expect("an input that fits");
+    }
+
+    fn controller(&mut self, notice: FromController) {
+        self.input(Input::Controller(notice));
+    }
+
+    fn node_up(&mut self, node: &str) {
+        self.input(Input::NodeUp { node: atom(node), hidden: false });
+    }
+
+    fn node_down(&mut self, node: &str) {
+        self.input(Input::NodeDown { node: atom(node) });
+    }
+
+    /// A message of a peer, as a term.
+    fn message(&mut self, text: &str) {
+        let term = etf::text::parse_term(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+        let message = Message::from_term(&term).unwrap_or_else(|error| panic!("{text}: {error}"));
+        self.input(Input::Message(message));
+    }
+
+    fn wait(&mut self, millis: u64) {
+        self.now += Duration::from_millis(millis);
+        self.input(Input::Timeout);
+    }
+
+    /// `application:start`, with the lock granted.
+    fn start(&mut self, app: &str) {
+        self.controller(FromController::StartRequest { app: atom(app) });
+        self.input(Input::Locked { lock: Lock::Start, granted: true });
+    }
+
+    fn run(&mut self, app: &str) {
+        self.controller(FromController::Run { app: atom(app), result: Ok(()) });
+    }
+
+    fn run_error(&mut self, app: &str) {
+        self.controller(FromController::Run { app: atom(app), result: Err(Term::atom("failed")) });
+    }
+
+    /// A call that holds its lock already.
+    fn call(&mut self, number: u64, request: Request) {
+        self.input(Input::Call { call: CallId(number), request });
+    }
+
+    fn takeover(&mut self, number: u64) {
+        let restart_type = RestartType::Permanent;
+        self.call(number, Request::Takeover { app: atom("app1"), restart_type, locked: true });
+    }
+
+    fn permit(&mut self, number: u64, permission: bool) {
+        let app = atom("app1");
+        self.call(number, Request::Permit { app, permission, only_loaded: false, locked: true });
+    }
+
+    /// What is to be done, a line each: `b {term}` is sent to b. Locks and events are left out.
+    fn take(&mut self) -> Vec<String> {
+        let mut lines = Vec::new();
+        while let Some(output) = self.engine.poll_output() {
+            match output {
+                Output::Controller(message) => lines.push(format!("AC {}", in_short(&message))),
+                Output::Reply { call, reply } => lines.push(format!("call {} {reply}", call.0)),
+                Output::Send { message: Message::Status { .. }, .. } => {}
+                Output::Send { node, message } => lines.push(format!("{node} {}", message.to_term())),
+                Output::Probe { node } => lines.push(format!("{node} get_known_nodes")),
+                Output::Event(_) | Output::Lock { .. } | Output::TookControl | Output::Unlock { .. } => {}
+            }
+        }
+        lines
+    }
+
+    fn events(&mut self) -> Vec<Event> {
+        let outputs = std::iter::from_fn(|| self.engine.poll_output());
+        outputs
+            .filter_map(|output| if let Output::Event(event) = output { Some(event) } else { None })
+            .collect()
+    }
+
+    fn id(&self) -> String {
+        self.engine.id(&atom("app1")).expect("app1 is configured").to_term().to_string()
+    }
+}
+
+/// As the message would be in Erlang, without its tag and the application.
+fn in_short(message: &ToController) -> String {
+    match message {
+        ToController::Change { change, .. } => match change {
+            Change::Failover(node) => format!("change {{failover,{node},undefined}}"),
+            Change::NotRunning => "change not_running".into(),
+            Change::Started(node) => format!("change {{started,{node}}}"),
+            Change::StartIt => "change start_it".into(),
+            Change::StopIt => "change stop_it".into(),
+            Change::Takeover { from, restart_type } => {
+                let restart_type = restart_type.map_or(Term::atom("undefined"), RestartType::to_term);
+                format!("change {{takeover,{from},{restart_type}}}")
+            }
+        },
+        ToController::ControlApplication { app } => format!("control {app}"),
+        ToController::LoadReply { result, .. } => format!("load {}", wire::result_to_term(result)),
+        ToController::StartReply { reply, .. } => match reply {
+            StartReply::Error(reason) => format!("start {{error,{reason}}}"),
+            StartReply::NotStarted => "start not_started".into(),
+            StartReply::Started(node) => format!("start {{started,{node}}}"),
+            StartReply::StartIt => "start start_it".into(),
+            StartReply::Takeover(node) => format!("start {{takeover,{node}}}"),
+        },
+    }
+}
