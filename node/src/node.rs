@@ -301,6 +301,11 @@ impl Node {
         }
         self.global().prepare_shutdown();
         let attempts: Vec<Attempt> = lock(&self.0.attempts).values().cloned().collect();
+        // All in one breath: whoever hears from another that we are gone, before it has seen so itself, takes us
+        // for a partition (cluster-services.md 1.9).
+        for attempt in &attempts {
+            attempt.hang_up();
+        }
         for attempt in &attempts {
             attempt.abort(Term::atom("shutdown"));
         }
@@ -652,6 +657,7 @@ impl Inner {
             drop(stream);
             return self.attempt_failed(Some(&peer), id, None);
         };
+        attempt.set_up(&stream);
         let reason = net::run_link(self, &route, stream, &attempt, &established).await;
         self.connection_down(id, &established, &route, reason);
         if let Some(attempt) = lock(&self.attempts).remove(&id) {

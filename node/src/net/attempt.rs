@@ -3,7 +3,11 @@
 use std::sync::{Arc, Mutex};
 
 use etf::Term;
-use tokio::sync::{Notify, watch};
+use socket2::{SockRef, Socket};
+use tokio::{
+    net::TcpStream,
+    sync::{Notify, watch},
+};
 
 /// See the module.
 #[derive(Clone)]
@@ -11,6 +15,8 @@ pub(crate) struct Attempt(Arc<Shared>);
 
 struct Shared {
     reason: Mutex<Option<Term>>,
+    /// The connection's socket once it is up, until it ends.
+    socket: Mutex<Option<Socket>>,
     aborted: Notify,
     ended: watch::Sender<bool>,
 }
@@ -19,6 +25,7 @@ impl Attempt {
     pub(crate) fn new() -> Self {
         Self(Arc::new(Shared {
             reason: Mutex::default(),
+            socket: Mutex::default(),
             aborted: Notify::new(),
             ended: watch::Sender::new(false),
         }))
@@ -28,6 +35,21 @@ impl Attempt {
     pub(crate) fn abort(&self, reason: Term) {
         self.0.reason.lock().expect("nothing panics while it holds this lock").get_or_insert(reason);
         self.0.aborted.notify_one();
+    }
+
+    /// The connection is up, over this stream.
+    pub(crate) fn set_up(&self, stream: &TcpStream) {
+        // Without a second handle (no file descriptors left) the connection ends a moment later than others.
+        *self.0.socket.lock().expect("nothing panics while it holds this lock") =
+            SockRef::from(stream).try_clone().ok();
+    }
+
+    /// Ends the connection for the peer at this very moment; here it ends by [`Attempt::abort`].
+    pub(crate) fn hang_up(&self) {
+        if let Some(socket) = &*self.0.socket.lock().expect("nothing panics while it holds this lock") {
+            // An error means that it is over already.
+            let _ = socket.shutdown(std::net::Shutdown::Both);
+        }
     }
 
     /// Returns the reason once it shall end.
@@ -43,6 +65,7 @@ impl Attempt {
 
     /// It has ended.
     pub(crate) fn set_ended(&self) {
+        *self.0.socket.lock().expect("nothing panics while it holds this lock") = None;
         self.0.ended.send_replace(true);
     }
 

@@ -113,6 +113,8 @@ fn route_received(inner: &Arc<Inner>, route: &Route, inbound: &mut Inbound) -> R
     loop {
         match inbound.poll_output() {
             Ok(None) => return Ok(()),
+            // What others say now is about our leaving, and meant for those who stay.
+            Ok(Some(_)) if inner.is_stopping() => {}
             Ok(Some(Received::Tick)) => {}
             Ok(Some(Received::Signal(signal))) => inner.receive(signal),
             Err(error) => {
