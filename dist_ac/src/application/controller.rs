@@ -16,7 +16,7 @@ use super::{
 use crate::exchange::{CallId, Change, FromController, StartReply, ToController};
 
 #[cfg(test)]
-mod tests {}
+mod tests;
 
 /// How many events of one application wait for its stop; more are refused. Each is a call of a person or a message
 /// of `dist_ac`, so there are never many.
@@ -464,7 +464,7 @@ impl Controller {
             return self.reply(call, Term::atom("ok"));
         }
         self.starting.insert(0, Starting { app: app.clone(), restart_type, start_type: StartType::Normal });
-        self.start_requests.insert(0, (app.clone(), Some(call)));
+        self.start_requests.push((app.clone(), Some(call)));
         if !controlled {
             self.spawn(app, StartType::Normal);
         }
@@ -529,7 +529,7 @@ impl Controller {
         };
         self.started.retain(|(name, _)| name != app);
         self.starting.insert(0, Starting { app: app.clone(), restart_type, start_type: StartType::Normal });
-        self.start_requests.insert(0, (app.clone(), Some(call)));
+        self.start_requests.push((app.clone(), Some(call)));
         self.spawn(app, StartType::Normal);
     }
 
@@ -651,7 +651,7 @@ impl Controller {
             self.starting
                 .insert(0, Starting { app: app.clone(), restart_type, start_type: start_type.clone() });
         }
-        self.start_requests.insert(0, (app.clone(), None));
+        self.start_requests.push((app.clone(), None));
         self.spawn(app, start_type);
     }
 
@@ -842,7 +842,7 @@ impl Controller {
 
     fn reply_requests(&mut self, app: &Atom, reply: &Term) {
         let requests: Vec<_> = self.start_requests.extract_if(.., |(name, _)| name == app).collect();
-        for (_, call) in requests.into_iter().rev() {
+        for (_, call) in requests {
             if let Some(call) = call {
                 self.reply(call, reply.clone());
             }

@@ -197,7 +197,7 @@ fn l15_a_different_priority_list_is_refused_and_nobody_dies() {
     assert_eq!(b.take().len(), 1, "the order in a tuple does not matter");
     b.message("{dist_ac_app_loaded,a,app1,[a,b,c],true,false}");
     let mismatch = Event::DistributionMismatch { app: atom("app1"), node: atom("a") };
-    assert_eq!(b.events(), [mismatch.clone()], "and no answer");
+    assert_eq!(b.events(), [mismatch], "and no answer");
 
     b.controller(FromController::Unloaded { app: atom("app1") });
     b.take();
