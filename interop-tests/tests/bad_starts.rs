@@ -1,4 +1,5 @@
-//! Starts that cannot succeed: one clear line, and the exit status that says whose fault it was.
+//! Boots that a configuration makes impossible: one clear line, and the exit status that says whose fault it was.
+//! What flags alone make impossible is in `peer_starts.rs`.
 
 use std::time::Duration;
 
@@ -17,39 +18,6 @@ fn ends_with(mut node: RustNode, status: i32, words: &[&str]) {
 
 fn with_config(cluster: &Cluster, text: &str) -> NodeSpec {
     NodeSpec { config: Some(cluster.write("bad.config", text)), ..NodeSpec::default() }
-}
-
-#[test]
-fn a_wrong_cookie_is_said_by_both_sides() {
-    for otp in Otp::available() {
-        let cluster = Cluster::new(&otp);
-        let mut erl = cluster.erl(&otp, "a");
-        let spec = NodeSpec { cookie: Some("another".into()), ..NodeSpec::default() };
-        let mut peer = cluster.peer_with("p", &spec);
-        assert_eq!(erl.eval("net_adm:ping(p@localhost)"), "pang");
-        let line = peer.process().wait_for_line(LIMIT, "say that the cookie is wrong", |line| {
-            (line.contains("cookie") && line.contains("a@localhost")).then(|| line.to_owned())
-        });
-        line.unwrap_or_else(|error| panic!("OTP {}: {error}", otp.number()));
-
-        let spec = NodeSpec { args: vec!["--connect".into(), "a@localhost".into()], ..spec };
-        let mut dialler = cluster.spawn_peer("q", &spec);
-        let said = dialler.process().wait_for_line(LIMIT, "say that the cookie is wrong", |line| {
-            (line.contains("cookie") && line.contains("a@localhost")).then(|| line.to_owned())
-        });
-        said.unwrap_or_else(|error| panic!("OTP {}: {error}", otp.number()));
-        let heard =
-            interop_tests::clock::wait_for(LIMIT, || erl.output().contains("q@localhost").then_some(()));
-        assert!(heard.is_some(), "OTP {} says nothing of the attempt: {}", otp.number(), erl.output());
-    }
-}
-
-#[test]
-fn a_name_that_is_taken() {
-    let otp = Otp::newest();
-    let cluster = Cluster::new(&otp);
-    let _first = cluster.erl(&otp, "a");
-    ends_with(cluster.spawn_peer("a", &NodeSpec::default()), 1, &["a@localhost", "name"]);
 }
 
 #[test]
@@ -79,12 +47,4 @@ fn a_mandatory_node_that_does_not_come() {
     let text = "[{kernel, [{sync_nodes_mandatory, [b@localhost]}, {sync_nodes_timeout, 1000}]}].\n";
     let spec = with_config(&cluster, text);
     ends_with(cluster.spawn_example("m8ball", "a", &spec), 1, &["{mandatory_nodes_down,[b@localhost]}"]);
-}
-
-#[test]
-fn an_unknown_flag_is_misuse() {
-    let cluster = Cluster::new(&Otp::newest());
-    let mut node = cluster.spawn_peer("a", &NodeSpec::args(["--no-such-flag"]));
-    let status = node.process().wait_for_exit(LIMIT).unwrap_or_else(|error| panic!("{error}"));
-    assert_eq!(status.code(), Some(2), "{}", node.output());
 }
