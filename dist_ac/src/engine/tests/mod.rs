@@ -1,5 +1,5 @@
 use super::*;
-use crate::exchange::FromController;
+use crate::{application::RestartType, exchange::FromController};
 
 mod rules;
 mod table;
