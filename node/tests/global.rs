@@ -39,7 +39,7 @@ async fn a_name_is_known_everywhere_until_its_process_ends() {
     assert!(b.global().register_name(&name, &pid, Resolver::RandomExit).await);
     for node in [&a, &b, &c] {
         assert_eq!(node.global().whereis(&name), Some(pid.clone()));
-        assert_eq!(node.global().registered_names(), [name.clone()]);
+        assert_eq!(node.global().registered_names(), std::slice::from_ref(&name));
     }
     let other = sleeper(&c);
     assert!(!c.global().register_name(&name, &other, Resolver::RandomExit).await, "it is taken");
