@@ -2,7 +2,7 @@
 //!
 //! A test makes a [`Cluster`], which is an EPMD on a private port, a cookie and a home folder of its own, and starts
 //! nodes in it: [`Cluster::erl`] an `erl` of an OTP release ([`Otp`]), [`Cluster::peer`] a `crabnode peer`,
-//! [`Cluster::example`] one of the example applications. [`ErlNode::eval`] says Erlang to a started `erl`. All nodes
+//! [`Cluster::spawn_example`] one of the example applications. [`ErlNode::eval`] says Erlang to a started `erl`. All nodes
 //! are called `NAME@localhost`, which both `erl -sname a@localhost` and `crabnode` take as a short name and which
 //! resolves on every host. Everything that was started ends with the value that stands for it.
 //!
