@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr, sync::Arc};
 
-use handshake::{Acceptor, NodeName, Verdict};
+use handshake::{Acceptor, HandshakeError, NodeName, Stage, Verdict};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -91,6 +91,9 @@ async fn accept(
         (Err(error), peer) => {
             match &error {
                 SessionError::Aborted => {}
+                SessionError::Handshake(error) if is_everyday(&inner, peer.as_ref(), error) => {
+                    tracing::debug!(%address, %error, "a connection attempt came to nothing");
+                }
                 SessionError::Handshake(error) => {
                     tracing::warn!(%address, peer = peer.as_ref().map(NodeName::as_str), %error, "a connection attempt was refused");
                 }
@@ -101,6 +104,18 @@ async fn accept(
             }
             inner.attempt_failed(peer.as_ref(), id, None);
         }
+    }
+}
+
+/// Whether nobody need be told: the rival attempt of a node that we are connecting to ourselves, or have a connection
+/// and an attempt of already; and whoever leaves without a word, as those who look whether a port is open do.
+fn is_everyday(inner: &Inner, peer: Option<&NodeName>, error: &HandshakeError) -> bool {
+    match error {
+        HandshakeError::Refused { verdict: Verdict::Nok | Verdict::CloseSilently, .. } => {
+            peer.is_some_and(|peer| peer.as_str() != inner.node_atom().as_str())
+        }
+        HandshakeError::PeerClosed { stage: Stage::Name } => true,
+        _ => false,
     }
 }
 
