@@ -3,7 +3,7 @@
 use std::{
     collections::{HashMap, HashSet},
     sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockWriteGuard,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -51,12 +51,16 @@ pub(crate) struct Inner {
     /// Taken before `routes` where both are needed, and held while a connection comes up or goes down, so that
     /// nobody sees half of it.
     peers: Mutex<Peers>,
+    /// Written while a connection comes up or goes down for the processes here too: whoever is told of it finds
+    /// it so, and a way that was found before is closed before its links and monitors fire.
     routes: RwLock<HashMap<Atom, Arc<Route>>>,
     attempts: Mutex<HashMap<ConnectionId, Attempt>>,
     challenges: Mutex<OutstandingChallenges>,
     pub(crate) subscribers: Mutex<HashSet<Pid>>,
     pub(crate) global: OnceLock<Global>,
     stopping: AtomicBool,
+    /// Held by the call of [`Node::stop`] that does it.
+    stopped: tokio::sync::Mutex<bool>,
     stop_requested: tokio::sync::watch::Sender<Option<u8>>,
 }
 
@@ -107,6 +111,7 @@ impl Node {
             subscribers: Mutex::default(),
             global: OnceLock::new(),
             stopping: AtomicBool::new(false),
+            stopped: tokio::sync::Mutex::default(),
             stop_requested: tokio::sync::watch::Sender::new(None),
             config,
             name,
@@ -211,19 +216,29 @@ impl Node {
     ///
     /// Dropping the future leaves the attempt under way.
     pub async fn connect(&self, node: &str) -> Result<(), ConnectError> {
-        let name = self.0.peer_name(node)?;
-        match self.0.route(&Atom::from(name.as_str())) {
-            Some(route) => route.connected().await,
-            None => Err(ConnectError::Stopped),
+        let name = Atom::from(self.0.peer_name(node)?.as_str());
+        loop {
+            let Some(route) = self.0.route(&name) else { return Err(ConnectError::Stopped) };
+            if route.is_connecting() {
+                return route.connected().await;
+            }
+            match self.0.connection(&route) {
+                // Told to end, by `disconnect` or for the peer's next incarnation: it is none any more.
+                Some(attempt) if attempt.is_aborted() => attempt.ended().await,
+                Some(_) => return Ok(()),
+                // It ended just now.
+                None => {}
+            }
         }
     }
 
-    /// `erlang:disconnect_node(Node)`: closes the connection. Whether there was one.
+    /// `erlang:disconnect_node(Node)`: closes the connection. Whether there was one. It is gone a moment later;
+    /// [`Node::connect`] makes a new one.
     ///
     /// What is queued for the node is lost. With `prevent_overlapping_partitions` the rest of the cluster then
     /// drops both nodes of a link that is closed between two members of `global`.
     pub fn disconnect(&self, node: &str) -> bool {
-        self.0.disconnect(node)
+        self.0.disconnect(node).is_some()
     }
 
     /// `nodes()`: the visible nodes that are connected, sorted.
@@ -294,11 +309,14 @@ impl Node {
     }
 
     /// Leaves the cluster: closes every connection at once, which disturbs nobody else (cluster-services.md
-    /// 1.9), gives the name back and ends every process. Calling it again does nothing.
+    /// 1.9), gives the name back and ends every process. Calling it again waits for the first call, or goes on
+    /// where one was dropped.
     pub async fn stop(&self) {
-        if self.0.stopping.swap(true, Ordering::SeqCst) {
+        let mut stopped = self.0.stopped.lock().await;
+        if *stopped {
             return;
         }
+        self.0.stopping.store(true, Ordering::SeqCst);
         self.global().prepare_shutdown();
         let attempts: Vec<Attempt> = lock(&self.0.attempts).values().cloned().collect();
         // All in one breath: whoever hears from another that we are gone, before it has seen so itself, takes us
@@ -317,6 +335,7 @@ impl Node {
         // A connection ends at its next await; a second is far more than that takes.
         let _ = tokio::time::timeout(Duration::from_secs(1), all).await;
         self.0.tasks.end().await;
+        *stopped = true;
         tracing::info!(node = self.0.name.as_str(), "the node is stopped");
     }
 }
@@ -414,6 +433,26 @@ async fn keep_registered(
         }
     })
     .await;
+}
+
+/// A connection that is up. It goes down when this is dropped: also by a fault of ours, a panic, for a peer that
+/// counts as connected and is not could never connect again.
+struct Connection<'a> {
+    inner: &'a Arc<Inner>,
+    id: ConnectionId,
+    established: &'a Established,
+    route: &'a Arc<Route>,
+    reason: Option<Term>,
+}
+
+impl Drop for Connection<'_> {
+    fn drop(&mut self) {
+        let reason = self.reason.take().unwrap_or_else(|| Term::atom("killed"));
+        self.inner.connection_down(self.id, self.established, self.route, reason);
+        if let Some(attempt) = lock(&self.inner.attempts).remove(&self.id) {
+            attempt.set_ended();
+        }
+    }
 }
 
 impl Inner {
@@ -521,12 +560,16 @@ impl Inner {
                 return None;
             }
         };
-        let mut routes = self.routes.write().unwrap_or_else(PoisonError::into_inner);
+        let mut routes = self.routes_mut();
         let route = routes.entry(node.clone()).or_insert_with(|| {
             self.tasks.spawn(Arc::clone(self).dial(name));
             self.new_route(node.clone())
         });
         Some(Arc::clone(route))
+    }
+
+    fn routes_mut(&self) -> RwLockWriteGuard<'_, HashMap<Atom, Arc<Route>>> {
+        self.routes.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn new_route(&self, node: Atom) -> Arc<Route> {
@@ -546,10 +589,14 @@ impl Inner {
         nodes
     }
 
-    pub(crate) fn disconnect(&self, node: &str) -> bool {
-        let connection = self.route_if_any(node).and_then(|route| route.connection());
-        let attempt = connection.and_then(|id| lock(&self.attempts).get(&id).cloned());
-        attempt.inspect(|attempt| attempt.abort(Term::atom("disconnect"))).is_some()
+    fn connection(&self, route: &Route) -> Option<Attempt> {
+        route.connection().and_then(|id| lock(&self.attempts).get(&id).cloned())
+    }
+
+    /// Closes the connection to a node. What says when it is gone.
+    pub(crate) fn disconnect(&self, node: &str) -> Option<Attempt> {
+        let attempt = self.route_if_any(node).and_then(|route| self.connection(&route));
+        attempt.inspect(|attempt| attempt.abort(Term::atom("disconnect")))
     }
 
     pub(crate) fn is_stopping(&self) -> bool {
@@ -628,17 +675,16 @@ impl Inner {
     }
 
     fn resolve_waiting(self: &Arc<Self>, peer: &NodeName, error: Option<ConnectError>) {
-        let mut routes = self.routes.write().unwrap_or_else(PoisonError::into_inner);
+        let mut routes = self.routes_mut();
         let Some(route) = routes.get(peer.as_str()).filter(|route| route.is_connecting()).cloned() else {
             return;
         };
         match error {
             None => self.tasks.spawn(Arc::clone(self).dial(peer.clone())),
             Some(error) => {
-                routes.remove(peer.as_str());
-                drop(routes);
                 route.close(error);
                 self.signal_node_down(&route.node);
+                routes.remove(peer.as_str());
             }
         }
     }
@@ -658,11 +704,9 @@ impl Inner {
             return self.attempt_failed(Some(&peer), id, None);
         };
         attempt.set_up(&stream);
-        let reason = net::run_link(self, &route, stream, &attempt, &established).await;
-        self.connection_down(id, &established, &route, reason);
-        if let Some(attempt) = lock(&self.attempts).remove(&id) {
-            attempt.set_ended();
-        }
+        let mut connection =
+            Connection { inner: self, id, established: &established, route: &route, reason: None };
+        connection.reason = Some(net::run_link(self, &route, stream, &attempt, &established).await);
     }
 
     fn connection_up(self: &Arc<Self>, id: ConnectionId, established: &Established) -> Option<Arc<Route>> {
@@ -672,15 +716,19 @@ impl Inner {
         if self.is_stopping() || !peers.established(&established.peer, id) {
             return None;
         }
-        let route = {
-            let mut routes = self.routes.write().unwrap_or_else(PoisonError::into_inner);
-            let route = routes.entry(node.clone()).or_insert_with(|| self.new_route(node.clone()));
-            Arc::clone(route)
-        };
         tracing::info!(peer = node.as_str(), visible, creation = established.peer_creation.0, "nodeup");
-        // Before any message of the connection, and before anyone can send over it.
+        let mut routes = self.routes_mut();
+        let route = routes.entry(node.clone()).or_insert_with(|| self.new_route(node.clone()));
+        // Before any message of the connection, and before anyone can send over it. Who hears of it and looks
+        // at once waits for the lock.
         self.publish(&NodeEvent::Up { node, visible });
-        route.up(id, established.flags, visible);
+        let unsent = route.up(id, established.flags, visible);
+        let route = Arc::clone(route);
+        drop(routes);
+        drop(peers);
+        for (signal, why) in unsent {
+            self.not_sent(signal, why);
+        }
         Some(route)
     }
 
@@ -695,9 +743,11 @@ impl Inner {
         let node = Atom::from(established.peer.as_str());
         tracing::info!(peer = node.as_str(), %reason, "nodedown");
         let mut peers = lock(&self.peers);
+        let mut routes = self.routes_mut();
         route.close(ConnectError::Stopped);
-        self.routes.write().unwrap_or_else(PoisonError::into_inner).remove(&node);
         self.signal_node_down(&node);
+        routes.remove(&node);
+        drop(routes);
         self.publish(&NodeEvent::Down { node, visible, reason });
         peers.ended(&established.peer, id);
     }

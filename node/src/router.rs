@@ -15,6 +15,16 @@ use crate::{
     process::{self, Dest, Message, Monitored, Watcher},
 };
 
+/// Where signals to a node go.
+pub(crate) enum Way {
+    /// To ourselves.
+    Here,
+    /// Through the queue of a connection, or of one that is being made.
+    Over(Arc<Route>),
+    /// There can be no connection.
+    Nowhere,
+}
+
 fn noproc() -> Term {
     Term::atom("noproc")
 }
@@ -26,24 +36,45 @@ fn noconnection() -> Term {
 impl Inner {
     // --- On the way out -----------------------------------------------------------------------------------
 
+    /// The way of signals to a node; a connection is begun if there is none.
+    ///
+    /// A link, monitor or request is noted *after* the way is found: if the connection is lost in between, the
+    /// way is closed and says so. Noted before, it could be reported lost and then go out over the next
+    /// connection all the same.
+    pub(crate) fn way(self: &Arc<Self>, node: &Atom) -> Way {
+        if node == self.node_atom() {
+            return Way::Here;
+        }
+        self.route(node).map_or(Way::Nowhere, Way::Over)
+    }
+
+    fn emit_by(self: &Arc<Self>, way: &Way, signal: Signal) -> Pushed {
+        match way {
+            Way::Here => {
+                self.receive(signal);
+                Pushed::Queued
+            }
+            Way::Over(route) => route.push(signal),
+            Way::Nowhere => Pushed::Lost,
+        }
+    }
+
     /// Sends a signal to a node: to ourselves at once, to another through its queue, connecting if need be.
     fn emit(self: &Arc<Self>, node: &Atom, signal: Signal) -> (Pushed, Option<Arc<Route>>) {
+        let way = self.way(node);
+        let pushed = self.emit_by(&way, signal);
+        (pushed, if let Way::Over(route) = way { Some(route) } else { None })
+    }
+
+    /// As [`emit`](Self::emit), but only over a connection that is there.
+    fn emit_noconnect(self: &Arc<Self>, node: &Atom, signal: Signal) -> (Pushed, Option<Arc<Route>>) {
         if node == self.node_atom() {
             self.receive(signal);
             return (Pushed::Queued, None);
         }
-        match self.route(node) {
+        match self.route_if_any(node) {
             Some(route) => (route.push(signal), Some(route)),
             None => (Pushed::Lost, None),
-        }
-    }
-
-    /// As [`emit`](Self::emit), but only over a connection that is there.
-    fn emit_noconnect(self: &Arc<Self>, node: &Atom, signal: Signal) {
-        if node == self.node_atom() {
-            self.receive(signal);
-        } else if let Some(route) = self.route_if_any(node) {
-            route.push(signal);
         }
     }
 
@@ -75,18 +106,21 @@ impl Inner {
     }
 
     /// LINK. One that cannot be sent fires at once.
-    pub(crate) fn emit_link(self: &Arc<Self>, from: &Pid, to: &Pid) {
-        let (pushed, _) = self.emit(to.node(), Signal::Link { from: from.clone(), to: to.clone() });
-        if pushed == Pushed::Lost {
-            let (from, to, token) = (to.clone(), from.clone(), None);
-            self.receive(Signal::Exit { from, to, reason: noconnection(), token });
+    pub(crate) fn emit_link(self: &Arc<Self>, way: &Way, from: &Pid, to: &Pid) {
+        if self.emit_by(way, Signal::Link { from: from.clone(), to: to.clone() }) == Pushed::Lost {
+            self.link_lost(from, to);
         }
+    }
+
+    fn link_lost(self: &Arc<Self>, from: &Pid, to: &Pid) {
+        let (from, to, token) = (to.clone(), from.clone(), None);
+        self.receive(Signal::Exit { from, to, reason: noconnection(), token });
     }
 
     /// UNLINK_ID. Where it is lost, or the peer will not acknowledge it, it counts as acknowledged.
     pub(crate) fn emit_unlink(self: &Arc<Self>, from: &Pid, to: &Pid, id: NonZeroU64) {
         let signal = Signal::Unlink { id: Some(id), from: from.clone(), to: to.clone() };
-        let (pushed, route) = self.emit(to.node(), signal);
+        let (pushed, route) = self.emit_noconnect(to.node(), signal);
         if pushed == Pushed::Lost || route.is_some_and(|route| !route.acknowledges_unlinks()) {
             self.receive(Signal::UnlinkAck { id, from: to.clone(), to: from.clone() });
         }
@@ -105,9 +139,15 @@ impl Inner {
     }
 
     /// MONITOR_P. One that cannot be sent fires at once.
-    pub(crate) fn emit_monitor(self: &Arc<Self>, from: &Pid, item: &Monitored, reference: Reference) {
+    pub(crate) fn emit_monitor(
+        self: &Arc<Self>,
+        way: &Way,
+        from: &Pid,
+        item: &Monitored,
+        reference: Reference,
+    ) {
         let signal = Signal::Monitor { from: from.clone(), to: target(item), reference: reference.clone() };
-        if self.emit(item.node(), signal).0 == Pushed::Lost {
+        if self.emit_by(way, signal) == Pushed::Lost {
             self.fire(from, &reference, noconnection());
         }
     }
@@ -134,18 +174,41 @@ impl Inner {
     /// SPAWN_REQUEST. One that cannot be sent is answered at once.
     pub(crate) fn emit_spawn_request(
         self: &Arc<Self>,
-        node: &Atom,
+        way: &Way,
         request: dist::SpawnRequest,
         args: Vec<Term>,
     ) {
         let (to, request_id) = (request.from.clone(), request.request_id.clone());
         let signal = Signal::SpawnRequest { request: Box::new(request), args: Term::List(args) };
-        let error = match self.emit(node, signal).0 {
+        let pushed = self.emit_by(way, signal);
+        self.spawn_refused(&request_id, &to, pushed);
+    }
+
+    fn spawn_refused(self: &Arc<Self>, request_id: &Reference, to: &Pid, pushed: Pushed) {
+        let error = match pushed {
             Pushed::Queued | Pushed::Busy => return,
             Pushed::Withheld(Withheld::Spawn) => "notsup",
             Pushed::Withheld(_) | Pushed::Lost => "noconnection",
         };
-        self.spawn_replied(&request_id, &to, SpawnReplyFlags::NONE, Err(Atom::from_static(error)));
+        self.spawn_replied(request_id, to, SpawnReplyFlags::NONE, Err(Atom::from_static(error)));
+    }
+
+    /// A signal that waited for a connection cannot be sent over it: who sent it is told as if it had not waited.
+    pub(crate) fn not_sent(self: &Arc<Self>, signal: Signal, why: Pushed) {
+        match signal {
+            Signal::SpawnRequest { request, .. } => {
+                self.spawn_refused(&request.request_id, &request.from, why);
+            }
+            Signal::Unlink { id: Some(id), from, to } => {
+                self.receive(Signal::UnlinkAck { id, from: to, to: from });
+            }
+            Signal::Link { from, to } if why == Pushed::Lost => self.link_lost(&from, &to),
+            Signal::Monitor { from, reference, .. } if why == Pushed::Lost => {
+                self.fire(&from, &reference, noconnection());
+            }
+            // Messages and exits are lost without a word; what is withheld otherwise has no answer.
+            _ => {}
+        }
     }
 
     /// SPAWN_REPLY.
@@ -172,9 +235,8 @@ impl Inner {
                 }
             }
             Signal::AliasSend { to, message, .. } => {
-                if let Some(pid) = self.registry.aliased(&to) {
-                    self.deliver(&pid, message);
-                }
+                // So that nothing comes once the alias is gone.
+                self.registry.with_aliased(&to, |pid| self.deliver(pid, message));
             }
             Signal::Link { from, to } => self.linked(&from, &to),
             Signal::Unlink { id, from, to } => {
@@ -197,8 +259,9 @@ impl Inner {
             }
             Signal::Exit { from, to, reason, .. } => {
                 if let Some(process) = self.registry.get(&to) {
-                    let effect = process.signals().as_mut().map(|s| s.exited_by_link(&from, reason));
-                    effect.into_iter().for_each(|effect| process.exit_effect(effect));
+                    process.with_signals(|signals| {
+                        process.exit_effect(signals.exited_by_link(&from, reason));
+                    });
                 }
             }
             Signal::Exit2 { from, to, reason, .. } => {
@@ -208,8 +271,9 @@ impl Inner {
                     SignalTarget::Alias(alias) => self.registry.aliased(&alias),
                 };
                 if let Some(process) = to.and_then(|to| self.registry.get(&to)) {
-                    let effect = process.signals().as_ref().map(|s| s.exited_by(&from, reason));
-                    effect.into_iter().for_each(|effect| process.exit_effect(effect));
+                    process.with_signals(|signals| {
+                        process.exit_effect(signals.exited_by(&from, &process.pid, reason));
+                    });
                 }
             }
             Signal::Monitor { from, to, reference } => self.monitored(from, to, reference),
@@ -277,10 +341,11 @@ impl Inner {
     /// A monitor of a process of ours fires, if it is still set.
     fn fire(&self, owner: &Pid, reference: &Reference, reason: Term) {
         if let Some(process) = self.registry.get(owner) {
-            let item = process.signals().as_mut().and_then(|signals| signals.unwatch(reference));
-            if let Some(item) = item {
-                process.deliver(Message::Down { reference: reference.clone(), item, reason });
-            }
+            process.with_signals(|signals| {
+                if let Some(item) = signals.unwatch(reference) {
+                    process.deliver(Message::Down { reference: reference.clone(), item, reason });
+                }
+            });
         }
     }
 
@@ -323,19 +388,19 @@ impl Inner {
     /// The connection to a node is lost: links fire, then monitors, then requests (wire.md 5.2).
     pub(crate) fn signal_node_down(self: &Arc<Self>, node: &Atom) {
         for process in self.registry.take_concerned(node) {
-            let down = process.signals().as_mut().map(|signals| signals.node_down(node));
-            let Some(down) = down else { continue };
-            for from in down.links {
-                let to = process.pid.clone();
-                self.receive(Signal::Exit { from, to, reason: noconnection(), token: None });
-            }
-            for (reference, item) in down.monitors {
-                process.deliver(Message::Down { reference, item, reason: noconnection() });
-            }
-            for reference in down.requests {
-                let result = Err(Atom::from_static("noconnection"));
-                process.deliver(Message::SpawnReply { reference, result });
-            }
+            process.with_signals(|signals| {
+                let down = signals.node_down(node);
+                for from in down.links {
+                    process.exit_effect(signals.exited_by_link(&from, noconnection()));
+                }
+                for (reference, item) in down.monitors {
+                    process.deliver(Message::Down { reference, item, reason: noconnection() });
+                }
+                for reference in down.requests {
+                    let result = Err(Atom::from_static("noconnection"));
+                    process.deliver(Message::SpawnReply { reference, result });
+                }
+            });
         }
     }
 

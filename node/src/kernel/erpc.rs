@@ -60,21 +60,34 @@ pub async fn call(
     let [module, function] = mfa;
     let arguments = vec![Term::from(&result), module, function, Term::List(args)];
     let request = context.spawn_request(&node, "erpc", "execute_call", arguments, true);
-    let monitor = Monitor { reference: request.clone() };
+    let mut requested = Requested { context, request: Monitor { reference: request } };
+    let Requested { context, request: Monitor { reference: request } } = &mut requested;
     // A refusal is an answer to the request, a result is the exit reason of what it started.
     let wait = context.receive_match_timeout(timeout, |message| match message {
-        Message::SpawnReply { reference, result: Err(error) } if *reference == request => {
+        Message::SpawnReply { reference, result: Err(error) } if reference == request => {
             Some(Err(error.clone()))
         }
-        Message::Down { reference, reason, .. } if *reference == request => Some(Ok(reason.clone())),
+        Message::Down { reference, reason, .. } if reference == request => Some(Ok(reason.clone())),
         _ => None,
     });
     let outcome = wait.await;
-    context.forget_spawn(&monitor);
+    drop(requested);
     match outcome {
         None => Err(ErpcError::Erpc(Atom::from_static("timeout"))),
         Some(Err(error)) => Err(ErpcError::Erpc(error)),
         Some(Ok(reason)) => parse(&Term::from(&result), reason),
+    }
+}
+
+/// A request that is waited for. However the wait ends, nothing of it is left in the mailbox.
+struct Requested<'a> {
+    context: &'a mut Context,
+    request: Monitor,
+}
+
+impl Drop for Requested<'_> {
+    fn drop(&mut self) {
+        self.context.forget_spawn(&self.request);
     }
 }
 
@@ -143,8 +156,9 @@ impl Context {
     ) -> etf::Reference {
         let request_id = self.make_ref();
         let inner = self.inner();
-        inner.registry.concern(node, self.pid());
+        let way = inner.way(node);
         if let Some(signals) = &mut *self.process().signals() {
+            inner.registry.concern(node, self.pid());
             signals.spawn_requested(request_id.clone(), node.clone());
         }
         let request = SpawnRequest {
@@ -162,7 +176,7 @@ impl Context {
             }),
             token: None,
         };
-        inner.emit_spawn_request(node, request, args);
+        inner.emit_spawn_request(&way, request, args);
         request_id
     }
 }

@@ -173,7 +173,10 @@ async fn apply_fun(context: Context, args: Args) -> Outcome {
 }
 
 /// `Module:Function(Args)` from `[Module, Function, Args]`.
-async fn apply(context: Context, args: Args) -> Outcome {
+async fn apply(mut context: Context, args: Args) -> Outcome {
+    if !context.enter() {
+        return Err(Exception::error(Term::atom("system_limit")));
+    }
     let [Term::Atom(module), Term::Atom(function), Term::List(list)] = args.as_slice() else {
         return badarg();
     };
@@ -353,7 +356,11 @@ fn nodes(functions: &Functions) {
     });
     functions.insert("erlang", "disconnect_node", 1, async |c: Context, args: Args| {
         let Some(node) = args[0].as_atom() else { return badarg() };
-        Ok(c.node().disconnect(node).into())
+        let connection = c.inner().disconnect(node);
+        if let Some(connection) = &connection {
+            connection.ended().await;
+        }
+        Ok(connection.is_some().into())
     });
     functions.insert("net_kernel", "get_net_ticktime", 0, async |c: Context, _: Args| {
         Ok(c.node().config().net_ticktime.as_secs().into())

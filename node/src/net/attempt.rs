@@ -52,6 +52,11 @@ impl Attempt {
         }
     }
 
+    /// Whether it shall end.
+    pub(crate) fn is_aborted(&self) -> bool {
+        self.0.reason.lock().expect("nothing panics while it holds this lock").is_some()
+    }
+
     /// Returns the reason once it shall end.
     pub(crate) async fn aborted(&self) -> Term {
         loop {

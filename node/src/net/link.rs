@@ -8,8 +8,11 @@ use etf::Term;
 use handshake::Established;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use super::{Attempt, Route, route::Take};
+use super::{Attempt, Route};
 use crate::{clock, node::Inner};
+
+/// A written buffer that grew past this is given back. Senders that wait leave about 1 MiB for each write.
+const KEEP_BYTES_MAX: usize = 2 << 20;
 
 /// Runs until the connection ends, and says why in `net_kernel`'s words.
 ///
@@ -55,15 +58,14 @@ async fn drive<S: AsyncRead + AsyncWrite + Unpin>(
     }
     loop {
         if written == out.len() {
-            (out, written) = (std::mem::take(&mut out), 0);
-            out.clear();
-            if route.take(&mut out) == Take::Overrun {
-                tracing::error!(
-                    peer = route.node.as_str(),
-                    "the peer reads too slowly: the connection is given up"
-                );
-                return Ended::Reason(NodedownReason::Shutdown);
+            written = 0;
+            // A buffer that grew for a burst is not kept for good.
+            if out.capacity() > KEEP_BYTES_MAX {
+                out = BytesMut::new()
+            } else {
+                out.clear()
             }
+            route.take(&mut out);
         }
         let pending = written < out.len();
         tokio::select! {
@@ -85,6 +87,10 @@ async fn drive<S: AsyncRead + AsyncWrite + Unpin>(
                 ticker.wrote(clock::now());
             }
             () = route.woken(), if !pending => {}
+            () = route.overrun() => {
+                tracing::error!(peer = route.node.as_str(), "the peer reads too slowly: the connection is given up");
+                return Ended::Reason(NodedownReason::Shutdown);
+            }
             () = sleep_until(ticker.poll_timeout()) => {
                 match ticker.handle_timeout(clock::now(), out.len() - written) {
                     TickVerdict::Nothing => {}

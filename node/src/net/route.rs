@@ -6,7 +6,7 @@ use std::{
 };
 
 use bytes::BytesMut;
-use dist::{Encoded, Signal, Withheld};
+use dist::{Encoded, Op, Signal, Withheld};
 use etf::Atom;
 use handshake::DistFlags;
 use tokio::sync::{Notify, watch};
@@ -35,6 +35,8 @@ pub(crate) struct Route {
     state: Mutex<State>,
     /// The link has something to write.
     wake: Notify,
+    /// More waits than may: the link must give the connection up, also while a write waits for the peer.
+    overrun: Notify,
     /// Whether the connection came about; `None` until that is known.
     outcome: watch::Sender<Option<Result<(), ConnectError>>>,
     /// A number that changes when the queue falls below the limit or the route closes.
@@ -47,8 +49,8 @@ pub(crate) struct Route {
 pub(crate) struct RouteLimits {
     /// Above this many bytes senders wait, as the BEAM's do above `+zdbbl`.
     pub(crate) busy_bytes: usize,
-    /// At this many bytes the connection is given up: what does not wait (exits, replies of services) has
-    /// piled up behind a peer that does not read.
+    /// Above this many bytes the connection is given up: what does not wait (exits, replies of services) has
+    /// piled up behind a peer that does not read. What a single write has taken is not counted.
     pub(crate) bytes_max: usize,
 }
 
@@ -64,6 +66,7 @@ impl Route {
             node,
             state: Mutex::new(State::Connecting { waiting: VecDeque::new() }),
             wake: Notify::new(),
+            overrun: Notify::new(),
             outcome: watch::Sender::new(None),
             drained: watch::Sender::new(0),
             limits,
@@ -83,6 +86,7 @@ impl Route {
                 waiting.push_back(signal);
                 Pushed::Busy
             }
+            State::Up { overrun: true, .. } => Pushed::Lost,
             State::Up { flags, out, overrun, .. } => {
                 match dist::encode_signal(&signal, *flags, out) {
                     Ok(Encoded::Frame { .. }) => {}
@@ -93,27 +97,41 @@ impl Route {
                     }
                 }
                 let bytes = out.len();
-                *overrun |= bytes > self.limits.bytes_max;
+                if bytes > self.limits.bytes_max {
+                    (*overrun, *out) = (true, BytesMut::new());
+                    self.overrun.notify_one();
+                    return Pushed::Lost;
+                }
                 self.wake.notify_one();
                 if bytes > self.limits.busy_bytes { Pushed::Busy } else { Pushed::Queued }
             }
         }
     }
 
-    /// The connection is there: what waited is encoded for it, in order.
-    pub(crate) fn up(&self, id: ConnectionId, flags: DistFlags, visible: bool) {
+    /// The connection is there: what waited is encoded for it, in order. What could not be, and why not, so that
+    /// those who sent it can be told as if it had not waited.
+    pub(crate) fn up(&self, id: ConnectionId, flags: DistFlags, visible: bool) -> Vec<(Signal, Pushed)> {
         let mut state = self.lock();
-        let State::Connecting { waiting } = &mut *state else { return };
-        let mut out = BytesMut::new();
+        let State::Connecting { waiting } = &mut *state else { return Vec::new() };
+        let (mut out, mut unsent) = (BytesMut::new(), Vec::new());
         for signal in std::mem::take(waiting) {
-            // One that the peer cannot be sent is lost, as it would have been a moment later.
-            let _ = dist::encode_signal(&signal, flags, &mut out);
+            match dist::encode_signal(&signal, flags, &mut out) {
+                // Nobody will acknowledge it.
+                Ok(Encoded::Frame { op: Op::Unlink, .. }) => unsent.push((signal, Pushed::Queued)),
+                Ok(Encoded::Frame { .. }) => {}
+                Ok(Encoded::Withheld(withheld)) => unsent.push((signal, Pushed::Withheld(withheld))),
+                Err(error) => {
+                    tracing::error!(peer = self.node.as_str(), %error, "a signal cannot be sent");
+                    unsent.push((signal, Pushed::Lost));
+                }
+            }
         }
         *state = State::Up { id, flags, visible, out, overrun: false };
         drop(state);
         self.wake.notify_one();
         self.outcome.send_replace(Some(Ok(())));
         self.drained.send_modify(|n| *n += 1);
+        unsent
     }
 
     /// The connection is gone, or never came about. The signals that waited for it.
@@ -126,21 +144,25 @@ impl Route {
         self.drained.send_modify(|n| *n += 1);
     }
 
-    /// Takes what is to be written, leaving an empty buffer. Nothing when there is nothing.
-    pub(crate) fn take(&self, into: &mut BytesMut) -> Take {
+    /// Takes what is to be written, leaving an empty buffer. False when there is nothing.
+    pub(crate) fn take(&self, into: &mut BytesMut) -> bool {
         match &mut *self.lock() {
-            State::Up { overrun: true, .. } => return Take::Overrun,
             State::Up { out, .. } if !out.is_empty() => {
                 into.clear();
                 std::mem::swap(into, out);
             }
-            _ => return Take::Nothing,
+            _ => return false,
         }
         // Who waited may go on while this is written.
         if self.drained.receiver_count() > 0 {
             self.drained.send_modify(|n| *n += 1);
         }
-        Take::Bytes
+        true
+    }
+
+    /// Returns once more waits than may.
+    pub(crate) async fn overrun(&self) {
+        self.overrun.notified().await;
     }
 
     pub(crate) async fn woken(&self) {
@@ -192,13 +214,4 @@ impl Route {
     pub(crate) fn connection(&self) -> Option<ConnectionId> {
         if let State::Up { id, .. } = &*self.lock() { Some(*id) } else { None }
     }
-}
-
-/// What [`Route::take`] gave.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Take {
-    Nothing,
-    Bytes,
-    /// More waits than may: the connection must be given up.
-    Overrun,
 }

@@ -4,7 +4,7 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use etf::{Atom, Pid, Reference, Term, tuple};
 
-use super::{IntoExit, Message, Monitored, NameTaken, Process, SpawnOptions};
+use super::{IntoExit, Message, Monitored, NameTaken, Process, SpawnOptions, Watcher};
 use crate::{Node, node::Inner};
 
 /// A process's own view of itself: its mailbox, and everything that Erlang does in the name of `self()`.
@@ -15,7 +15,13 @@ pub struct Context {
     process: Arc<Process>,
     /// Messages that a selective receive has passed over, oldest first.
     saved: VecDeque<Message>,
+    /// How many functions that call functions the current one is in.
+    depth: u8,
 }
+
+/// How deep functions that call functions, such as `erlang:apply/3`, may nest. Each level takes stack, and how
+/// many there are is for the caller to say, who may be another node. Nobody needs more than two or three.
+const DEPTH_MAX: u8 = 32;
 
 /// Where a message goes.
 #[derive(Debug, Clone, PartialEq)]
@@ -113,7 +119,7 @@ impl CallError {
 
 impl Context {
     pub(crate) fn new(inner: Arc<Inner>, process: Arc<Process>) -> Self {
-        Self { node: Node::from_inner(inner), process, saved: VecDeque::new() }
+        Self { node: Node::from_inner(inner), process, saved: VecDeque::new(), depth: 0 }
     }
 
     /// `self()`.
@@ -250,10 +256,13 @@ impl Context {
         if to == self.pid() {
             return;
         }
-        self.inner().registry.concern(to.node(), self.pid());
-        let send = self.process.signals().as_mut().is_some_and(|signals| signals.link(to));
+        let way = self.inner().way(to.node());
+        let send = self.process.signals().as_mut().is_some_and(|signals| {
+            self.inner().registry.concern(to.node(), self.pid());
+            signals.link(to)
+        });
         if send {
-            self.inner().emit_link(self.pid(), to);
+            self.inner().emit_link(&way, self.pid(), to);
         }
     }
 
@@ -294,11 +303,12 @@ impl Context {
                 Monitored::Name(Atom::from_static("undefined"), reference.node().clone())
             }
         };
-        self.inner().registry.concern(item.node(), self.pid());
+        let way = self.inner().way(item.node());
         if let Some(signals) = &mut *self.process.signals() {
+            self.inner().registry.concern(item.node(), self.pid());
             signals.watch(reference.clone(), item.clone());
         }
-        self.inner().emit_monitor(self.pid(), &item, reference.clone());
+        self.inner().emit_monitor(&way, self.pid(), &item, reference.clone());
     }
 
     /// `demonitor(Ref, [flush])`: its `DOWN` will not be received.
@@ -337,7 +347,7 @@ impl Context {
         F: FnOnce(Context) -> Fut + Send + 'static,
         Fut: Future<Output: IntoExit> + Send + 'static,
     {
-        self.start(SpawnOptions::default(), false, body).expect("no name was given that could be taken")
+        self.start(SpawnOptions::default(), false, None, body).expect("no name was given that could be taken")
     }
 
     /// Starts a process that is linked with this one from the start.
@@ -346,10 +356,28 @@ impl Context {
         F: FnOnce(Context) -> Fut + Send + 'static,
         Fut: Future<Output: IntoExit> + Send + 'static,
     {
-        self.start(options, true, body)
+        self.start(options, true, None, body)
     }
 
-    fn start<F, Fut>(&self, mut options: SpawnOptions, link: bool, body: F) -> Result<Pid, NameTaken>
+    /// Starts a process that is linked with this one and watched by it from the start, so that its end is seen
+    /// however soon it comes.
+    pub(crate) fn spawn_link_monitor<F, Fut>(&self, body: F) -> (Pid, Monitor)
+    where
+        F: FnOnce(Context) -> Fut + Send + 'static,
+        Fut: Future<Output: IntoExit> + Send + 'static,
+    {
+        let reference = self.make_ref();
+        let pid = self.start(SpawnOptions::default(), true, Some(&reference), body);
+        (pid.expect("no name was given that could be taken"), Monitor { reference })
+    }
+
+    fn start<F, Fut>(
+        &self,
+        mut options: SpawnOptions,
+        link: bool,
+        watch: Option<&Reference>,
+        body: F,
+    ) -> Result<Pid, NameTaken>
     where
         F: FnOnce(Context) -> Fut + Send + 'static,
         Fut: Future<Output: IntoExit> + Send + 'static,
@@ -358,12 +386,18 @@ impl Context {
         let process = self.inner().new_process(options)?;
         let pid = process.pid.clone();
         if link {
-            if let Some(signals) = &mut *process.signals() {
-                signals.linked_by(self.pid());
-            }
-            if let Some(signals) = &mut *self.process.signals() {
+            process.with_signals(|signals| signals.linked_by(self.pid()));
+            self.process.with_signals(|signals| {
                 signals.link(&pid);
-            }
+            });
+        }
+        if let Some(reference) = watch {
+            process.with_signals(|signals| {
+                let watcher = Watcher { pid: self.pid().clone(), by_name: None };
+                signals.watched_by(reference.clone(), watcher);
+            });
+            self.process
+                .with_signals(|signals| signals.watch(reference.clone(), Monitored::Pid(pid.clone())));
         }
         self.inner().run_process(process, body);
         Ok(pid)
@@ -373,7 +407,7 @@ impl Context {
 
     /// `gen_server:call(Dest, Request, Timeout)`; no timeout is `infinity`.
     ///
-    /// Dropping the future leaves the call under way; its late answer is dropped with the alias it was sent to.
+    /// Dropping the future leaves the call under way at the server; its answer reaches nobody.
     pub async fn call(
         &mut self,
         dest: impl Into<Dest>,
@@ -406,52 +440,47 @@ impl Context {
         let from = tuple!(self.pid(), tag.clone());
         self.send_now(dest, tuple!(atom "$gen_call", from, request.into()));
         PendingCall {
-            alias: AliasGuard { inner: Arc::clone(self.inner()), reference: reference.clone() },
+            guard: CallGuard {
+                inner: Arc::clone(self.inner()),
+                process: Arc::clone(&self.process),
+                reference: reference.clone(),
+            },
             reference,
             tag,
             node,
         }
     }
 
-    /// Waits for the answer to a request that was sent before.
+    /// Waits for the answer to a request that was sent before. Dropping the future is dropping the call: its
+    /// answer reaches nobody.
     pub async fn wait_response(
         &mut self,
         pending: PendingCall,
         timeout: Option<Duration>,
     ) -> Result<Term, CallError> {
-        let PendingCall { reference, tag, node, alias } = pending;
-        let result = self
+        let mut waiting = WaitingCall { context: self, pending, answered: false };
+        let WaitingCall { context, pending: PendingCall { reference, tag, .. }, .. } = &mut waiting;
+        let result = context
             .receive_match_timeout(timeout, |message| match message {
                 Message::Term(term) => match term.as_tuple() {
-                    Some([t, answer]) if *t == tag => Some(Ok(answer.clone())),
+                    Some([t, answer]) if t == tag => Some(Ok(answer.clone())),
                     _ => None,
                 },
-                Message::Down { reference: r, reason, .. } if *r == reference => Some(Err(reason.clone())),
+                Message::Down { reference: r, reason, .. } if r == reference => Some(Err(reason.clone())),
                 _ => None,
             })
             .await;
-        drop(alias);
-        self.demonitor(&Monitor { reference });
         match result {
-            Some(Ok(answer)) => Ok(answer),
-            Some(Err(reason)) if reason.is_atom("noproc") => Err(CallError::NoProc),
-            Some(Err(reason)) if reason.is_atom("noconnection") => Err(CallError::NoConnection { node }),
-            Some(Err(reason)) => Err(CallError::Exit { reason }),
-            None => {
-                // An answer may have come between the timeout and the end of the alias.
-                self.flush(|message| {
-                    message.as_term().and_then(Term::as_tuple).is_some_and(|t| t.len() == 2 && t[0] == tag)
-                });
-                Err(CallError::Timeout)
+            Some(Ok(answer)) => {
+                waiting.answered = true;
+                Ok(answer)
             }
-        }
-    }
-
-    /// Ends what is left of a call whose answer someone else has received.
-    pub(crate) fn forget_call(&self, pending: PendingCall) {
-        let item = self.process.signals().as_mut().and_then(|signals| signals.unwatch(&pending.reference));
-        if let Some(item) = item {
-            self.inner().emit_demonitor(self.pid(), &item, pending.reference);
+            Some(Err(reason)) if reason.is_atom("noproc") => Err(CallError::NoProc),
+            Some(Err(reason)) if reason.is_atom("noconnection") => {
+                Err(CallError::NoConnection { node: waiting.pending.node.clone() })
+            }
+            Some(Err(reason)) => Err(CallError::Exit { reason }),
+            None => Err(CallError::Timeout),
         }
     }
 
@@ -473,7 +502,13 @@ impl Context {
 
     /// Another context of the same process, for answering in its name after its body is done.
     pub(crate) fn twin(&self) -> Self {
-        Self { node: self.node.clone(), process: Arc::clone(&self.process), saved: VecDeque::new() }
+        Self::new(Arc::clone(self.inner()), Arc::clone(&self.process))
+    }
+
+    /// A function is about to call another in the same process. Whether it may.
+    pub(crate) fn enter(&mut self) -> bool {
+        self.depth += 1;
+        self.depth <= DEPTH_MAX
     }
 
     pub(crate) fn process(&self) -> &Arc<Process> {
@@ -485,12 +520,13 @@ impl Context {
     }
 }
 
-/// A gen call whose answer is still to come.
+/// A gen call whose answer is still to come. Dropping it ends the call's monitor and its alias; an answer that
+/// has come already stays in the mailbox.
 pub struct PendingCall {
     reference: Reference,
     tag: Term,
     node: Atom,
-    alias: AliasGuard,
+    guard: CallGuard,
 }
 
 impl PendingCall {
@@ -500,14 +536,48 @@ impl PendingCall {
     }
 }
 
-/// Takes the alias away, so that a late answer goes nowhere.
-struct AliasGuard {
+/// Takes the alias away, so that a late answer goes nowhere, and the monitor.
+struct CallGuard {
     inner: Arc<Inner>,
+    process: Arc<Process>,
     reference: Reference,
 }
 
-impl Drop for AliasGuard {
-    fn drop(&mut self) {
+impl CallGuard {
+    /// Whether the monitor was still set: then no `DOWN` of it has come.
+    fn end(&self) -> bool {
         self.inner.registry.unalias(&self.reference);
+        let item = self.process.signals().as_mut().and_then(|signals| signals.unwatch(&self.reference));
+        if let Some(item) = &item {
+            self.inner.emit_demonitor(&self.process.pid, item, self.reference.clone());
+        }
+        item.is_some()
+    }
+}
+
+impl Drop for CallGuard {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// A call that is waited for. However the wait ends, nothing of the call is left in the mailbox.
+struct WaitingCall<'a> {
+    context: &'a mut Context,
+    pending: PendingCall,
+    answered: bool,
+}
+
+impl Drop for WaitingCall<'_> {
+    fn drop(&mut self) {
+        let PendingCall { reference, tag, guard, .. } = &self.pending;
+        if guard.end() && self.answered {
+            return;
+        }
+        self.context.flush(|message| match message {
+            Message::Term(term) => matches!(term.as_tuple(), Some([t, _]) if t == tag),
+            Message::Down { reference: r, .. } => r == reference,
+            _ => false,
+        });
     }
 }

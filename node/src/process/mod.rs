@@ -43,6 +43,16 @@ impl Process {
         self.signals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Does something with the links and monitors, if the process has not ended.
+    ///
+    /// What comes of it for the process itself is delivered in there: once a monitor is taken away, its `DOWN`
+    /// is in the mailbox or never comes.
+    pub(crate) fn with_signals(&self, then: impl FnOnce(&mut Signals)) {
+        if let Some(signals) = &mut *self.signals() {
+            then(signals);
+        }
+    }
+
     /// Puts a message into the mailbox; a full one ends its owner, and never holds up whoever delivers.
     pub(crate) fn deliver(&self, message: Message) {
         if self.mailbox.push(message).is_err() {

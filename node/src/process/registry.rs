@@ -98,6 +98,10 @@ impl Registry {
         self.processes.read().unwrap_or_else(PoisonError::into_inner).get(&number(pid)).cloned()
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.processes.read().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     pub(crate) fn all(&self) -> Vec<Arc<Process>> {
         self.processes.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
@@ -132,6 +136,13 @@ impl Registry {
 
     pub(crate) fn unalias(&self, reference: &Reference) {
         lock(&self.aliases).remove(reference);
+    }
+
+    /// Does something for the process behind an alias. The alias stays while it is done.
+    pub(crate) fn with_aliased(&self, reference: &Reference, then: impl FnOnce(&Pid)) {
+        if let Some(pid) = lock(&self.aliases).get(reference) {
+            then(pid);
+        }
     }
 
     pub(crate) fn aliased(&self, reference: &Reference) -> Option<Pid> {

@@ -93,10 +93,14 @@ impl Signals {
         self.exit_effect(from, reason)
     }
 
-    /// EXIT2 came: someone called `exit/2`.
-    pub(crate) fn exited_by(&self, from: &Pid, reason: Term) -> ExitEffect {
+    /// EXIT2 came: someone called `exit/2`, perhaps this process, whose pid is `own`.
+    pub(crate) fn exited_by(&self, from: &Pid, own: &Pid, reason: Term) -> ExitEffect {
         if reason.is_atom("kill") {
             return ExitEffect::Dies(Term::atom("killed"));
+        }
+        // What `normal` does not do to others it does to oneself.
+        if from == own && !self.trap_exit {
+            return ExitEffect::Dies(reason);
         }
         self.exit_effect(from, reason)
     }
@@ -248,8 +252,13 @@ mod tests {
         // Over a link `kill` is a reason like any other; by `exit/2` it cannot be trapped.
         assert_eq!(plain.exited_by_link(&pid(1), Term::atom("kill")), ExitEffect::Dies(Term::atom("kill")));
         let trapping = Signals { trap_exit: true, ..Signals::default() };
-        assert_eq!(trapping.exited_by(&pid(1), Term::atom("kill")), ExitEffect::Dies(Term::atom("killed")));
-        assert!(matches!(trapping.exited_by(&pid(1), Term::atom("normal")), ExitEffect::Message { .. }));
+        let (own, normal) = (pid(2), || Term::atom("normal"));
+        let killed = ExitEffect::Dies(Term::atom("killed"));
+        assert_eq!(trapping.exited_by(&pid(1), &own, Term::atom("kill")), killed);
+        assert!(matches!(trapping.exited_by(&pid(1), &own, normal()), ExitEffect::Message { .. }));
+        assert!(matches!(trapping.exited_by(&own, &own, normal()), ExitEffect::Message { .. }));
+        assert_eq!(plain.exited_by(&pid(1), &own, normal()), ExitEffect::Ignored);
+        assert_eq!(plain.exited_by(&own, &own, normal()), ExitEffect::Dies(normal()));
     }
 
     #[test]

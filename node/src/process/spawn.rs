@@ -74,14 +74,21 @@ impl Functions {
     }
 }
 
+/// How many processes there may be for another node to start one more: the BEAM's default (`+P`).
+const PROCESSES_MAX: usize = 1 << 20;
+
 /// SPAWN_REQUEST came: starts the process, answers, and only then lets it run, so that the answer comes
 /// before anything that it does (cluster-services.md 2.5).
 pub(crate) fn serve_spawn_request(inner: &Arc<Inner>, request: SpawnRequest, args: Term) {
     let SpawnRequest { request_id, from, group_leader, mfa, options, .. } = request;
-    let refuse = |request_id| {
-        let badopt = Err(Atom::from_static("badopt"));
-        inner.emit_spawn_reply(request_id, &from, SpawnReplyFlags::NONE, badopt);
+    let refuse_for = |request_id, reason| {
+        let refusal = Err(Atom::from_static(reason));
+        inner.emit_spawn_reply(request_id, &from, SpawnReplyFlags::NONE, refusal);
     };
+    let refuse = |request_id| refuse_for(request_id, "badopt");
+    if inner.registry.len() >= PROCESSES_MAX {
+        return refuse_for(request_id, "system_limit");
+    }
     let options = match options {
         Ok(options) if options.unknown.is_empty() => options,
         _ => return refuse(request_id),

@@ -205,7 +205,7 @@ impl Server {
             && let Some((id, node, pending)) = self.calls.remove(reference)
         {
             let answer = answer.clone();
-            self.role(role).forget_call(pending);
+            drop(pending);
             return self.input(Input::CallReply { id, node, result: CallResult::Reply(answer) });
         }
         match role {
