@@ -25,7 +25,7 @@
 use etf::{Atom, Pid, Term, tuple};
 use tokio::sync::oneshot;
 
-use crate::{Context, Message, Node, SpawnOptions, global::Resolver};
+use crate::{Context, Message, Monitor, Node, global::Resolver};
 
 /// What a server does. Every callback may await; messages wait meanwhile, and an exit signal ends the server at
 /// its await.
@@ -68,7 +68,7 @@ pub enum Reply {
     Reply(Term),
     /// `{noreply, State}`: [`Context::reply`] answers later, or nobody does.
     NoReply,
-    /// `{stop, Reason, Reply, State}`.
+    /// `{stop, Reason, Reply, State}`: answered after [`GenServer::terminate`].
     StopReply(Term, Term),
     /// `{stop, Reason, State}`.
     Stop(Term),
@@ -96,12 +96,22 @@ pub enum ServerName {
 
 /// `gen_server:start/4`. Returns when `init` is done.
 ///
-/// The error is the reason of `init`, or `{already_started, Pid}`. Dropping the future leaves the server
-/// starting.
+/// The error is the reason of `init`, or `{already_started, Pid}`; the process is gone then, and its name free.
+/// Dropping the future leaves the server starting.
 pub async fn start<S: GenServer>(node: &Node, name: ServerName, args: S::Args) -> Result<Pid, Term> {
     let (sender, receiver) = oneshot::channel();
     let pid = node.spawn(|context| serve::<S>(context, None, name, args, sender));
-    receiver.await.unwrap_or_else(|_| Err(Term::atom("killed"))).map(|()| pid)
+    let failed = match receiver.await {
+        Ok(Ok(())) => return Ok(pid),
+        Ok(Err(reason)) => Some(reason),
+        Err(_) => None,
+    };
+    node.run(async move |mut context: Context| {
+        let monitor = context.monitor(&pid);
+        down(&mut context, &monitor).await
+    })
+    .await;
+    Err(failed.unwrap_or_else(|| Term::atom("killed")))
 }
 
 /// `gen_server:start_link/4`: as [`start`], linked with the process that starts it, which is its parent: an exit
@@ -113,18 +123,40 @@ pub async fn start_link<S: GenServer>(
 ) -> Result<Pid, Term> {
     let (sender, receiver) = oneshot::channel();
     let parent = context.pid().clone();
-    let pid = context
-        .spawn_link(SpawnOptions::default(), |context| serve::<S>(context, Some(parent), name, args, sender))
-        .expect("no name was given that could be taken");
-    match receiver.await {
-        Ok(Ok(())) => Ok(pid),
-        Ok(Err(reason)) => {
-            // As proc_lib:start_link: the caller learns the reason by the result, not by an exit too.
-            context.forget_exit(&pid);
-            Err(reason)
-        }
-        Err(_) => Err(Term::atom("killed")),
+    let (pid, monitor) =
+        context.spawn_link_monitor(|context| serve::<S>(context, Some(parent), name, args, sender));
+    let mut starting = Starting { context, monitor };
+    let failed = match receiver.await {
+        Ok(Ok(())) => return Ok(pid),
+        Ok(Err(reason)) => Some(reason),
+        Err(_) => None,
+    };
+    let Starting { context, monitor } = &mut starting;
+    let reason = down(context, monitor).await;
+    // As proc_lib:start_link: the caller learns the reason by the result, not by a message too.
+    context.forget_exit(&pid);
+    Err(failed.unwrap_or(reason))
+}
+
+/// A start that is waited for. However the wait ends, its monitor ends with it.
+struct Starting<'a> {
+    context: &'a mut Context,
+    monitor: Monitor,
+}
+
+impl Drop for Starting<'_> {
+    fn drop(&mut self) {
+        self.context.demonitor(&self.monitor);
     }
+}
+
+/// Returns when a process is gone that is watched, and says why.
+async fn down(context: &mut Context, monitor: &Monitor) -> Term {
+    let wanted = |message: &Message| match message {
+        Message::Down { reference, reason, .. } if *reference == monitor.reference => Some(reason.clone()),
+        _ => None,
+    };
+    context.receive_match(wanted).await
 }
 
 async fn serve<S: GenServer>(
@@ -134,22 +166,37 @@ async fn serve<S: GenServer>(
     args: S::Args,
     started: oneshot::Sender<Result<(), Term>>,
 ) -> Term {
-    if let Err(reason) = register(&mut context, name).await {
-        let _ = started.send(Err(reason.clone()));
+    if let Err(reason) = register(&mut context, name.clone()).await {
+        // The parent gets the reason, and no exit with it.
+        parent.iter().for_each(|parent| context.unlink(parent));
+        let _ = started.send(Err(reason));
         return Term::atom("normal");
     }
     let mut server = match S::init(&mut context, args).await {
         Ok(server) => server,
         Err(reason) => {
+            if let ServerName::Global(name) = &name {
+                context.node().global().unregister_name(name).await;
+            }
+            parent.iter().for_each(|parent| context.unlink(parent));
             let _ = started.send(Err(reason.clone()));
             return reason;
         }
     };
     // Whoever started it may be gone; the server runs all the same, until the exit of its parent ends it.
     let _ = started.send(Ok(()));
-    let reason = serve_messages(&mut context, &mut server, parent.as_ref()).await;
+    let End { reason, reply } = serve_messages(&mut context, &mut server, parent.as_ref()).await;
     server.terminate(&mut context, &reason).await;
+    if let Some((from, reply)) = reply {
+        context.reply(&from, reply);
+    }
     reason
+}
+
+/// How a server ends, and whom it answers when it has terminated.
+struct End {
+    reason: Term,
+    reply: Option<(Term, Term)>,
 }
 
 async fn register(context: &mut Context, name: ServerName) -> Result<(), Term> {
@@ -170,8 +217,8 @@ async fn register(context: &mut Context, name: ServerName) -> Result<(), Term> {
     }
 }
 
-/// Runs until the server or its parent wants it to end, and gives the reason.
-async fn serve_messages<S: GenServer>(context: &mut Context, server: &mut S, parent: Option<&Pid>) -> Term {
+/// Runs until the server or its parent wants it to end.
+async fn serve_messages<S: GenServer>(context: &mut Context, server: &mut S, parent: Option<&Pid>) -> End {
     loop {
         let next = match Request::parse(context.receive().await, parent) {
             Request::Call { from, request } => {
@@ -181,10 +228,7 @@ async fn serve_messages<S: GenServer>(context: &mut Context, server: &mut S, par
                         Next::Continue
                     }
                     Reply::NoReply => Next::Continue,
-                    Reply::StopReply(reason, reply) => {
-                        context.reply(&from, reply);
-                        Next::Stop(reason)
-                    }
+                    Reply::StopReply(reason, reply) => return End { reason, reply: Some((from, reply)) },
                     Reply::Stop(reason) => Next::Stop(reason),
                 }
             }
@@ -201,7 +245,7 @@ async fn serve_messages<S: GenServer>(context: &mut Context, server: &mut S, par
             Request::ParentExit(reason) => Next::Stop(reason),
         };
         if let Next::Stop(reason) = next {
-            return reason;
+            return End { reason, reply: None };
         }
     }
 }
