@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use etf::{Atom, Pid, Term, tuple};
+use tokio::sync::oneshot;
 
 use crate::{Context, Exception, Message, SpawnOptions};
 
@@ -88,17 +89,33 @@ impl Call {
         })
     }
 
+    /// Runs it in a process of its own, watched by another that answers whatever becomes of it.
     fn spawn(self, context: &Context, done: impl FnOnce(&Context, Term) + Send + 'static) {
-        let node = context.node().clone();
         let options = SpawnOptions { group_leader: self.group_leader, ..SpawnOptions::default() };
-        let inner = Arc::clone(node.inner());
-        let spawned = node.spawn_with(options, move |context| async move {
-            // The function gets a context of its own process; the answer goes out from it too.
-            let answering = context.twin();
-            let result = inner.functions.apply(context, &self.module, &self.function, self.args).await;
-            done(&answering, rpc_result(result));
+        let inner = Arc::clone(context.inner());
+        context.spawn(move |mut context| async move {
+            let (sender, receiver) = oneshot::channel();
+            let call = move |context| async move {
+                let result = inner.functions.apply(context, &self.module, &self.function, self.args).await;
+                // Nobody waits if the watching process was ended.
+                let _ = sender.send(rpc_result(result));
+            };
+            let pid =
+                context.node().spawn_with(options, call).expect("no name was given that could be taken");
+            let monitor = context.monitor(&pid);
+            let down = context.receive_match(|message| match message {
+                Message::Down { reference, reason, .. } if *reference == monitor.reference => {
+                    Some(reason.clone())
+                }
+                _ => None,
+            });
+            let result = tokio::select! {
+                biased;
+                Ok(result) = receiver => result,
+                reason = down => tuple!(atom "badrpc", tuple!(atom "EXIT", reason)),
+            };
+            done(&context, result);
         });
-        spawned.expect("no name was given that could be taken");
     }
 }
 
