@@ -39,9 +39,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         }
     }
     eprintln!("demo: building");
-    run_command(cargo().args(["build", "--release", "--quiet", "-p", "interop-tests", "--bin", "demo"]))?;
+    run_command(cargo().args(["build", "--release", "-p", "interop-tests", "--bin", "demo"]))?;
     if nodes.contains("rust") {
-        let build = ["build", "--release", "--quiet", "-p", "crabnode-dist-ac", "--example", &arguments.app];
+        let build = ["build", "--release", "-p", "crabnode-dist-ac", "--example", &arguments.app];
         run_command(cargo().args(build))?;
     }
     let mut demo = Command::new(target_dir().join("release/demo"));

@@ -28,8 +28,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let numbers = releases.iter().map(|(number, _)| number.to_string()).collect::<Vec<_>>().join(",");
     println!("test: against OTP {numbers}");
     println!("test: building the programs under test");
-    run_command(cargo().args(["build", "--quiet", "-p", "crabnode-cli", "--bins"]))?;
-    run_command(cargo().args(["build", "--quiet", "-p", "crabnode-dist-ac", "--examples"]))?;
+    run_command(cargo().args(["build", "-p", "crabnode-cli", "--bins"]))?;
+    run_command(cargo().args(["build", "-p", "crabnode-dist-ac", "--examples"]))?;
 
     println!("test: running");
     let mut test = cargo();
