@@ -251,6 +251,31 @@ async fn a_call_by_rex_is_answered_also_if_its_process_is_ended() {
     .await;
 }
 
+struct Grenade;
+
+impl Drop for Grenade {
+    fn drop(&mut self) {
+        panic!("on purpose");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panic_in_a_drop_is_no_lost_process() {
+    let a = node("a", epmd_port()).await;
+    let victim = a.spawn(|_| async {
+        let _grenade = Grenade;
+        std::future::pending::<()>().await;
+    });
+    run(&a, |mut context| async move {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        context.monitor(&victim);
+        context.exit(&victim, Term::atom("boom"));
+        let Message::Down { reason, .. } = context.receive().await else { panic!("no DOWN") };
+        assert_eq!(reason, Term::atom("boom"));
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_process_that_sends_itself_a_normal_exit_ends() {
     let a = node("a", epmd_port()).await;

@@ -13,7 +13,8 @@ use tokio::sync::{Notify, watch};
 
 use crate::{ConnectError, peers::ConnectionId};
 
-/// How many signals may wait for a connection that is being made. A sender that can wait does so before.
+/// How many signals may wait for a connection that is being made, of [`RouteLimits::bytes_max`] bytes together at
+/// most. A sender that can wait does so before.
 const WAITING_MAX: usize = 65_536;
 
 /// What became of a signal.
@@ -55,8 +56,18 @@ pub(crate) struct RouteLimits {
 }
 
 enum State {
-    Connecting { waiting: VecDeque<Signal> },
-    Up { id: ConnectionId, flags: DistFlags, visible: bool, out: BytesMut, overrun: bool },
+    /// `bytes` is what `waiting` takes when it is encoded.
+    Connecting {
+        waiting: VecDeque<Signal>,
+        bytes: usize,
+    },
+    Up {
+        id: ConnectionId,
+        flags: DistFlags,
+        visible: bool,
+        out: BytesMut,
+        overrun: bool,
+    },
     Closed,
 }
 
@@ -64,7 +75,7 @@ impl Route {
     pub(crate) fn new(node: Atom, limits: RouteLimits) -> Arc<Self> {
         Arc::new(Self {
             node,
-            state: Mutex::new(State::Connecting { waiting: VecDeque::new() }),
+            state: Mutex::new(State::Connecting { waiting: VecDeque::new(), bytes: 0 }),
             wake: Notify::new(),
             overrun: Notify::new(),
             outcome: watch::Sender::new(None),
@@ -81,8 +92,18 @@ impl Route {
     pub(crate) fn push(&self, signal: Signal) -> Pushed {
         match &mut *self.lock() {
             State::Closed => Pushed::Lost,
-            State::Connecting { waiting } if waiting.len() >= WAITING_MAX => Pushed::Lost,
-            State::Connecting { waiting } => {
+            State::Connecting { waiting, .. } if waiting.len() >= WAITING_MAX => Pushed::Lost,
+            State::Connecting { waiting, bytes } => {
+                // What the peer can be sent is not known yet. The size hardly differs.
+                let mut encoded = BytesMut::new();
+                if let Err(error) = dist::encode_signal(&signal, DistFlags::OFFERED, &mut encoded) {
+                    tracing::error!(peer = self.node.as_str(), %error, "a signal cannot be sent");
+                    return Pushed::Lost;
+                }
+                if *bytes + encoded.len() > self.limits.bytes_max {
+                    return Pushed::Lost;
+                }
+                *bytes += encoded.len();
                 waiting.push_back(signal);
                 Pushed::Busy
             }
@@ -112,7 +133,7 @@ impl Route {
     /// those who sent it can be told as if it had not waited.
     pub(crate) fn up(&self, id: ConnectionId, flags: DistFlags, visible: bool) -> Vec<(Signal, Pushed)> {
         let mut state = self.lock();
-        let State::Connecting { waiting } = &mut *state else { return Vec::new() };
+        let State::Connecting { waiting, .. } = &mut *state else { return Vec::new() };
         let (mut out, mut unsent) = (BytesMut::new(), Vec::new());
         for signal in std::mem::take(waiting) {
             match dist::encode_signal(&signal, flags, &mut out) {
@@ -213,5 +234,63 @@ impl Route {
 
     pub(crate) fn connection(&self) -> Option<ConnectionId> {
         if let State::Up { id, .. } = &*self.lock() { Some(*id) } else { None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use etf::{Pid, Term};
+
+    use super::*;
+    use crate::peers::Peers;
+
+    const FLAGS: DistFlags = DistFlags::OFFERED;
+
+    fn route(bytes_max: usize) -> Arc<Route> {
+        Route::new("b@h".into(), RouteLimits { busy_bytes: 1000, bytes_max })
+    }
+
+    fn id() -> ConnectionId {
+        Peers::new("a@h".parse().expect("a node name")).connection_id()
+    }
+
+    fn message(bytes: usize) -> Signal {
+        let to = Pid::new(Atom::from("b@h"), 1, 0, 1);
+        Signal::Send { from: None, to, message: Term::binary(vec![0; bytes]), token: None, priority: false }
+    }
+
+    #[test]
+    fn what_waits_for_a_connection_is_limited_in_bytes() {
+        let route = route(10_000);
+        assert_eq!(route.push(message(6000)), Pushed::Busy);
+        assert_eq!(route.push(message(6000)), Pushed::Lost);
+        assert_eq!(route.push(message(3000)), Pushed::Busy, "a smaller one still fits");
+        assert_eq!(route.up(id(), FLAGS, true), []);
+        let mut out = BytesMut::new();
+        assert!(route.take(&mut out));
+        assert!((9000..10_000).contains(&out.len()), "{}", out.len());
+        assert!(!route.take(&mut out));
+    }
+
+    #[tokio::test]
+    async fn a_queue_above_its_limit_is_given_up_at_once() {
+        let route = route(10_000);
+        assert_eq!(route.up(id(), FLAGS, true), []);
+        assert_eq!(route.push(message(500)), Pushed::Queued);
+        assert_eq!(route.push(message(1000)), Pushed::Busy);
+        assert_eq!(route.push(message(10_000)), Pushed::Lost);
+        route.overrun().await;
+        assert_eq!(route.push(message(1)), Pushed::Lost);
+        assert!(!route.take(&mut BytesMut::new()), "nothing of it is kept");
+    }
+
+    #[test]
+    fn what_the_peer_cannot_be_sent_comes_back_from_the_wait() {
+        let (from, to) = (Pid::new(Atom::from("a@h"), 1, 0, 1), Pid::new(Atom::from("b@h"), 1, 0, 1));
+        let unlink = Signal::Unlink { id: std::num::NonZeroU64::new(1), from, to };
+        let route = route(10_000);
+        assert_eq!(route.push(unlink.clone()), Pushed::Busy);
+        let unsent = route.up(id(), FLAGS.without(DistFlags::UNLINK_ID), true);
+        assert_eq!(unsent, [(unlink, Pushed::Queued)], "sent, and nobody will acknowledge it");
     }
 }

@@ -148,8 +148,7 @@ impl Inner {
         let inner = Arc::clone(self);
         self.tasks.spawn(async move {
             let context = Context::new(Arc::clone(&inner), Arc::clone(&process));
-            let running =
-                CatchPanic(AssertUnwindSafe(Box::pin(async move { body(context).await.into_exit() })));
+            let running = CatchPanic(Some(Box::pin(async move { body(context).await.into_exit() })));
             let reason = tokio::select! {
                 biased;
                 reason = process.killed() => reason,
@@ -188,8 +187,8 @@ fn panic_reason(panic: Box<dyn std::any::Any + Send>) -> Term {
     tuple!(tuple!(atom "panic", Term::binary(text)), Vec::new())
 }
 
-/// Polls a future and turns its panic into an error.
-struct CatchPanic<F>(AssertUnwindSafe<std::pin::Pin<Box<F>>>);
+/// Polls a future and turns its panic into an error, also one in the drop of what it holds.
+struct CatchPanic<F>(Option<std::pin::Pin<Box<F>>>);
 
 impl<F: Future> Future for CatchPanic<F> {
     type Output = Result<F::Output, Box<dyn std::any::Any + Send>>;
@@ -198,11 +197,20 @@ impl<F: Future> Future for CatchPanic<F> {
         mut self: std::pin::Pin<&mut Self>,
         cx: &mut std::task::Context<'_>,
     ) -> std::task::Poll<Self::Output> {
-        let future = &mut self.0.0;
+        let Some(future) = &mut self.0 else { return std::task::Poll::Pending };
         match std::panic::catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
             Ok(std::task::Poll::Pending) => std::task::Poll::Pending,
             Ok(std::task::Poll::Ready(output)) => std::task::Poll::Ready(Ok(output)),
             Err(panic) => std::task::Poll::Ready(Err(panic)),
+        }
+    }
+}
+
+impl<F> Drop for CatchPanic<F> {
+    fn drop(&mut self) {
+        let future = self.0.take();
+        if let Err(panic) = std::panic::catch_unwind(AssertUnwindSafe(|| drop(future))) {
+            panic_reason(panic);
         }
     }
 }
