@@ -98,12 +98,18 @@ fn twenty_restarts_of_a_peer_leave_the_cluster_whole() {
             let names = format!("lists:sort(rpc:call({node}@localhost, global, registered_names, []))");
             erls[0].eval_until(&names, if (RESTARTS - 1) % 5 == 4 { "[lasting]" } else { &last }, SOON);
         }
-        logs.extend([comes.output(), stays.output(), erls[0].output(), erls[1].output()]);
+        logs.extend([comes.output(), stays.output()]);
         for line in logs.iter().flat_map(|log| log.lines()) {
-            // Of a node that dies a stock node may hear from another before it notices: stock nodes among themselves
-            // do so in every other round. But nobody may take one that lives for lost.
+            assert!(!line.contains("overlapping partitions"), "OTP {}: {line}", otp.number());
+        }
+        logs.extend([erls[0].output(), erls[1].output()]);
+        let mut warnings = 0;
+        for line in logs.iter().flat_map(|log| log.lines()) {
+            // Of a node that dies a stock node may hear from another stock node before it notices: clusters of stock
+            // nodes alone say so in every other round. But nobody may take one that lives for lost.
             if line.contains("overlapping partitions") {
-                assert!(line.contains("from node r@localhost"), "OTP {}: {line}", otp.number());
+                assert!(line.contains("node r@localhost in order"), "OTP {}: {line}", otp.number());
+                warnings += 1;
             }
             // That both connect at once is no news.
             assert!(!line.contains("Nok"), "OTP {}: {line}", otp.number());
@@ -111,6 +117,7 @@ fn twenty_restarts_of_a_peer_leave_the_cluster_whole() {
                 assert!(!line.contains(word), "OTP {}: {word}: {line}", otp.number());
             }
         }
+        eprintln!("OTP {}: two stock nodes warned {warnings} times of the one that died", otp.number());
         // Still at the end of all that, nobody holds `global`.
         says(
             &mut erls[0],

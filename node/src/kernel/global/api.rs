@@ -1,6 +1,6 @@
 //! What goes into the engine and what comes out.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use etf::{Atom, Pid, Term};
 
@@ -38,6 +38,9 @@ pub struct Config {
     pub connect_all: bool,
     /// Kernel's `prevent_overlapping_partitions` (cluster-services.md 1.9). Default: on, as from OTP 25.
     pub prevent_overlapping_partitions: bool,
+    /// How long a node that another member has lost is not left out yet. Default: 100 ms, by which we have noticed it
+    /// ourselves if it is dead; see `partition.rs`. OTP waits for nothing.
+    pub loss_grace: Duration,
     /// How often a failed connection to a member learnt from others is tried again. Default: 5, as in OTP.
     pub connect_retries: u32,
     /// Whether a process may have several global names (kernel's `global_multi_name_action` = `allow`).
@@ -60,6 +63,7 @@ impl Config {
             seed: 0,
             connect_all: true,
             prevent_overlapping_partitions: true,
+            loss_grace: Duration::from_millis(100),
             connect_retries: 5,
             multi_name_allow: false,
             vsn: VSN_OWN,

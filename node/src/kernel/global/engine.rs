@@ -17,7 +17,7 @@ use super::{
     locker::Locker,
     locks::Locks,
     names::Names,
-    partition::Lost,
+    partition::{Lost, Waiting},
     registrar::{Op, Registrar},
     resolve,
     session::{PreConnect, Session},
@@ -61,6 +61,7 @@ pub struct Engine {
     /// Members to connect to before `in_sync` can be sent, with the tries left.
     pub(super) connecting: BTreeMap<Atom, u32>,
     pub(super) lost: Lost,
+    pub(super) losses: Waiting,
     pub(super) syncs: Vec<Sync>,
     pub(super) disconnects: Vec<Disconnecting>,
 
@@ -120,6 +121,7 @@ impl Engine {
             pre_connect: BTreeMap::new(),
             connecting: BTreeMap::new(),
             lost: Lost::default(),
+            losses: Waiting::default(),
             syncs: Vec::new(),
             disconnects: Vec::new(),
             locker: Locker::default(),
@@ -164,7 +166,7 @@ impl Engine {
     /// When to hand in [`Input::Timer`] if nothing happens before.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        [self.locker.wake(), self.registrar.wake()].into_iter().flatten().min()
+        [self.locker.wake(), self.registrar.wake(), self.losses.wake()].into_iter().flatten().min()
     }
 
     /// The process of a name, from the local table alone (`global:whereis_name/1`). When it is one of this node, the
@@ -424,6 +426,7 @@ impl Engine {
 
     /// Lets the locker and the registrar go on as far as they can without new events.
     fn drive(&mut self, now: Instant) {
+        self.losses_due(now);
         loop {
             if let Some(replies) = take_done(&mut self.locker_call) {
                 self.locker_replies(replies);

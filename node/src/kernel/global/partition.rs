@@ -7,9 +7,15 @@
 //! ```
 //!
 //! So when one link of {A, B, C} breaks, all three end up alone: nobody can tell a broken link from a dead node.
+//!
+//! A node that dies is lost by everyone within a moment, but not in one order: who hears that another has lost it
+//! before he has noticed himself takes it for a partition, and says so in his log. So here the node that another lost
+//! is left out only after `Config::loss_grace`, and not at all if its connection goes, or comes anew, before. Stock
+//! nodes do not wait, and now and then warn of a node that is dead. What is told to others is told at once, as by them:
+//! told later, it could meet the same node started again.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     time::{Duration, Instant},
 };
 
@@ -31,6 +37,26 @@ const LOST_MAX: usize = 16_384;
 /// The losses that we have heard of: who lost whom.
 #[derive(Debug, Default)]
 pub(super) struct Lost(BTreeMap<(Atom, Atom), Heard>);
+
+/// The nodes to be left out because another has lost them, in the order in which their time comes.
+#[derive(Debug, Default)]
+pub(super) struct Waiting(VecDeque<(Instant, Atom)>);
+
+impl Waiting {
+    pub(super) fn wake(&self) -> Option<Instant> {
+        self.0.front().map(|(due, _)| *due)
+    }
+
+    fn due(&mut self, now: Instant) -> Option<Atom> {
+        self.wake().filter(|due| *due <= now)?;
+        self.0.pop_front().map(|(_, node)| node)
+    }
+
+    /// The connection to a node is gone, or is a new one: what others lost is settled.
+    pub(super) fn settle(&mut self, node: &Atom) {
+        self.0.retain(|(_, waiting)| waiting != node);
+    }
+}
 
 #[derive(Debug)]
 struct Heard {
@@ -66,6 +92,7 @@ impl Lost {
 impl Engine {
     pub(super) fn node_down(&mut self, node: &Atom) {
         self.up.remove(node);
+        self.losses.settle(node);
         self.drop_processes_of(node);
         if self.removing.remove(node) {
             self.forget(node);
@@ -100,22 +127,39 @@ impl Engine {
         // Normally he whom the connection was lost to. If that is us, the loser will see to the rest.
         let remove = if &lost.lost == own { lost.node.clone() } else { lost.lost.clone() };
         self.multicast(&lost.node.clone(), &Info::LostConnection(lost));
-        if !self.known.contains_key(&remove) && !self.pending.contains_key(&remove) {
-            return;
+        // Bounded by the number of members: each waits once.
+        if self.is_member(&remove) && !self.losses.0.iter().any(|(_, node)| *node == remove) {
+            self.losses.0.push_back((now + self.config.loss_grace, remove));
         }
-        let done = if self.node_vsn(&remove) < VSN_NODE_VERSIONS {
-            self.out.push_back(Output::Disconnect { node: remove.clone() });
+    }
+
+    /// Leaves out the nodes whose time has come.
+    pub(super) fn losses_due(&mut self, now: Instant) {
+        while let Some(node) = self.losses.due(now) {
+            if self.prevents_overlapping() && self.is_member(&node) {
+                self.leave_out(&node);
+            }
+        }
+    }
+
+    fn is_member(&self, node: &Atom) -> bool {
+        self.known.contains_key(node) || self.pending.contains_key(node)
+    }
+
+    fn leave_out(&mut self, node: &Atom) {
+        let done = if self.node_vsn(node) < VSN_NODE_VERSIONS {
+            self.out.push_back(Output::Disconnect { node: node.clone() });
             Removal::DisconnectedOld
         } else {
             let own = self.config.node.clone();
-            self.send_info(&remove, &Info::RemoveConnection { node: own });
+            self.send_info(node, &Info::RemoveConnection { node: own });
             Removal::Requested
         };
-        self.remove(&remove, done);
+        self.remove(node, done);
     }
 
     pub(super) fn remove_connection(&mut self, node: &Atom) {
-        if self.known.contains_key(node) || self.pending.contains_key(node) {
+        if self.is_member(node) {
             // Left open, the connection would keep two nodes together that have forgotten each other.
             self.out.push_back(Output::Disconnect { node: node.clone() });
             self.remove(node, Removal::Disconnected);

@@ -1,5 +1,7 @@
 //! Sessions and partitions: exactly these outputs for these events.
 
+use std::time::Duration;
+
 use etf::{Map, Pid, Term, tuple};
 
 use super::{
@@ -631,6 +633,43 @@ fn lost_connection_is_passed_on_once_and_its_node_left_out() {
     // After an hour it is news again.
     single.pass(3_600_001);
     assert_ne!(single.info(lost(1)), []);
+}
+
+/// As by default: what another has lost waits.
+fn patient_member() -> Single {
+    let config = super::super::api::Config { loss_grace: Duration::from_millis(100), ..config("b@h") };
+    let mut single = Single::of(config);
+    for node in ["a@h", "c@h", "d@h"] {
+        single.engine.known.insert(atom(node), 8);
+        single.up(node);
+    }
+    single
+}
+
+#[test]
+fn a_node_that_everybody_loses_is_no_partition() {
+    let lost = tuple!(atom "lost_connection", atom("c@h"), 5, 1, atom("d@h"));
+    let passed_on = [info("a@h", lost.clone()), info("d@h", lost.clone())];
+    // Another was quicker than we: d is not left out before we have noticed ourselves, and then there is no need to.
+    let mut single = patient_member();
+    assert_eq!(single.info(lost.clone()), passed_on);
+    assert_eq!(single.pass(50), []);
+    assert_eq!(single.down("d@h").len(), 2, "a and c are told that we lost d too");
+    assert_eq!(single.pass(1000), []);
+    // It is back before the time is over: this one was not lost.
+    let mut single = patient_member();
+    assert_eq!(single.info(lost.clone()), passed_on);
+    single.down("d@h");
+    single.up("d@h");
+    assert_eq!(warnings(&single.pass(1000)), Vec::<&Warning>::new());
+    // It was lost by another only: it is left out once the time is over.
+    let mut single = patient_member();
+    assert_eq!(single.info(lost.clone()), passed_on);
+    assert_eq!(single.pass(99), []);
+    let outputs = single.pass(1);
+    assert!(outputs.contains(&info("d@h", tuple!(atom "remove_connection", atom("b@h")))));
+    assert_eq!(single.known(), ["a@h", "c@h"]);
+    assert_eq!(single.pass(1000), [], "once");
 }
 
 #[test]

@@ -32,7 +32,9 @@ pub(super) fn exit_method() -> Term {
 }
 
 pub(super) fn config(node: &'static str) -> Config {
-    Config::new(atom(node), pid(node, 10), pid(node, 11), pid(node, 12))
+    let config = Config::new(atom(node), pid(node, 10), pid(node, 11), pid(node, 12));
+    // What another has lost is left out at once here, so that what follows from an event is its outputs.
+    Config { loss_grace: Duration::ZERO, ..config }
 }
 
 /// A cast as it is sent: `{'$gen_cast', M}`.
