@@ -4,8 +4,8 @@
 //! ```text
 //!            dial            established
 //!   (none) ───────► Dialing ─────────────► Up ◄──────────────┐
-//!     │               │ ▲ told `nok`       │ another comes,   │ it proves itself,
-//!     │ incoming      ▼ │                  ▼ answered `alive` │ the old one is closed
+//!     │               │ ▲ (told `nok`:     │ another comes,   │ it proves itself,
+//!     │ incoming      ▼ │  Yielded)        ▼ answered `alive` │ the old one is closed
 //!     └────────► Accepting ──────────────► UpAndAccepting ────┘
 //! ```
 
@@ -21,7 +21,8 @@ pub(crate) struct ConnectionId(u64);
 enum Peer {
     /// Our own attempt is under way.
     Dialing(ConnectionId),
-    /// Our own attempt was told `nok`: the peer's own is on its way (cluster-services.md 0).
+    /// Our own attempt was told `nok`: the peer's own is on its way (cluster-services.md 0), and wins whenever it
+    /// comes. Ours may ask again.
     Yielded(ConnectionId),
     /// The peer's attempt is under way.
     Accepting(ConnectionId),
@@ -102,16 +103,16 @@ impl Peers {
 
     /// Our own attempt was told `nok`. Whether it is worth waiting for the peer's.
     pub(crate) fn yielded(&mut self, peer: &NodeName, id: ConnectionId) -> bool {
-        if self.peers.get(peer) == Some(&Peer::Dialing(id)) {
+        let current = self.is_current(peer, id);
+        if current {
             self.peers.insert(peer.clone(), Peer::Yielded(id));
-            return true;
         }
-        false
+        current
     }
 
     /// Our own attempt was told `alive`: is it still the one that counts?
     pub(crate) fn is_current(&self, peer: &NodeName, id: ConnectionId) -> bool {
-        self.peers.get(peer) == Some(&Peer::Dialing(id))
+        matches!(self.peers.get(peer), Some(Peer::Dialing(i) | Peer::Yielded(i)) if *i == id)
     }
 
     /// The connection that must end before a peer's proven attempt can take its place.
@@ -125,7 +126,8 @@ impl Peers {
     /// A handshake is complete. Whether this attempt is the connection now; if not it must be closed.
     #[must_use]
     pub(crate) fn established(&mut self, peer: &NodeName, id: ConnectionId) -> bool {
-        let current = matches!(self.peers.get(peer), Some(Peer::Dialing(i) | Peer::Accepting(i)) if *i == id);
+        let current =
+            self.is_current(peer, id) || matches!(self.peers.get(peer), Some(Peer::Accepting(i)) if *i == id);
         if current {
             self.peers.insert(peer.clone(), Peer::Up(id));
         }
@@ -190,6 +192,16 @@ mod tests {
         assert!(peers.established(&peer, theirs));
         assert!(!peers.ended(&peer, ours));
         assert!(peers.ended(&peer, theirs));
+    }
+
+    #[test]
+    fn an_attempt_that_was_told_nok_may_ask_again() {
+        let (mut peers, peer) = (Peers::new(name("b@h")), name("a@h"));
+        let ours = peers.dial(&peer).expect("nothing is under way");
+        assert!(peers.yielded(&peer, ours) && peers.yielded(&peer, ours));
+        assert!(peers.is_current(&peer, ours));
+        assert!(peers.established(&peer, ours));
+        assert!(!peers.yielded(&peer, ours), "it is the connection now");
     }
 
     #[test]

@@ -91,18 +91,37 @@ async fn a_peer_that_reads_nothing_is_given_up_at_the_limit() {
     drop(wire);
 }
 
+/// A name for a peer that listens here, known to EPMD as long as the lease is held.
+async fn registered(alive: &str, listener: &TcpListener, epmd_port: u16) -> (String, epmd::Lease) {
+    let alive = format!("{alive}{}", std::process::id());
+    let port = listener.local_addr().expect("bound").port();
+    let registration = epmd::Registration { name: alive.clone(), port, hidden: true };
+    let lease = epmd::EpmdClient::new(epmd_port).register(&registration).await.expect("registers");
+    (format!("{alive}@localhost"), lease)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_is_told_nok_asks_again_if_nobody_comes() {
+    let port = epmd_port();
+    let a = node("a", port).await;
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
+    let (name, _lease) = registered("z", &listener, port).await;
+    let peer = async {
+        Wire::nok(&listener, &name).await;
+        Wire::nok(&listener, &name).await;
+        Wire::accept(&listener, &name, hidden()).await
+    };
+    let connected = tokio::time::timeout(Duration::from_secs(5), a.connect(&name));
+    let (connected, _wire) = tokio::join!(connected, peer);
+    assert_eq!(connected, Ok(Ok(())));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_spawn_request_that_waited_for_a_peer_without_spawn_is_answered() {
     let port = epmd_port();
     let a = node("a", port).await;
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a free port");
-    let name = format!("old{}@localhost", std::process::id());
-    let registration = epmd::Registration {
-        name: name.split('@').next().expect("a name").into(),
-        port: listener.local_addr().expect("bound").port(),
-        hidden: true,
-    };
-    let lease = epmd::EpmdClient::new(port).register(&registration).await.expect("registers");
+    let (name, _lease) = registered("old", &listener, port).await;
     let call = run(&a, {
         let name = name.clone();
         |mut context| async move { erpc::call(&mut context, &name, "erlang", "node", vec![], None).await }
@@ -110,7 +129,6 @@ async fn a_spawn_request_that_waited_for_a_peer_without_spawn_is_answered() {
     let flags = hidden().without(handshake::DistFlags::SPAWN);
     let (answer, _wire) = tokio::join!(call, Wire::accept(&listener, &name, flags));
     assert_eq!(answer, Err(erpc::ErpcError::Erpc("notsup".into())));
-    drop(lease);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -295,4 +313,32 @@ async fn a_stop_that_is_dropped_can_be_asked_for_again() {
     a.stop().await;
     let refused = TcpStream::connect(("127.0.0.1", a.port())).await;
     assert!(refused.is_err(), "nobody listens any more");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn no_call_hangs_however_often_the_connection_is_lost_under_it() {
+    let port = epmd_port();
+    let hidden = |alive| Node::start(NodeConfig { hidden: true, ..config(alive, port) });
+    let (a, b) = (hidden("a").await.expect("starts"), hidden("b").await.expect("starts"));
+    let calls = || {
+        let name = b.name().clone();
+        run(&a, |mut context| async move {
+            for _ in 0..300 {
+                // Answered, or lost with the connection: either is an end.
+                let _ = context.call(("net_kernel", &name), 1, None).await;
+                let _ = erpc::call(&mut context, &name, "erlang", "node", vec![], None).await;
+            }
+            assert_eq!(context.message_queue_len(), 0);
+        })
+    };
+    let cut = async {
+        loop {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            a.disconnect(b.name());
+        }
+    };
+    tokio::select! {
+        () = cut => {}
+        _ = async { tokio::join!(calls(), calls(), calls(), calls()) } => {}
+    }
 }

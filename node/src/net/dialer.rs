@@ -1,6 +1,6 @@
 //! Connects to other nodes.
 
-use std::{io, sync::Arc};
+use std::{io, sync::Arc, time::Duration};
 
 use epmd::EpmdClient;
 use handshake::{HandshakeError, Initiator, NodeName, Verdict};
@@ -9,32 +9,61 @@ use tokio::net::TcpStream;
 use super::{Attempt, session, session::SessionError};
 use crate::{ConnectError, clock, node::Inner, peers::ConnectionId};
 
+/// How long a node that was told `nok` waits for the peer's own attempt before it asks again; twice as long each
+/// time, and no longer than `net_setuptime` in all.
+const NOK_PAUSE: Duration = Duration::from_millis(100);
+
 impl Inner {
     /// Makes the connection that a route waits for, unless one is under way already.
     pub(crate) async fn dial(self: Arc<Self>, peer: NodeName) {
         let Some((id, attempt)) = self.new_dial(&peer) else { return };
-        let mut challenge = None;
-        let dialled = self.try_dial(&peer, id, &attempt, &mut challenge).await;
-        if let Some(challenge) = challenge {
-            self.forget_challenge(challenge);
+        let until = clock::now() + self.config.net_setuptime;
+        let (mut dialled, mut pause) = (self.dial_once(&peer, id, &attempt).await, NOK_PAUSE);
+        // Told `nok`, which is no failure: the peer's own attempt wins, and is on its way (cluster-services.md 0).
+        // But what stood in our way may also have been an attempt of ours that is over and that the peer has
+        // not done with yet, or one of its own that comes to nothing. So we ask again while we wait.
+        while let Err(Failed::Nok) = dialled
+            && self.yield_to(&peer, id)
+        {
+            if clock::now() >= until {
+                let (node, seconds) = (peer.as_str().into(), self.config.net_setuptime.as_secs());
+                dialled = Err(ConnectError::NeverCame { node, seconds }.into());
+                break;
+            }
+            dialled = match tokio::time::timeout(pause, attempt.aborted()).await {
+                Ok(_) => Err(Failed::Aborted),
+                Err(_) => match self.dial_once(&peer, id, &attempt).await {
+                    Err(Failed::Error(_)) => Err(Failed::Nok),
+                    dialled => dialled,
+                },
+            };
+            pause *= 2;
         }
         match dialled {
             Ok((stream, established)) => self.run_connection(stream, id, attempt, established).await,
-            Err(Failed::Aborted) => self.attempt_failed(Some(&peer), id, Some(ConnectError::Stopped)),
-            Err(Failed::Nok) => {
-                // Not a failure: the peer's own attempt wins, and is on its way (cluster-services.md 0).
-                if self.yield_to(&peer, id) {
-                    let wait = self.config.net_setuptime;
-                    let _ = tokio::time::timeout(wait, attempt.aborted()).await;
-                }
-                let (node, seconds) = (peer.as_str().into(), self.config.net_setuptime.as_secs());
-                self.attempt_failed(Some(&peer), id, Some(ConnectError::NeverCame { node, seconds }));
+            // Nok, and yet nothing to wait for: the peer's attempt has come.
+            Err(Failed::Aborted | Failed::Nok) => {
+                self.attempt_failed(Some(&peer), id, Some(ConnectError::Stopped));
             }
             Err(Failed::Error(error)) => {
                 tracing::debug!(%error, "no connection");
                 self.attempt_failed(Some(&peer), id, Some(error));
             }
         }
+    }
+
+    async fn dial_once(
+        self: &Arc<Self>,
+        peer: &NodeName,
+        id: ConnectionId,
+        attempt: &Attempt,
+    ) -> Result<(TcpStream, handshake::Established), Failed> {
+        let mut challenge = None;
+        let dialled = self.try_dial(peer, id, attempt, &mut challenge).await;
+        if let Some(challenge) = challenge {
+            self.forget_challenge(challenge);
+        }
+        dialled
     }
 
     async fn try_dial(

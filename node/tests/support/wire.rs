@@ -43,6 +43,24 @@ impl Wire {
         }
     }
 
+    /// Tells the next attempt of a node `nok`.
+    pub(crate) async fn nok(listener: &TcpListener, own: &str) {
+        let (mut stream, _) = listener.accept().await.expect("the node connects");
+        let cookies = CookieBook::new(cookie());
+        let mut machine =
+            Acceptor::new(now(), identity(own, hidden()), cookies, 17, HandshakeConfig::default());
+        loop {
+            let bytes = read(&mut stream).await;
+            machine.handle(now(), AcceptorInput::Bytes(&bytes)).expect("the node agrees");
+            if let Some(AcceptorOutput::AskVerdict { .. }) = machine.poll_output() {
+                machine.handle(now(), AcceptorInput::Verdict(Verdict::Nok)).expect_err("refused");
+            }
+            if let Some(AcceptorOutput::Send(bytes)) = machine.poll_output() {
+                return stream.write_all(&bytes).await.expect("the node reads");
+            }
+        }
+    }
+
     /// Takes the connection of a node as the node of this name.
     pub(crate) async fn accept(listener: &TcpListener, own: &str, flags: DistFlags) -> Self {
         let (mut stream, _) = listener.accept().await.expect("the node connects");
