@@ -27,7 +27,10 @@ async fn cluster<const N: usize>() -> [Node; N] {
     for node in &nodes[1..] {
         node.connect(nodes[0].name()).await.expect("connects");
     }
-    eventually("everyone knows everyone", || nodes.iter().all(|n| n.global().known().len() == N - 1)).await;
+    eventually("everyone knows everyone", || {
+        nodes.iter().all(|n| n.global().known().len() == N - 1 && n.nodes().len() == N - 1)
+    })
+    .await;
     nodes.try_into().expect("as many as were made")
 }
 

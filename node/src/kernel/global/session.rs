@@ -105,7 +105,6 @@ impl Engine {
         self.up.insert(node.clone());
         // A mark of an earlier connection.
         self.removing.remove(&node);
-        self.losses.settle(&node);
         if self.connecting.remove(&node).is_some() {
             self.send_in_sync(&node);
         }
