@@ -6,6 +6,8 @@ use std::{
     time::Duration,
 };
 
+use etf::DecodeLimits;
+
 use crate::StartError;
 
 /// What `erl` takes as flags and kernel parameters. [`NodeConfig::new`] gives what `erl -sname` would do.
@@ -44,6 +46,14 @@ pub struct NodeConfig {
     pub out_bytes_max: usize,
     /// The largest frame that is accepted. Default 128 MiB; memory is taken as bytes arrive, not before.
     pub frame_bytes_max: usize,
+    /// What one term from a peer may cost: its depth, its elements and atoms, its largest integer. A peer whose
+    /// term goes past one of these loses its connection, as with a term that is malformed.
+    ///
+    /// Default: that of [`DecodeLimits`], where each limit has its reason. `bytes_max` there is at work only
+    /// below [`NodeConfig::frame_bytes_max`], and nothing on a connection is compressed. Lower `atoms_max` where
+    /// this node passes terms on to a BEAM node, whose atoms are never freed; raise `depth_max` only where the
+    /// threads that handle the terms have more than 2 MiB of stack.
+    pub decode: DecodeLimits,
     /// How many messages may wait in one mailbox before its process is ended. Default 1,048,576, which is
     /// minutes of a peer's fastest sending: a process that far behind never catches up.
     pub mailbox_messages_max: usize,
@@ -80,6 +90,7 @@ impl NodeConfig {
             busy_bytes: 1 << 20,
             out_bytes_max: 256 << 20,
             frame_bytes_max: 128 << 20,
+            decode: DecodeLimits::default(),
             mailbox_messages_max: 1 << 20,
             half_open_max: 256,
         }

@@ -51,4 +51,4 @@ pub use process::{
 };
 mod router;
 
-pub use etf::{self, Atom, Binary, Map, Pid, Reference, Term, tuple};
+pub use etf::{self, Atom, Binary, DecodeLimits, Map, Pid, Reference, Term, tuple};

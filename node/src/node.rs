@@ -519,7 +519,7 @@ impl Inner {
     }
 
     pub(crate) fn inbound_limits(&self) -> dist::Limits {
-        dist::Limits { frame_bytes_max: self.config.frame_bytes_max, ..dist::Limits::default() }
+        dist::Limits { frame_bytes_max: self.config.frame_bytes_max, decode: self.config.decode.clone() }
     }
 
     // --- Routes -------------------------------------------------------------------------------------------

@@ -4,8 +4,8 @@ mod support;
 
 use std::time::Duration;
 
-use crabnode::{Atom, ConnectError, Node, NodeConfig, StartError};
-use support::{config, epmd_port, eventually, node};
+use crabnode::{Atom, ConnectError, DecodeLimits, Node, NodeConfig, StartError, Term};
+use support::{config, epmd_port, eventually, node, run};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -144,4 +144,26 @@ async fn an_idle_connection_lives_and_a_silent_peer_dies() {
     tokio::time::sleep(Duration::from_secs(4)).await;
     assert_eq!(a.nodes(), [b.name().clone()]);
     assert_eq!(a.nodes_hidden(), [hidden.name().clone()]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_term_past_the_configured_limits_ends_its_connection() {
+    let port = epmd_port();
+    let a = node("a", port).await;
+    let decode = DecodeLimits { depth_max: 10, ..DecodeLimits::default() };
+    let b = Node::start(NodeConfig { decode, ..config("b", port) }).await.expect("the node starts");
+    let nested = |levels| (0..levels).fold(Term::NIL, |inner, _| Term::from(vec![inner]));
+    let to = b.name().clone();
+
+    a.connect(b.name()).await.expect("connects");
+    run(&a, move |context| async move {
+        context.send(("nobody", &to), nested(10)).await;
+        context.send(("nobody", &to), Term::atom("flat")).await;
+    })
+    .await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(a.nodes(), [b.name().clone()]);
+    let to = b.name().clone();
+    run(&a, move |context| async move { context.send(("nobody", &to), nested(11)).await }).await;
+    eventually("the connection ends", || a.nodes().is_empty() && b.nodes().is_empty()).await;
 }
