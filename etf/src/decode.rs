@@ -19,6 +19,7 @@ pub use error::{DecodeError, DecodeErrorReason};
 mod frame;
 use frame::Frame;
 mod inflate;
+pub(crate) use inflate::inflate;
 
 /// Decodes a stored term, as `erlang:term_to_binary/1` makes it: 131 first, compressed or not, and nothing after.
 ///
@@ -42,7 +43,7 @@ pub fn decode_prefix(input: &Bytes, limits: &DecodeLimits) -> Result<(Term, usiz
     if input.get(1) != Some(&tag::COMPRESSED) {
         return Decoder::new(input, 1, None, limits).run();
     }
-    let (inflated, used) = inflate::inflate(input, 2, limits)?;
+    let (inflated, used) = inflate(input, 2, limits)?;
     let inflated = Bytes::from(inflated);
     let (term, end) = Decoder::new(&inflated, 0, None, limits).run().map_err(DecodeError::in_inflated)?;
     match inflated.len() - end {

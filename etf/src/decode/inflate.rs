@@ -11,7 +11,7 @@ use crate::{
 const FIRST_BYTES: usize = 4096;
 
 /// Inflates what starts at `at` with its size, and says where in `input` it ends.
-pub(super) fn inflate(
+pub(crate) fn inflate(
     input: &[u8],
     at: usize,
     limits: &DecodeLimits,
