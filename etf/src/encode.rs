@@ -40,7 +40,6 @@ impl<T: BufMut + AsMut<[u8]>> Sink for T {}
 /// What is still to be written. A stack of these takes the place of recursion.
 enum Work<'a> {
     Terms(std::slice::Iter<'a, Term>),
-    Entries(std::slice::Iter<'a, (Term, Term)>),
     Fields(std::slice::Iter<'a, (Atom, Term)>),
     Nil,
     FunEnd { size_at: usize },
@@ -54,13 +53,6 @@ fn write<'a>(term: &'a Term, old_ports: bool, out: &mut impl Sink) {
         match work {
             Work::Terms(terms) => match terms.next() {
                 Some(term) => write_one(term, old_ports, out, &mut stack),
-                None => drop(stack.pop()),
-            },
-            Work::Entries(entries) => match entries.next() {
-                Some((key, value)) => {
-                    stack.push(Work::Terms(std::slice::from_ref(value).iter()));
-                    write_one(key, old_ports, out, &mut stack);
-                }
                 None => drop(stack.pop()),
             },
             Work::Fields(fields) => match fields.next() {
@@ -117,7 +109,7 @@ fn write_one<'a>(term: &'a Term, old_ports: bool, out: &mut impl Sink, stack: &m
         }
         Term::Map(map) => {
             put_len(tag::MAP, map.len(), out);
-            stack.push(Work::Entries(map.entries().iter()));
+            stack.push(Work::Terms(map.as_flat().iter()));
         }
         Term::List(elements) if elements.is_empty() => out.put_u8(tag::NIL),
         Term::List(elements) => {
@@ -129,8 +121,7 @@ fn write_one<'a>(term: &'a Term, old_ports: bool, out: &mut impl Sink, stack: &m
         }
         Term::ImproperList(list) => {
             put_len(tag::LIST, list.head().len(), out);
-            stack.push(Work::Terms(std::slice::from_ref(list.tail()).iter()));
-            stack.push(Work::Terms(list.head().iter()));
+            stack.push(Work::Terms(list.as_flat().iter()));
         }
         Term::Binary(binary) => {
             put_len(tag::BINARY, binary.len(), out);

@@ -83,10 +83,18 @@ impl fmt::Debug for Port {
 /// A reference: one to five words, unique on its node.
 ///
 /// As for the BEAM, words that are missing count as 0: references that differ only in that are equal.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Reference(Arc<ReferenceInner>);
+#[derive(Clone)]
+pub struct Reference(Repr);
 
-struct ReferenceInner {
+#[derive(Clone)]
+enum Repr {
+    /// The usual one, stored inline.
+    Three { node: Arc<Atom>, creation: u32, words: [u32; 3] },
+    /// One of other lengths, such as the five words of an alias.
+    Other(Arc<Other>),
+}
+
+struct Other {
     node: Arc<Atom>,
     creation: u32,
     len: u8,
@@ -100,6 +108,9 @@ impl Reference {
     /// A reference of a node, or nothing for no words or more than five.
     #[must_use]
     pub fn new(node: impl Into<Arc<Atom>>, creation: u32, words: &[u32]) -> Option<Self> {
+        if let Ok(words) = <[u32; 3]>::try_from(words) {
+            return Some(Self(Repr::Three { node: node.into(), creation, words }));
+        }
         if words.is_empty() || words.len() > Self::WORDS_MAX {
             return None;
         }
@@ -107,48 +118,58 @@ impl Reference {
         all[..words.len()].copy_from_slice(words);
         #[expect(clippy::cast_possible_truncation, reason = "at most five")]
         let len = words.len() as u8;
-        Some(Self(Arc::new(ReferenceInner { node: node.into(), creation, len, words: all })))
+        Some(Self(Repr::Other(Arc::new(Other { node: node.into(), creation, len, words: all }))))
     }
 
     /// The name of the node that made the reference.
     #[must_use]
     pub fn node(&self) -> &Atom {
-        &self.0.node
+        match &self.0 {
+            Repr::Three { node, .. } => node,
+            Repr::Other(other) => &other.node,
+        }
     }
 
     /// The incarnation of that node.
     #[must_use]
     pub fn creation(&self) -> u32 {
-        self.0.creation
+        match &self.0 {
+            Repr::Three { creation, .. } => *creation,
+            Repr::Other(other) => other.creation,
+        }
     }
 
     /// The words, as they stand on the wire.
     #[must_use]
     pub fn words(&self) -> &[u32] {
-        &self.0.words[..usize::from(self.0.len)]
+        match &self.0 {
+            Repr::Three { words, .. } => words,
+            Repr::Other(other) => &other.words[..usize::from(other.len)],
+        }
     }
 
     /// The words, with 0 for each that is missing.
-    pub(crate) fn all_words(&self) -> &[u32; Self::WORDS_MAX] {
-        &self.0.words
+    pub(crate) fn all_words(&self) -> [u32; Self::WORDS_MAX] {
+        match &self.0 {
+            Repr::Three { words: [a, b, c], .. } => [*a, *b, *c, 0, 0],
+            Repr::Other(other) => other.words,
+        }
+    }
+
+    fn identity(&self) -> (&Atom, u32, [u32; Self::WORDS_MAX]) {
+        (self.node(), self.creation(), self.all_words())
     }
 }
 
-impl ReferenceInner {
-    fn identity(&self) -> (&Atom, u32, &[u32; Reference::WORDS_MAX]) {
-        (&self.node, self.creation, &self.words)
-    }
-}
-
-impl PartialEq for ReferenceInner {
+impl PartialEq for Reference {
     fn eq(&self, other: &Self) -> bool {
         self.identity() == other.identity()
     }
 }
 
-impl Eq for ReferenceInner {}
+impl Eq for Reference {}
 
-impl Hash for ReferenceInner {
+impl Hash for Reference {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.identity().hash(state);
     }

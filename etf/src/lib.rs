@@ -51,7 +51,7 @@ pub use ids::{Pid, Port, Reference};
 mod limits;
 pub use limits::DecodeLimits;
 mod map;
-pub use map::Map;
+pub use map::{Map, MapIntoIter};
 mod order;
 mod tag;
 mod term;

@@ -4,70 +4,69 @@ use std::{cmp::Ordering, fmt};
 
 use crate::{Term, order::compare_exact};
 
+mod sort;
+
 /// An Erlang map: keys are compared with exact equality (`=:=`), so `1` and `1.0` are two keys.
 ///
 /// Entries lie sorted in one piece of memory. Looking a key up takes a binary search; inserting one moves the
 /// entries after it, so build a large map with `collect`, which sorts once.
 #[derive(Default, PartialEq, Eq, Hash)]
 pub struct Map {
-    /// Sorted by map-key order (wire.md 9), each key once.
-    entries: Vec<(Term, Term)>,
+    /// Key, value, key, value and so on: sorted by map-key order (wire.md 9), each key once.
+    ///
+    /// Flat, because that is how they come off the wire.
+    flat: Vec<Term>,
 }
 
 impl Map {
     /// An empty map.
     #[must_use]
     pub const fn new() -> Self {
-        Self { entries: Vec::new() }
+        Self { flat: Vec::new() }
     }
 
-    /// The map of these entries, or nothing if a key comes twice.
-    pub(crate) fn try_from_entries(mut entries: Vec<(Term, Term)>) -> Option<Self> {
-        if !entries.is_sorted_by(|a, b| compare_exact(&a.0, &b.0) == Ordering::Less) {
-            entries.sort_unstable_by(|a, b| compare_exact(&a.0, &b.0));
-            if entries.windows(2).any(|pair| pair[0].0 == pair[1].0) {
-                return None;
-            }
-        }
-        Some(Self { entries })
+    /// The map of keys and values in turn, or nothing if a key comes twice.
+    pub(crate) fn try_from_flat(mut flat: Vec<Term>) -> Option<Self> {
+        sort::sort_unique(flat.as_chunks_mut().0).then_some(Self { flat })
     }
 
     /// How many keys there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.entries.len()
+        self.flat.len() / 2
     }
 
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.flat.is_empty()
     }
 
     /// The value of a key.
     #[must_use]
     pub fn get(&self, key: &Term) -> Option<&Term> {
-        self.find(key).ok().map(|at| &self.entries[at].1)
+        self.find(key).ok().map(|at| &self.entries()[at][1])
     }
 
     /// The value of an atom key.
     #[must_use]
     pub fn get_atom(&self, key: &str) -> Option<&Term> {
         // Of all terms only numbers sort before atoms.
-        let find = self.entries.binary_search_by(|(k, _)| match k {
+        let find = self.entries().binary_search_by(|[k, _]| match k {
             Term::Int(_) | Term::BigInt(_) | Term::Float(_) => Ordering::Less,
             Term::Atom(atom) => atom.as_str().cmp(key),
             _ => Ordering::Greater,
         });
-        find.ok().map(|at| &self.entries[at].1)
+        find.ok().map(|at| &self.entries()[at][1])
     }
 
     /// Sets a key's value, and gives back the one it had.
     pub fn insert(&mut self, key: Term, value: Term) -> Option<Term> {
         match self.find(&key) {
-            Ok(at) => Some(std::mem::replace(&mut self.entries[at].1, value)),
+            Ok(at) => Some(std::mem::replace(&mut self.entries_mut()[at][1], value)),
             Err(at) => {
-                self.entries.insert(at, (key, value));
+                self.flat.extend([key, value]);
+                self.entries_mut()[at..].rotate_right(1);
                 None
             }
         }
@@ -75,32 +74,45 @@ impl Map {
 
     /// Takes a key out, and gives back its value.
     pub fn remove(&mut self, key: &Term) -> Option<Term> {
-        self.find(key).ok().map(|at| self.entries.remove(at).1)
+        let at = self.find(key).ok()?;
+        self.entries_mut()[at..].rotate_left(1);
+        let value = self.flat.pop();
+        self.flat.pop();
+        value
     }
 
     /// The keys and values, in map-key order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&Term, &Term)> + DoubleEndedIterator {
-        self.entries.iter().map(|(k, v)| (k, v))
+        self.entries().iter().map(|[k, v]| (k, v))
     }
 
     /// The entries, in map-key order.
-    pub(crate) fn entries(&self) -> &[(Term, Term)] {
-        &self.entries
+    pub(crate) fn entries(&self) -> &[[Term; 2]] {
+        self.flat.as_chunks().0
+    }
+
+    /// The keys and values in turn, in map-key order.
+    pub(crate) fn as_flat(&self) -> &[Term] {
+        &self.flat
+    }
+
+    fn entries_mut(&mut self) -> &mut [[Term; 2]] {
+        self.flat.as_chunks_mut().0
     }
 
     fn find(&self, key: &Term) -> Result<usize, usize> {
-        self.entries.binary_search_by(|(k, _)| compare_exact(k, key))
+        self.entries().binary_search_by(|[k, _]| compare_exact(k, key))
     }
 }
 
 /// By hand for the same reason as for [`Term`]: so that a level takes little stack.
 impl Clone for Map {
     fn clone(&self) -> Self {
-        let mut entries = Vec::with_capacity(self.entries.len());
-        for (key, value) in &self.entries {
-            entries.push((key.clone(), value.clone()));
+        let mut flat = Vec::with_capacity(self.flat.len());
+        for term in &self.flat {
+            flat.push(term.clone());
         }
-        Self { entries }
+        Self { flat }
     }
 }
 
@@ -118,14 +130,40 @@ impl FromIterator<(Term, Term)> for Map {
         entries.reverse();
         entries.sort_by(|a, b| compare_exact(&a.0, &b.0));
         entries.dedup_by(|later, kept| later.0 == kept.0);
-        Self { entries }
+        Self { flat: entries.into_iter().flat_map(<[Term; 2]>::from).collect() }
     }
 }
 
 impl IntoIterator for Map {
     type Item = (Term, Term);
-    type IntoIter = std::vec::IntoIter<(Term, Term)>;
-    fn into_iter(self) -> Self::IntoIter {
-        self.entries.into_iter()
+    type IntoIter = MapIntoIter;
+    fn into_iter(self) -> MapIntoIter {
+        MapIntoIter(self.flat.into_iter())
     }
 }
+
+/// The keys and values of a map, in map-key order.
+#[derive(Debug)]
+pub struct MapIntoIter(std::vec::IntoIter<Term>);
+
+impl Iterator for MapIntoIter {
+    type Item = (Term, Term);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.next().zip(self.0.next())
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let len = self.0.len() / 2;
+        (len, Some(len))
+    }
+}
+
+impl DoubleEndedIterator for MapIntoIter {
+    fn next_back(&mut self) -> Option<Self::Item> {
+        let value = self.0.next_back();
+        self.0.next_back().zip(value)
+    }
+}
+
+impl ExactSizeIterator for MapIntoIter {}

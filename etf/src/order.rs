@@ -114,7 +114,7 @@ enum Work<'a> {
     Loosen,
 }
 
-type Entries<'a> = slice::Iter<'a, (Term, Term)>;
+type Entries<'a> = slice::Iter<'a, [Term; 2]>;
 
 struct List<'a> {
     elements: slice::Iter<'a, Term>,
@@ -159,7 +159,7 @@ impl<'a> Comparer<'a> {
                 while let (Some(x), Some(y)) = (a.next(), b.next()) {
                     let depth = self.stack.len();
                     self.stack.push(Work::Keys(a.clone(), b.clone()));
-                    let order = self.terms(&x.0, &y.0);
+                    let order = self.terms(&x[0], &y[0]);
                     if order != Ordering::Equal || self.stack.len() > depth + 1 {
                         return order;
                     }
@@ -170,7 +170,7 @@ impl<'a> Comparer<'a> {
             Work::Values(mut a, mut b) => match (a.next(), b.next()) {
                 (Some(x), Some(y)) => {
                     self.stack.push(Work::Values(a, b));
-                    self.terms(&x.1, &y.1)
+                    self.terms(&x[1], &y[1])
                 }
                 _ => Ordering::Equal,
             },

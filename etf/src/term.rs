@@ -45,7 +45,7 @@ pub enum Term {
     /// A proper list; `[]` is the empty one. A charlist is a list of integers.
     List(Vec<Term>),
     /// A list whose tail is no list.
-    ImproperList(Box<ImproperList>),
+    ImproperList(ImproperList),
     /// A binary; Elixir's strings are these.
     Binary(Binary),
     /// A bit string that is not a whole number of bytes.
@@ -99,27 +99,42 @@ impl Hash for Float {
 /// A list whose tail is not a list, such as the call tag `[alias|Ref]`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ImproperList {
-    head: Vec<Term>,
-    tail: Term,
+    /// The elements, at least one, and then the tail.
+    flat: Vec<Term>,
 }
 
 impl ImproperList {
+    /// A list of two terms or more, whose last is the tail and no list.
+    pub(crate) fn from_flat(flat: Vec<Term>) -> Self {
+        debug_assert!(
+            flat.len() > 1 && !matches!(flat.last(), Some(Term::List(_) | Term::ImproperList(_))),
+            "it would be another list"
+        );
+        Self { flat }
+    }
+
     /// The elements before the tail; never none.
     #[must_use]
     pub fn head(&self) -> &[Term] {
-        &self.head
+        &self.flat[..self.flat.len() - 1]
     }
 
     /// The tail; never a list.
     #[must_use]
     pub fn tail(&self) -> &Term {
-        &self.tail
+        self.flat.last().expect("it has a tail")
+    }
+
+    /// The elements and then the tail.
+    pub(crate) fn as_flat(&self) -> &[Term] {
+        &self.flat
     }
 
     /// Both, to build on.
     #[must_use]
-    pub fn into_parts(self) -> (Vec<Term>, Term) {
-        (self.head, self.tail)
+    pub fn into_parts(mut self) -> (Vec<Term>, Term) {
+        let tail = self.flat.pop().expect("it has a tail");
+        (self.flat, tail)
     }
 }
 
@@ -241,10 +256,13 @@ impl Term {
                 Self::List(head)
             }
             Self::ImproperList(rest) => {
-                head.extend(rest.head);
-                Self::ImproperList(Box::new(ImproperList { head, tail: rest.tail }))
+                head.extend(rest.flat);
+                Self::ImproperList(ImproperList { flat: head })
             }
-            tail => Self::ImproperList(Box::new(ImproperList { head, tail })),
+            tail => {
+                head.push(tail);
+                Self::ImproperList(ImproperList { flat: head })
+            }
         }
     }
 
@@ -353,7 +371,7 @@ impl Clone for Term {
             Self::Tuple(elements) => Self::Tuple(clone_all(elements)),
             Self::List(elements) => Self::List(clone_all(elements)),
             Self::Map(map) => Self::Map(map.clone()),
-            Self::ImproperList(list) => Self::ImproperList(clone_improper_list(list)),
+            Self::ImproperList(list) => Self::ImproperList(ImproperList { flat: clone_all(&list.flat) }),
             Self::Record(record) => Self::Record(clone_record(record)),
             Self::Fun(fun) => Self::Fun(clone_fun(fun)),
             _ => self.clone_flat(),
@@ -367,10 +385,6 @@ fn clone_all(terms: &[Term]) -> Vec<Term> {
         all.push(term.clone());
     }
     all
-}
-
-fn clone_improper_list(list: &ImproperList) -> Box<ImproperList> {
-    Box::new(ImproperList { head: clone_all(&list.head), tail: list.tail.clone() })
 }
 
 fn clone_record(record: &Record) -> Box<Record> {

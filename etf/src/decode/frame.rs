@@ -17,8 +17,7 @@ pub(super) enum Frame {
         left: usize,
     },
     Map {
-        entries: Vec<(Term, Term)>,
-        key: Option<Term>,
+        flat: Vec<Term>,
         left: usize,
         offset: usize,
     },
@@ -34,7 +33,7 @@ pub(super) enum Frame {
 
 impl Frame {
     pub(super) fn map(offset: usize, len: usize) -> Self {
-        Self::Map { entries: Vec::with_capacity(len), key: None, left: len, offset }
+        Self::Map { flat: Vec::with_capacity(2 * len), left: 2 * len, offset }
     }
 
     /// Adds the next sub-term, and gives the whole term if that was the last.
@@ -51,17 +50,13 @@ impl Frame {
                 *left -= 1;
                 None
             }
-            Self::Map { entries, key, left, offset } => {
-                let Some(key) = key.take() else {
-                    *key = Some(term);
-                    return Ok(None);
-                };
-                entries.push((key, term));
+            Self::Map { flat, left, offset } => {
+                flat.push(term);
                 *left -= 1;
                 if *left > 0 {
                     return Ok(None);
                 }
-                let map = Map::try_from_entries(std::mem::take(entries));
+                let map = Map::try_from_flat(std::mem::take(flat));
                 Some(Term::Map(map.ok_or(DecodeError::new(*offset, DecodeErrorReason::DuplicateKey))?))
             }
             Self::Record { record, next } => {

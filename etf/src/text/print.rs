@@ -31,7 +31,7 @@ impl fmt::Display for Term {
                     }
                 }
                 Work::Entries { mut rest, started } => {
-                    if let Some((key, value)) = rest.next() {
+                    if let Some([key, value]) = rest.next() {
                         f.write_str(if started { "," } else { "" })?;
                         stack.push(Work::Entries { rest, started: true });
                         stack.extend([Work::Term(value), Work::Text(" => "), Work::Term(key)]);
@@ -55,7 +55,7 @@ enum Work<'a> {
     Text(&'static str),
     Term(&'a Term),
     Elements { rest: slice::Iter<'a, Term>, started: bool },
-    Entries { rest: slice::Iter<'a, (Term, Term)>, started: bool },
+    Entries { rest: slice::Iter<'a, [Term; 2]>, started: bool },
     Fields { rest: slice::Iter<'a, (Atom, Term)>, started: bool },
 }
 
