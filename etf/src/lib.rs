@@ -28,10 +28,13 @@
 //! | read a term of a distribution message | [`decode_bare`] |
 //! | write | [`encode`], [`encode_into`] |
 //! | compare | `Ord` and `Eq`, [`Term::cmp_erlang`] for `==` |
+//! | write down, match | [`term!`], [`match_term!`], [`matches_term!`], [`let_term!`] |
+//! | go to and from Rust types | [`serde`](mod@serde) |
 //! | print | `Display` |
 //! | read text, `sys.config`, `.app` | [`text::consult`], [`text::consult_bytes`], [`text::parse_term`] |
 //!
-//! Feature `eetf`: conversions to and from the terms of the `eetf` crate.
+//! Feature `serde`, on by default: the module [`serde`](mod@serde). Feature `eetf`: conversions to and from the terms
+//! of the `eetf` crate.
 #![forbid(unsafe_code)]
 
 mod atom;
@@ -50,9 +53,15 @@ mod ids;
 pub use ids::{Pid, Port, Reference};
 mod limits;
 pub use limits::DecodeLimits;
+mod macros;
+pub use macros::FromTerm;
+#[doc(hidden)]
+pub use macros::private as __macros;
 mod map;
 pub use map::{Map, MapIntoIter};
 mod order;
+#[cfg(feature = "serde")]
+pub mod serde;
 mod tag;
 mod term;
 pub use num_bigint::BigInt;

@@ -1,0 +1,465 @@
+//! Tokens from bytes of the external term format (wire.md 8).
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+
+use crate::{
+    Atom, DecodeErrorReason, DecodeLimits, Reference, decode_bare,
+    serde::{
+        error::{Error, Segment},
+        token::{Input, Result, Token, segment_of},
+    },
+    tag,
+};
+
+/// Bytes as they are read.
+pub(super) struct BytesInput<'a, 'de> {
+    input: &'a [u8],
+    /// The same, where it lives as long as what is read may borrow from it. What was inflated does not.
+    borrowed: Option<&'de [u8]>,
+    at: usize,
+    /// Where the last token started.
+    last: usize,
+    limits: &'a DecodeLimits,
+    elements: usize,
+    atoms: usize,
+}
+
+impl<'a, 'de> BytesInput<'a, 'de> {
+    /// Reads from `at`, and lends what it reads.
+    pub(super) fn lending(input: &'de [u8], at: usize, limits: &'a DecodeLimits) -> Self
+    where
+        'de: 'a,
+    {
+        Self { borrowed: Some(input), ..Self::copying(input, at, limits) }
+    }
+
+    /// Reads from `at`, and gives copies.
+    pub(super) fn copying(input: &'a [u8], at: usize, limits: &'a DecodeLimits) -> Self {
+        Self { input, borrowed: None, at, last: at, limits, elements: 0, atoms: 0 }
+    }
+
+    /// Where what comes next starts.
+    pub(super) fn position(&self) -> usize {
+        self.at
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn error(&self, reason: DecodeErrorReason) -> Error {
+        Error::new(reason.into()).at(Some(self.last))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn truncated(&self, needed: usize) -> Error {
+        let left = self.input.len() - self.at;
+        Error::new(DecodeErrorReason::Truncated { needed, left }.into()).at(Some(self.at))
+    }
+
+    #[inline(always)]
+    fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
+        match self.input[self.at..].first_chunk::<N>() {
+            Some(bytes) => {
+                self.at += N;
+                Ok(*bytes)
+            }
+            None => Err(self.truncated(N)),
+        }
+    }
+
+    #[inline(always)]
+    fn u8(&mut self) -> Result<u8> {
+        self.array::<1>().map(|[byte]| byte)
+    }
+
+    #[inline(always)]
+    fn u16(&mut self) -> Result<usize> {
+        self.array().map(|bytes| usize::from(u16::from_be_bytes(bytes)))
+    }
+
+    #[inline(always)]
+    fn u32(&mut self) -> Result<usize> {
+        self.array().map(|bytes| u32::from_be_bytes(bytes) as usize)
+    }
+
+    /// Bytes to look at.
+    #[inline(always)]
+    fn take(&mut self, len: usize) -> Result<&'a [u8]> {
+        match self.input[self.at..].get(..len) {
+            Some(bytes) => {
+                self.at += len;
+                Ok(bytes)
+            }
+            None => Err(self.truncated(len)),
+        }
+    }
+
+    /// Bytes to keep.
+    #[inline(always)]
+    fn blob(&mut self, len: usize) -> Result<Cow<'de, [u8]>> {
+        let start = self.at;
+        let bytes = self.take(len)?;
+        Ok(match self.borrowed {
+            Some(all) => Cow::Borrowed(&all[start..start + len]),
+            None => Cow::Owned(bytes.to_vec()),
+        })
+    }
+
+    #[inline(always)]
+    fn utf8_atom(&mut self, len: usize) -> Result<Token<'de>> {
+        self.count_atom()?;
+        let bytes = self.blob(len)?;
+        let text = match bytes {
+            Cow::Borrowed(bytes) => std::str::from_utf8(bytes).ok().map(Cow::Borrowed),
+            Cow::Owned(bytes) => String::from_utf8(bytes).ok().map(Cow::Owned),
+        };
+        let Some(text) = text else { return Err(self.error(DecodeErrorReason::AtomNotUtf8)) };
+        if len > Atom::CHARS_MAX {
+            let chars = text.chars().count();
+            if chars > Atom::CHARS_MAX {
+                return Err(self.error(DecodeErrorReason::AtomTooLong { chars }));
+            }
+        }
+        Ok(Token::Atom(text))
+    }
+
+    #[inline(always)]
+    fn count_atom(&mut self) -> Result<()> {
+        self.atoms += 1;
+        if self.atoms > self.limits.atoms_max {
+            return Err(self.error(DecodeErrorReason::TooManyAtoms { max: self.limits.atoms_max }));
+        }
+        Ok(())
+    }
+
+    /// Counts elements that are announced, each of which takes `bytes_each` or more.
+    #[inline(always)]
+    fn count(&mut self, elements: usize, bytes_each: usize) -> Result<usize> {
+        let needed = elements.saturating_mul(bytes_each);
+        if needed > self.input.len() - self.at {
+            return Err(self.truncated(needed));
+        }
+        self.elements = self.elements.saturating_add(elements);
+        if self.elements > self.limits.elements_max {
+            return Err(self.error(DecodeErrorReason::TooManyElements { max: self.limits.elements_max }));
+        }
+        Ok(elements)
+    }
+
+    fn latin1_atom(&mut self, len: usize) -> Result<Token<'de>> {
+        self.count_atom()?;
+        let bytes = self.blob(len)?;
+        if len > Atom::CHARS_MAX {
+            return Err(self.error(DecodeErrorReason::AtomTooLong { chars: len }));
+        }
+        Ok(Token::Atom(match bytes {
+            Cow::Borrowed(bytes) if bytes.is_ascii() => match std::str::from_utf8(bytes) {
+                Ok(text) => text.into(),
+                Err(_) => unreachable!("ASCII is UTF-8"),
+            },
+            bytes => bytes.iter().map(|&byte| char::from(byte)).collect::<String>().into(),
+        }))
+    }
+
+    #[inline(always)]
+    fn big(&mut self, len: usize) -> Result<Token<'de>> {
+        if len > self.limits.bigint_bytes_max {
+            let max = self.limits.bigint_bytes_max;
+            return Err(self.error(DecodeErrorReason::IntegerTooLarge { bytes: len, max }));
+        }
+        let negative = self.u8()? != 0;
+        let magnitude = self.take(len)?;
+        if len <= 8 {
+            let mut low = [0; 8];
+            low[..len].copy_from_slice(magnitude);
+            let low = u64::from_le_bytes(low);
+            let int = if negative { -i128::from(low) } else { i128::from(low) };
+            return Ok(i64::try_from(int).map_or(Token::Wide(int), Token::Int));
+        }
+        let (low, high) = magnitude.split_at(len.min(16));
+        if high.iter().any(|&byte| byte != 0) {
+            return Ok(Token::Other("an integer of more than 128 bits"));
+        }
+        let mut all = [0; 16];
+        all[..low.len()].copy_from_slice(low);
+        let all = u128::from_le_bytes(all);
+        Ok(match (i128::try_from(all), negative) {
+            (Ok(int), false) => i64::try_from(int).map_or(Token::Wide(int), Token::Int),
+            (Ok(int), true) => i64::try_from(-int).map_or(Token::Wide(-int), Token::Int),
+            (Err(_), false) => Token::WideUnsigned(all),
+            (Err(_), true) if all == 1 << 127 => Token::Wide(i128::MIN),
+            (Err(_), true) => Token::Other("an integer of more than 128 bits"),
+        })
+    }
+
+    /// Tags that are not worth room where the usual ones are read.
+    #[cold]
+    #[inline(never)]
+    fn rare(&mut self, tag: u8) -> Result<Token<'de>> {
+        Ok(match tag {
+            tag::LARGE_BIG => {
+                let len = self.u32()?;
+                return self.big(len);
+            }
+            tag::ATOM_UTF8 => {
+                let len = self.u16()?;
+                return self.utf8_atom(len);
+            }
+            tag::ATOM => {
+                let len = self.u16()?;
+                return self.latin1_atom(len);
+            }
+            tag::SMALL_ATOM => {
+                let len = usize::from(self.u8()?);
+                return self.latin1_atom(len);
+            }
+            tag::LARGE_TUPLE => {
+                let arity = self.u32()?;
+                Token::Tuple(self.count(arity, 1)?)
+            }
+            tag::BIT_BINARY => {
+                let len = self.u32()?;
+                match (len, self.u8()?) {
+                    (0, 0) => Token::Binary(Cow::Borrowed(&[])),
+                    (1.., 8) => Token::Binary(self.blob(len)?),
+                    (1.., 1..=7) => Token::Other("a bit string"),
+                    (bytes, last_bits) => {
+                        return Err(self.error(DecodeErrorReason::BitCount { bytes, last_bits }));
+                    }
+                }
+            }
+            // Rare enough to go the long way round: its text has a grammar of its own.
+            tag::FLOAT => {
+                self.at = self.last;
+                let text = Bytes::copy_from_slice(self.take(32)?);
+                let (float, _) =
+                    decode_bare(&text, 0, &[], self.limits).map_err(|error| self.error(error.reason))?;
+                let crate::Term::Float(float) = float else { unreachable!("the tag is a float's") };
+                Token::Float(float.get())
+            }
+            tag::NEW_PID | tag::PID => Token::Other("a pid"),
+            tag::V4_PORT | tag::NEW_PORT | tag::PORT => Token::Other("a port"),
+            tag::NEWER_REFERENCE | tag::NEW_REFERENCE | tag::REFERENCE => Token::Other("a reference"),
+            tag::NEW_FUN | tag::EXPORT => Token::Other("a fun"),
+            tag::RECORD => Token::Other("a native record"),
+            tag => return Err(self.error(no_term(tag))),
+        })
+    }
+
+    /// Passes over one term, or a part of one. Its parts that are terms themselves are still owed.
+    fn skip_one(&mut self, owed: &mut usize) -> Result<()> {
+        self.last = self.at;
+        let tag = self.u8()?;
+        let len = match tag {
+            tag::NIL => 0,
+            tag::SMALL_INTEGER => 1,
+            tag::INTEGER => 4,
+            tag::NEW_FLOAT => 8,
+            tag::FLOAT => 31,
+            tag::SMALL_ATOM_UTF8 | tag::SMALL_ATOM => usize::from(self.u8()?),
+            tag::ATOM_UTF8 | tag::ATOM | tag::STRING => self.u16()?,
+            tag::BINARY => self.u32()?,
+            tag::BIT_BINARY => self.u32()? + 1,
+            tag::SMALL_BIG => usize::from(self.u8()?) + 1,
+            tag::LARGE_BIG => self.u32()? + 1,
+            tag::SMALL_TUPLE => {
+                *owed += usize::from(self.u8()?);
+                0
+            }
+            tag::LARGE_TUPLE => {
+                *owed += self.u32()?;
+                0
+            }
+            tag::LIST => {
+                *owed += self.u32()? + 1;
+                0
+            }
+            tag::MAP => {
+                *owed += self.u32()? * 2;
+                0
+            }
+            tag::NEW_PID => self.node_and(12)?,
+            tag::PID => self.node_and(9)?,
+            tag::V4_PORT => self.node_and(12)?,
+            tag::NEW_PORT => self.node_and(8)?,
+            tag::PORT | tag::REFERENCE => self.node_and(5)?,
+            tag::NEWER_REFERENCE | tag::NEW_REFERENCE => {
+                let words = self.u16()?;
+                if words > Reference::WORDS_MAX {
+                    let max = Reference::WORDS_MAX;
+                    return Err(self.error(DecodeErrorReason::ReferenceWords { words, max }));
+                }
+                self.node_and(words * 4 + if tag == tag::NEWER_REFERENCE { 4 } else { 1 })?
+            }
+            tag::EXPORT => {
+                *owed += 3;
+                0
+            }
+            tag::NEW_FUN => {
+                self.take(4 + 1 + 16 + 4)?;
+                // The module, the two numbers and the creator are terms as the free variables are.
+                *owed += self.u32()? + 4;
+                0
+            }
+            tag::RECORD => {
+                *owed += self.u32()? * 2 + 2;
+                1
+            }
+            tag => return Err(self.error(no_term(tag))),
+        };
+        self.take(len)?;
+        Ok(())
+    }
+
+    /// Passes over a node's name, and gives the length of what follows it.
+    fn node_and(&mut self, len: usize) -> Result<usize> {
+        let tag = self.u8()?;
+        let name = match tag {
+            tag::SMALL_ATOM_UTF8 | tag::SMALL_ATOM => usize::from(self.u8()?),
+            tag::ATOM_UTF8 | tag::ATOM => self.u16()?,
+            tag => return Err(self.error(DecodeErrorReason::NotAnAtom { tag })),
+        };
+        self.take(name)?;
+        Ok(len)
+    }
+}
+
+impl<'a, 'de> Input<'de> for BytesInput<'a, 'de> {
+    type Mark = usize;
+    type Key = &'a [u8];
+
+    #[inline]
+    fn next(&mut self) -> Result<Token<'de>> {
+        self.last = self.at;
+        Ok(match self.u8()? {
+            tag::SMALL_INTEGER => Token::Int(i64::from(self.u8()?)),
+            tag::INTEGER => Token::Int(i64::from(i32::from_be_bytes(self.array()?))),
+            tag::SMALL_BIG => {
+                let len = usize::from(self.u8()?);
+                return self.big(len);
+            }
+            tag::NEW_FLOAT => {
+                let float = f64::from_be_bytes(self.array()?);
+                if !float.is_finite() {
+                    return Err(self.error(DecodeErrorReason::FloatNotFinite));
+                }
+                Token::Float(float)
+            }
+            tag::SMALL_ATOM_UTF8 => {
+                let len = usize::from(self.u8()?);
+                return self.utf8_atom(len);
+            }
+            tag::BINARY => {
+                let len = self.u32()?;
+                Token::Binary(self.blob(len)?)
+            }
+            tag::SMALL_TUPLE => {
+                let arity = usize::from(self.u8()?);
+                Token::Tuple(self.count(arity, 1)?)
+            }
+            tag::LIST => {
+                let len = self.u32()?;
+                Token::List(self.count(len, 1)?)
+            }
+            tag::STRING => {
+                let len = self.u16()?;
+                self.count(len, 1)?;
+                Token::Bytes(self.blob(len)?)
+            }
+            tag::NIL => Token::Nil,
+            tag::MAP => {
+                let len = self.u32()?;
+                Token::Map(self.count(len, 2)?)
+            }
+            tag => return self.rare(tag),
+        })
+    }
+
+    fn skip(&mut self) -> Result<()> {
+        let mut owed = 1;
+        while owed > 0 {
+            owed -= 1;
+            let before = owed;
+            self.skip_one(&mut owed)?;
+            // Every term that is owed takes a byte, so this ends.
+            self.count(owed - before, 1)?;
+            if owed > self.input.len() - self.at {
+                return Err(self.truncated(owed));
+            }
+        }
+        Ok(())
+    }
+
+    fn raw(&mut self) -> Result<Cow<'de, [u8]>> {
+        let start = self.at;
+        self.skip()?;
+        let len = self.at - start;
+        self.at = start;
+        self.blob(len)
+    }
+
+    #[inline]
+    fn is_atom(&self, texts: &[&str]) -> bool {
+        let rest = &self.input[self.at..];
+        let text = match rest {
+            [tag::SMALL_ATOM_UTF8 | tag::SMALL_ATOM, len, rest @ ..] => rest.get(..usize::from(*len)),
+            [tag::ATOM_UTF8 | tag::ATOM, high, low, rest @ ..] => {
+                rest.get(..usize::from(u16::from_be_bytes([*high, *low])))
+            }
+            _ => None,
+        };
+        text.is_some_and(|found| texts.iter().any(|text| text.as_bytes() == found))
+    }
+
+    #[inline]
+    fn mark(&self) -> usize {
+        self.at
+    }
+
+    fn is_any_atom(&self) -> bool {
+        let atoms = [tag::SMALL_ATOM_UTF8, tag::SMALL_ATOM, tag::ATOM_UTF8, tag::ATOM];
+        self.input.get(self.at).is_some_and(|tag| atoms.contains(tag))
+    }
+
+    fn key(&self) -> Result<&'a [u8]> {
+        let mut ahead = Self::copying(self.input, self.at, self.limits);
+        ahead.skip()?;
+        Ok(&self.input[self.at..ahead.at])
+    }
+
+    #[cold]
+    fn segment(&self, mark: usize) -> Segment {
+        let mut key = Self::copying(self.input, mark, self.limits);
+        let decoded = key
+            .raw()
+            .ok()
+            .and_then(|bytes| decode_bare(&Bytes::copy_from_slice(&bytes), 0, &[], self.limits).ok());
+        match decoded {
+            Some((term, _)) => segment_of(&term),
+            None => Segment::Key("?".into()),
+        }
+    }
+
+    fn offset(&self) -> Option<usize> {
+        Some(self.last)
+    }
+
+    fn elements_left(&self) -> usize {
+        self.input.len() - self.at
+    }
+}
+
+/// Why no term starts with a tag.
+fn no_term(tag: u8) -> DecodeErrorReason {
+    match tag {
+        tag::ATOM_CACHE_REF => DecodeErrorReason::AtomCacheRefInStored,
+        tag::LOCAL => DecodeErrorReason::LocalTerm,
+        tag::OLD_FUN => DecodeErrorReason::OldFun,
+        tag::VERSION => DecodeErrorReason::VersionInside,
+        tag::COMPRESSED => DecodeErrorReason::CompressedInside,
+        tag if tag::INTERNAL.contains(&tag) => DecodeErrorReason::InternalTag { tag },
+        tag => DecodeErrorReason::UnknownTag { tag },
+    }
+}
