@@ -52,5 +52,6 @@ pub use process::{
 mod router;
 
 pub use etf::{
-    self, Atom, Binary, DecodeLimits, Map, Pid, Reference, Term, let_term, match_term, matches_term, term, tuple,
+    self, Atom, Binary, DecodeLimits, Map, Pid, Reference, Term, let_term, match_term, matches_term, term,
+    tuple,
 };

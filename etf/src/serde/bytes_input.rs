@@ -14,16 +14,21 @@ use crate::{
 };
 
 /// Bytes as they are read.
+///
+/// What comes all the time, a small integer or a short text, has a way of its own past the tokens: one look at five
+/// bytes says what it is and where it ends.
 pub(super) struct BytesInput<'a, 'de> {
+    /// All of them.
     input: &'a [u8],
     /// The same, where it lives as long as what is read may borrow from it. What was inflated does not.
     borrowed: Option<&'de [u8]>,
-    at: usize,
-    /// Where the last token started.
+    /// What is still to be read.
+    rest: &'a [u8],
+    /// How much there was when the last token started.
     last: usize,
     limits: &'a DecodeLimits,
-    elements: usize,
-    atoms: usize,
+    elements_left: usize,
+    atoms_left: usize,
 }
 
 impl<'a, 'de> BytesInput<'a, 'de> {
@@ -37,32 +42,34 @@ impl<'a, 'de> BytesInput<'a, 'de> {
 
     /// Reads from `at`, and gives copies.
     pub(super) fn copying(input: &'a [u8], at: usize, limits: &'a DecodeLimits) -> Self {
-        Self { input, borrowed: None, at, last: at, limits, elements: 0, atoms: 0 }
+        let rest = &input[at..];
+        let (elements_left, atoms_left) = (limits.elements_max, limits.atoms_max);
+        Self { input, borrowed: None, rest, last: rest.len(), limits, elements_left, atoms_left }
     }
 
     /// Where what comes next starts.
     pub(super) fn position(&self) -> usize {
-        self.at
+        self.input.len() - self.rest.len()
     }
 
     #[cold]
     #[inline(never)]
     fn error(&self, reason: DecodeErrorReason) -> Error {
-        Error::new(reason.into()).at(Some(self.last))
+        Error::new(reason.into()).at(self.offset())
     }
 
     #[cold]
     #[inline(never)]
     fn truncated(&self, needed: usize) -> Error {
-        let left = self.input.len() - self.at;
-        Error::new(DecodeErrorReason::Truncated { needed, left }.into()).at(Some(self.at))
+        let reason = DecodeErrorReason::Truncated { needed, left: self.rest.len() };
+        Error::new(reason.into()).at(Some(self.position()))
     }
 
     #[inline(always)]
     fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
-        match self.input[self.at..].first_chunk::<N>() {
-            Some(bytes) => {
-                self.at += N;
+        match self.rest.split_first_chunk::<N>() {
+            Some((bytes, rest)) => {
+                self.rest = rest;
                 Ok(*bytes)
             }
             None => Err(self.truncated(N)),
@@ -87,9 +94,9 @@ impl<'a, 'de> BytesInput<'a, 'de> {
     /// Bytes to look at.
     #[inline(always)]
     fn take(&mut self, len: usize) -> Result<&'a [u8]> {
-        match self.input[self.at..].get(..len) {
-            Some(bytes) => {
-                self.at += len;
+        match self.rest.split_at_checked(len) {
+            Some((bytes, rest)) => {
+                self.rest = rest;
                 Ok(bytes)
             }
             None => Err(self.truncated(len)),
@@ -99,7 +106,7 @@ impl<'a, 'de> BytesInput<'a, 'de> {
     /// Bytes to keep.
     #[inline(always)]
     fn blob(&mut self, len: usize) -> Result<Cow<'de, [u8]>> {
-        let start = self.at;
+        let start = self.position();
         let bytes = self.take(len)?;
         Ok(match self.borrowed {
             Some(all) => Cow::Borrowed(&all[start..start + len]),
@@ -127,25 +134,29 @@ impl<'a, 'de> BytesInput<'a, 'de> {
 
     #[inline(always)]
     fn count_atom(&mut self) -> Result<()> {
-        self.atoms += 1;
-        if self.atoms > self.limits.atoms_max {
-            return Err(self.error(DecodeErrorReason::TooManyAtoms { max: self.limits.atoms_max }));
+        match self.atoms_left.checked_sub(1) {
+            Some(left) => {
+                self.atoms_left = left;
+                Ok(())
+            }
+            None => Err(self.error(DecodeErrorReason::TooManyAtoms { max: self.limits.atoms_max })),
         }
-        Ok(())
     }
 
     /// Counts elements that are announced, each of which takes `bytes_each` or more.
     #[inline(always)]
     fn count(&mut self, elements: usize, bytes_each: usize) -> Result<usize> {
         let needed = elements.saturating_mul(bytes_each);
-        if needed > self.input.len() - self.at {
+        if needed > self.rest.len() {
             return Err(self.truncated(needed));
         }
-        self.elements = self.elements.saturating_add(elements);
-        if self.elements > self.limits.elements_max {
-            return Err(self.error(DecodeErrorReason::TooManyElements { max: self.limits.elements_max }));
+        match self.elements_left.checked_sub(elements) {
+            Some(left) => {
+                self.elements_left = left;
+                Ok(elements)
+            }
+            None => Err(self.error(DecodeErrorReason::TooManyElements { max: self.limits.elements_max })),
         }
-        Ok(elements)
     }
 
     fn latin1_atom(&mut self, len: usize) -> Result<Token<'de>> {
@@ -232,8 +243,7 @@ impl<'a, 'de> BytesInput<'a, 'de> {
             }
             // Rare enough to go the long way round: its text has a grammar of its own.
             tag::FLOAT => {
-                self.at = self.last;
-                let text = Bytes::copy_from_slice(self.take(32)?);
+                let text = Bytes::from([&[tag], self.take(31)?].concat());
                 let (float, _) =
                     decode_bare(&text, 0, &[], self.limits).map_err(|error| self.error(error.reason))?;
                 let crate::Term::Float(float) = float else { unreachable!("the tag is a float's") };
@@ -250,7 +260,7 @@ impl<'a, 'de> BytesInput<'a, 'de> {
 
     /// Passes over one term, or a part of one. Its parts that are terms themselves are still owed.
     fn skip_one(&mut self, owed: &mut usize) -> Result<()> {
-        self.last = self.at;
+        self.last = self.rest.len();
         let tag = self.u8()?;
         let len = match tag {
             tag::NIL => 0,
@@ -313,6 +323,16 @@ impl<'a, 'de> BytesInput<'a, 'de> {
         Ok(())
     }
 
+    /// Text after a header of so many bytes.
+    #[inline(always)]
+    fn lend_text(&mut self, header: usize, len: usize) -> Option<&'de str> {
+        let start = self.position() + header;
+        let text = std::str::from_utf8(self.borrowed?.get(start..start + len)?).ok()?;
+        self.last = self.rest.len();
+        self.rest = &self.rest[header + len..];
+        Some(text)
+    }
+
     /// Passes over a node's name, and gives the length of what follows it.
     fn node_and(&mut self, len: usize) -> Result<usize> {
         let tag = self.u8()?;
@@ -332,7 +352,7 @@ impl<'a, 'de> Input<'de> for BytesInput<'a, 'de> {
 
     #[inline]
     fn next(&mut self) -> Result<Token<'de>> {
-        self.last = self.at;
+        self.last = self.rest.len();
         Ok(match self.u8()? {
             tag::SMALL_INTEGER => Token::Int(i64::from(self.u8()?)),
             tag::INTEGER => Token::Int(i64::from(i32::from_be_bytes(self.array()?))),
@@ -385,7 +405,7 @@ impl<'a, 'de> Input<'de> for BytesInput<'a, 'de> {
             self.skip_one(&mut owed)?;
             // Every term that is owed takes a byte, so this ends.
             self.count(owed - before, 1)?;
-            if owed > self.input.len() - self.at {
+            if owed > self.rest.len() {
                 return Err(self.truncated(owed));
             }
         }
@@ -393,17 +413,16 @@ impl<'a, 'de> Input<'de> for BytesInput<'a, 'de> {
     }
 
     fn raw(&mut self) -> Result<Cow<'de, [u8]>> {
-        let start = self.at;
+        let start = self.rest;
         self.skip()?;
-        let len = self.at - start;
-        self.at = start;
+        let len = start.len() - self.rest.len();
+        self.rest = start;
         self.blob(len)
     }
 
     #[inline]
     fn is_atom(&self, texts: &[&str]) -> bool {
-        let rest = &self.input[self.at..];
-        let text = match rest {
+        let text = match self.rest {
             [tag::SMALL_ATOM_UTF8 | tag::SMALL_ATOM, len, rest @ ..] => rest.get(..usize::from(*len)),
             [tag::ATOM_UTF8 | tag::ATOM, high, low, rest @ ..] => {
                 rest.get(..usize::from(u16::from_be_bytes([*high, *low])))
@@ -413,20 +432,67 @@ impl<'a, 'de> Input<'de> for BytesInput<'a, 'de> {
         text.is_some_and(|found| texts.iter().any(|text| text.as_bytes() == found))
     }
 
+    #[inline(always)]
+    fn is_atom_starting(&self, len: u8, first: u8) -> bool {
+        match self.rest {
+            [tag::SMALL_ATOM_UTF8 | tag::SMALL_ATOM, found, start, ..] => (*found, *start) == (len, first),
+            [tag::ATOM_UTF8 | tag::ATOM, 0, found, start, ..] => (*found, *start) == (len, first),
+            _ => false,
+        }
+    }
+
+    #[inline(always)]
+    fn small_int(&mut self) -> Option<i64> {
+        let (int, len) = match *self.rest.first_chunk()? {
+            [tag::SMALL_INTEGER, int, _, _, _] => (i64::from(int), 2),
+            [tag::INTEGER, a, b, c, d] => (i64::from(i32::from_be_bytes([a, b, c, d])), 5),
+            _ => return None,
+        };
+        self.last = self.rest.len();
+        self.rest = &self.rest[len..];
+        Some(int)
+    }
+
+    #[inline(always)]
+    fn short_binary(&mut self) -> Option<&'de str> {
+        let &[tag::BINARY, 0, 0, 0, len] = self.rest.first_chunk()? else { return None };
+        self.lend_text(5, usize::from(len))
+    }
+
+    #[inline(always)]
+    fn short_atom(&mut self) -> Option<&'de str> {
+        let &[tag::SMALL_ATOM_UTF8, len] = self.rest.first_chunk()? else { return None };
+        let atoms_left = self.atoms_left.checked_sub(1)?;
+        let text = self.lend_text(2, usize::from(len))?;
+        self.atoms_left = atoms_left;
+        Some(text)
+    }
+
+    #[inline(always)]
+    fn small_tuple_of(&mut self, arity: usize) -> bool {
+        let Some(&[tag::SMALL_TUPLE, found]) = self.rest.first_chunk() else { return false };
+        let left = self.elements_left.checked_sub(arity);
+        let (true, Some(left)) = (usize::from(found) == arity, left) else { return false };
+        self.elements_left = left;
+        self.last = self.rest.len();
+        self.rest = &self.rest[2..];
+        true
+    }
+
     #[inline]
     fn mark(&self) -> usize {
-        self.at
+        self.position()
     }
 
     fn is_any_atom(&self) -> bool {
         let atoms = [tag::SMALL_ATOM_UTF8, tag::SMALL_ATOM, tag::ATOM_UTF8, tag::ATOM];
-        self.input.get(self.at).is_some_and(|tag| atoms.contains(tag))
+        self.rest.first().is_some_and(|tag| atoms.contains(tag))
     }
 
     fn key(&self) -> Result<&'a [u8]> {
-        let mut ahead = Self::copying(self.input, self.at, self.limits);
+        let mut ahead = Self::copying(self.input, self.position(), self.limits);
         ahead.skip()?;
-        Ok(&self.input[self.at..ahead.at])
+        Ok(&self.rest[..self.rest.len() - ahead.rest.len()])
     }
 
     #[cold]
@@ -443,11 +509,11 @@ impl<'a, 'de> Input<'de> for BytesInput<'a, 'de> {
     }
 
     fn offset(&self) -> Option<usize> {
-        Some(self.last)
+        Some(self.input.len() - self.last)
     }
 
     fn elements_left(&self) -> usize {
-        self.input.len() - self.at
+        self.rest.len()
     }
 }
 

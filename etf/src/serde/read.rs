@@ -6,7 +6,7 @@ use serde::de::{self, DeserializeSeed, Deserializer, Error as _, Expected, Unexp
 
 use crate::serde::{
     bytes_input::BytesInput,
-    error::{Error, ErrorReason},
+    error::{Error, ErrorReason, Segment},
     options::Options,
     terms::{ATOM, TERM},
     token::{Input, Result, Token},
@@ -54,6 +54,25 @@ impl<'de, 'o, I: Input<'de>> Reader<'o, I> {
     fn aside<T: DeserializeSeed<'de>>(&self, bytes: &[u8], seed: T) -> Result<T::Value> {
         let input = BytesInput::copying(bytes, 0, &self.options.limits);
         seed.deserialize(&mut Reader { input, options: self.options, nesting_left: self.nesting_left })
+    }
+
+    /// An error in what was read last, if it does not know better.
+    #[cold]
+    #[inline(never)]
+    fn here(&self, error: Error) -> Error {
+        error.at(self.input.offset())
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn in_element(&self, error: Error, index: usize) -> Error {
+        self.here(error).inside(Segment::Index(index))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn in_value(&self, error: Error, key: I::Mark) -> Error {
+        self.here(error).inside(self.input.segment(key))
     }
 
     #[cold]
@@ -198,6 +217,67 @@ impl<'de, 'o, I: Input<'de>> Reader<'o, I> {
         }
     }
 
+    #[cold]
+    #[inline(never)]
+    fn any_integer<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value> {
+        let token = self.input.next()?;
+        self.integer(&token, visitor)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn any_text<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value> {
+        let token = self.input.next()?;
+        let text = self.text(token, &visitor)?;
+        visit_text(text, visitor)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn any_identifier<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value> {
+        match self.input.next()? {
+            Token::Atom(text) => visit_text(text, visitor),
+            Token::Int(int) => match u64::try_from(int) {
+                Ok(int) => visitor.visit_u64(int),
+                Err(_) => self.wrong(&Token::Int(int), &visitor),
+            },
+            token => {
+                let text = self.text(token, &visitor)?;
+                visit_text(text, visitor)
+            }
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn any_tuple<V: Visitor<'de>>(&mut self, len: usize, visitor: V) -> Result<V::Value> {
+        match self.input.next()? {
+            Token::Tuple(arity) if arity == len => self.tuple(arity, visitor),
+            token @ (Token::List(_) | Token::Nil | Token::Bytes(_) | Token::Binary(_)) => {
+                self.list(token, visitor)
+            }
+            token => self.wrong(&token, &visitor),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn any_variant<V: Visitor<'de>>(&mut self, name: &'static str, visitor: V) -> Result<V::Value> {
+        self.enter()?;
+        let (tag, left) = match self.input.next()? {
+            Token::Tuple(arity @ 1..) => (self.input.next()?, Some(arity - 1)),
+            token => (token, None),
+        };
+        let tag = match tag {
+            // Numbers are no tags, and a list is one only as text.
+            Token::Tuple(_) | Token::Map(_) | Token::Nil => return self.wrong(&tag, &visitor),
+            tag => Tag::new(name, self.text(tag, &visitor)?),
+        };
+        let value = visitor.visit_enum(Tagged::new(&mut *self, tag, left))?;
+        self.leave();
+        Ok(value)
+    }
+
     #[inline]
     fn integer<V: Visitor<'de>>(&self, token: &Token<'de>, visitor: V) -> Result<V::Value> {
         match *token {
@@ -254,10 +334,15 @@ fn visit_bytes<'de, V: Visitor<'de>>(bytes: Cow<'de, [u8]>, visitor: V) -> Resul
 
 macro_rules! integers {
     ($($method:ident)*) => {$(
-        #[inline]
+        #[inline(always)]
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
-            let token = self.input.next()?;
-            self.integer(&token, visitor)
+            if let Some(int) = self.input.small_int() {
+                return match u64::try_from(int) {
+                    Ok(int) => visitor.visit_u64(int),
+                    Err(_) => visitor.visit_i64(int),
+                };
+            }
+            self.any_integer(visitor)
         }
     )*};
 }
@@ -296,11 +381,14 @@ impl<'de, I: Input<'de>> Deserializer<'de> for &mut Reader<'_, I> {
     }
 
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
-        match self.input.next()? {
-            Token::Atom(text) if text == "true" => visitor.visit_bool(true),
-            Token::Atom(text) if text == "false" => visitor.visit_bool(false),
-            token => self.wrong(&token, &visitor),
+        for value in [true, false] {
+            if self.input.is_atom(&[if value { "true" } else { "false" }]) {
+                self.input.skip()?;
+                return visitor.visit_bool(value);
+            }
         }
+        let token = self.input.next()?;
+        self.wrong(&token, &visitor)
     }
 
     integers! {
@@ -332,14 +420,21 @@ impl<'de, I: Input<'de>> Deserializer<'de> for &mut Reader<'_, I> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
-        let token = self.input.next()?;
-        let text = self.text(token, &visitor)?;
-        visit_text(text, visitor)
+        if let Some(text) = self.input.short_binary() {
+            return visitor.visit_borrowed_str(text);
+        }
+        if let Some(text) = self.input.short_atom() {
+            return match ABSENT.contains(&text) {
+                false => visitor.visit_borrowed_str(text),
+                true => self.wrong(&Token::Atom(Cow::Borrowed(text)), &visitor),
+            };
+        }
+        self.any_text(visitor)
     }
 
-    #[inline]
+    #[inline(always)]
     fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
         self.deserialize_str(visitor)
     }
@@ -358,7 +453,8 @@ impl<'de, I: Input<'de>> Deserializer<'de> for &mut Reader<'_, I> {
 
     #[inline]
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
-        if self.input.is_atom(&ABSENT) {
+        let may_be_absent = self.input.is_atom_starting(3, b'n') || self.input.is_atom_starting(9, b'u');
+        if may_be_absent && self.input.is_atom(&ABSENT) {
             self.input.skip()?;
             return visitor.visit_none();
         }
@@ -409,13 +505,10 @@ impl<'de, I: Input<'de>> Deserializer<'de> for &mut Reader<'_, I> {
 
     #[inline]
     fn deserialize_tuple<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value> {
-        match self.input.next()? {
-            Token::Tuple(arity) if arity == len => self.tuple(arity, visitor),
-            token @ (Token::List(_) | Token::Nil | Token::Bytes(_) | Token::Binary(_)) => {
-                self.list(token, visitor)
-            }
-            token => self.wrong(&token, &visitor),
+        if self.input.small_tuple_of(len) {
+            return self.tuple(len, visitor);
         }
+        self.any_tuple(len, visitor)
     }
 
     fn deserialize_tuple_struct<V: Visitor<'de>>(
@@ -452,41 +545,26 @@ impl<'de, I: Input<'de>> Deserializer<'de> for &mut Reader<'_, I> {
         }
     }
 
+    #[inline]
     fn deserialize_enum<V: Visitor<'de>>(
         self,
         name: &'static str,
         _: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value> {
-        self.enter()?;
-        let (tag, left) = match self.input.next()? {
-            Token::Tuple(arity @ 1..) => (self.input.next()?, Some(arity - 1)),
-            token => (token, None),
-        };
-        let tag = match tag {
-            // Numbers are no tags, and a list is one only as text.
-            Token::Tuple(_) | Token::Map(_) | Token::Nil => return self.wrong(&tag, &visitor),
-            tag => Tag::new(name, self.text(tag, &visitor)?),
-        };
-        let value = visitor.visit_enum(Tagged::new(&mut *self, tag, left))?;
-        self.leave();
-        Ok(value)
+        // A bare atom is the usual thing.
+        if let Some(text) = self.input.short_atom() {
+            return visitor.visit_enum(Tagged::new(self, Tag::new(name, Cow::Borrowed(text)), None));
+        }
+        self.any_variant(name, visitor)
     }
 
-    #[inline]
+    #[inline(always)]
     fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
-        match self.input.next()? {
-            Token::Atom(Cow::Borrowed(text)) => visitor.visit_borrowed_str(text),
-            Token::Atom(Cow::Owned(text)) => visitor.visit_string(text),
-            Token::Int(int) => match u64::try_from(int) {
-                Ok(int) => visitor.visit_u64(int),
-                Err(_) => self.wrong(&Token::Int(int), &visitor),
-            },
-            token => {
-                let text = self.text(token, &visitor)?;
-                visit_text(text, visitor)
-            }
+        if let Some(text) = self.input.short_atom() {
+            return visitor.visit_borrowed_str(text);
         }
+        self.any_identifier(visitor)
     }
 
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {

@@ -77,6 +77,33 @@ pub(super) trait Input<'de> {
     /// The place of what comes next.
     fn mark(&self) -> Self::Mark;
 
+    /// Whether the next term is an atom of so many bytes, with this one first: worth a closer look.
+    fn is_atom_starting(&self, len: u8, first: u8) -> bool;
+
+    /// The next term if it is an integer of 32 bits and easily had; as all of these, else nothing is read.
+    #[inline(always)]
+    fn small_int(&mut self) -> Option<i64> {
+        None
+    }
+
+    /// The next term if it is a binary of UTF-8 that can be lent.
+    #[inline(always)]
+    fn short_binary(&mut self) -> Option<&'de str> {
+        None
+    }
+
+    /// The next term if it is an atom whose text can be lent.
+    #[inline(always)]
+    fn short_atom(&mut self) -> Option<&'de str> {
+        None
+    }
+
+    /// Whether a tuple of so many elements comes next, up to its first element.
+    #[inline(always)]
+    fn small_tuple_of(&mut self, _arity: usize) -> bool {
+        false
+    }
+
     /// Whether the next term is an atom.
     fn is_any_atom(&self) -> bool;
 

@@ -5,7 +5,7 @@ use std::{borrow::Cow, slice};
 use num_traits::ToPrimitive;
 
 use crate::{
-    Fun, Term, encode,
+    Atom, Fun, Term, encode,
     serde::{
         error::Segment,
         token::{Input, Result, Token, segment_of},
@@ -43,6 +43,15 @@ impl<'de> TreeInput<'de> {
             }
         }
         None
+    }
+
+    /// The next term if it lies beside the one before and is what is looked for.
+    #[inline(always)]
+    fn take_if<T>(&mut self, take: impl FnOnce(&'de Term) -> Option<T>) -> Option<T> {
+        let Some(Rest::Terms(terms)) = self.stack.last_mut() else { return None };
+        let taken = take(terms.as_slice().first()?)?;
+        terms.next();
+        Some(taken)
     }
 
     fn take(&mut self) -> Option<&'de Term> {
@@ -135,6 +144,34 @@ impl<'de> Input<'de> for TreeInput<'de> {
 
     fn mark(&self) -> Option<&'de Term> {
         self.peek()
+    }
+
+    fn is_atom_starting(&self, len: u8, first: u8) -> bool {
+        let atom = self.peek().and_then(Term::as_atom);
+        atom.is_some_and(|atom| atom.len() == usize::from(len) && atom.as_bytes()[0] == first)
+    }
+
+    #[inline(always)]
+    fn small_int(&mut self) -> Option<i64> {
+        self.take_if(Term::as_int)
+    }
+
+    #[inline(always)]
+    fn short_binary(&mut self) -> Option<&'de str> {
+        self.take_if(|term| term.as_binary()?.as_utf8())
+    }
+
+    #[inline(always)]
+    fn short_atom(&mut self) -> Option<&'de str> {
+        self.take_if(|term| term.as_atom().map(Atom::as_str))
+    }
+
+    #[inline(always)]
+    fn small_tuple_of(&mut self, arity: usize) -> bool {
+        let elements = self.take_if(|term| term.as_tuple().filter(|elements| elements.len() == arity));
+        let Some(elements) = elements else { return false };
+        self.stack.push(Rest::Terms(elements.iter()));
+        true
     }
 
     fn is_any_atom(&self) -> bool {

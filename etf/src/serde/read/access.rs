@@ -49,7 +49,7 @@ impl<'de, I: Input<'de>> de::SeqAccess<'de> for TupleAccess<'_, '_, I> {
         self.index += 1;
         match seed.deserialize(&mut *self.reader) {
             Ok(value) => Ok(Some(value)),
-            Err(error) => Err(error.at(self.reader.input.offset()).inside(Segment::Index(self.index - 1))),
+            Err(error) => Err(self.reader.in_element(error, self.index - 1)),
         }
     }
 
@@ -138,9 +138,7 @@ impl<'de, I: Input<'de>> de::SeqAccess<'de> for ListAccess<'_, 'de, '_, I> {
             self.index += 1;
             return match result {
                 Ok(value) => Ok(Some(value)),
-                Err(error) => {
-                    Err(error.at(self.reader.input.offset()).inside(Segment::Index(self.index - 1)))
-                }
+                Err(error) => Err(self.reader.in_element(error, self.index - 1)),
             };
         }
     }
@@ -177,15 +175,15 @@ impl<'a, 'f, 'de, 'o, I: Input<'de>> MapAccess<'a, 'f, 'de, 'o, I> {
     /// Elixir's name of a struct is no field, but it must be the right one.
     #[cold]
     fn module(&mut self) -> Result<()> {
-        self.reader.input.skip()?;
-        let Some(expected) = &self.fields.module else { return self.reader.input.skip() };
-        match self.reader.input.next()? {
-            Token::Atom(found) if found == *expected => Ok(()),
-            found => {
-                let (expected, found) = (expected.to_string(), found.describe());
+        let input = &mut self.reader.input;
+        input.skip()?;
+        match &self.fields.module {
+            Some(expected) if !input.is_atom(&[expected]) => {
+                let (expected, found) = (expected.to_string(), input.next()?.describe());
                 let error = Error::new(ErrorReason::Struct { expected, found });
-                Err(error.at(self.reader.input.offset()))
+                Err(self.reader.here(error))
             }
+            _ => input.skip(),
         }
     }
 }
@@ -193,29 +191,32 @@ impl<'a, 'f, 'de, 'o, I: Input<'de>> MapAccess<'a, 'f, 'de, 'o, I> {
 impl<'de, I: Input<'de>> de::MapAccess<'de> for MapAccess<'_, '_, 'de, '_, I> {
     type Error = Error;
 
-    #[inline]
+    #[inline(always)]
     fn next_key_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>> {
         loop {
             if self.left == 0 {
                 return Ok(None);
             }
             self.left -= 1;
-            if self.fields.has_module || !self.reader.input.is_atom(&[STRUCT]) {
+            let may_be_module = self.reader.input.is_atom_starting(10, b'_') && !self.fields.has_module;
+            if !may_be_module || !self.reader.input.is_atom(&[STRUCT]) {
                 break;
             }
             self.module()?;
         }
         self.key = self.reader.input.mark();
-        let key = seed.deserialize(&mut *self.reader);
-        key.map(Some).map_err(|error| error.at(self.reader.input.offset()))
+        match seed.deserialize(&mut *self.reader) {
+            Ok(key) => Ok(Some(key)),
+            Err(error) => Err(self.reader.here(error)),
+        }
     }
 
-    #[inline]
+    #[inline(always)]
     fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value> {
-        seed.deserialize(&mut *self.reader).map_err(|error| {
-            let input = &self.reader.input;
-            error.at(input.offset()).inside(input.segment(self.key))
-        })
+        match seed.deserialize(&mut *self.reader) {
+            Ok(value) => Ok(value),
+            Err(error) => Err(self.reader.in_value(error, self.key)),
+        }
     }
 
     fn size_hint(&self) -> Option<usize> {
@@ -292,17 +293,16 @@ impl<'de, I: Input<'de>> de::MapAccess<'de> for PropertyAccess<'_, 'de, '_, I> {
         if !self.next_property()? {
             return Ok(None);
         }
-        let key = seed.deserialize(&mut *self.reader);
-        key.map(Some).map_err(|error| error.at(self.reader.input.offset()))
+        match seed.deserialize(&mut *self.reader) {
+            Ok(key) => Ok(Some(key)),
+            Err(error) => Err(self.reader.here(error)),
+        }
     }
 
     fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value> {
         let value =
             if self.is_flag { self.reader.aside(TRUE, seed) } else { seed.deserialize(&mut *self.reader) };
-        value.map_err(|error| {
-            let input = &self.reader.input;
-            error.at(input.offset()).inside(input.segment(self.key))
-        })
+        value.map_err(|error| self.reader.in_value(error, self.key))
     }
 }
 

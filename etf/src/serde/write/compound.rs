@@ -1,10 +1,6 @@
 //! Lists, tuples, maps and structs as they are written: what is not known at first is filled in at the end.
 
-use std::{
-    collections::hash_map::DefaultHasher,
-    hash::{Hash, Hasher},
-    ops::Range,
-};
+use std::ops::Range;
 
 use serde::ser::{
     Serialize, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant, SerializeTuple,
@@ -179,18 +175,28 @@ fn has_twice(out: &[u8], mut keys: Vec<Range<usize>>) -> bool {
     if keys.is_sorted_by(|a, b| out[a.clone()] < out[b.clone()]) {
         return false;
     }
-    let mut hashed: Vec<(u64, Range<usize>)> = keys
-        .drain(..)
-        .map(|key| {
-            let mut hasher = DefaultHasher::new();
-            out[key.clone()].hash(&mut hasher);
-            (hasher.finish(), key)
-        })
-        .collect();
-    hashed.sort_unstable_by(|(a_hash, a), (b_hash, b)| {
-        a_hash.cmp(b_hash).then_with(|| out[a.clone()].cmp(&out[b.clone()]))
-    });
-    hashed.windows(2).any(|pair| out[pair[0].1.clone()] == out[pair[1].1.clone()])
+    let mut hashed: Vec<(u64, Range<usize>)> =
+        keys.drain(..).map(|key| (hash(&out[key.clone()]), key)).collect();
+    hashed.sort_unstable_by_key(|(hash, _)| *hash);
+    // Few have the same hash, unless someone is at pains: then they are sorted as well.
+    hashed.chunk_by_mut(|(a, _), (b, _)| a == b).any(|same| {
+        same.sort_unstable_by(|(_, a), (_, b)| out[a.clone()].cmp(&out[b.clone()]));
+        same.windows(2).any(|pair| out[pair[0].1.clone()] == out[pair[1].1.clone()])
+    })
+}
+
+/// A number that is seldom that of another key.
+fn hash(key: &[u8]) -> u64 {
+    /// Odd, and its bits look random.
+    const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+    let (words, rest) = key.as_chunks::<8>();
+    let mut last = [0; 8];
+    last[..rest.len()].copy_from_slice(rest);
+    let start = (key.len() as u64).wrapping_mul(FACTOR);
+    words
+        .iter()
+        .chain([&last])
+        .fold(start, |hash, word| (hash.rotate_left(29) ^ u64::from_le_bytes(*word)).wrapping_mul(FACTOR))
 }
 
 /// The fields of a struct.
