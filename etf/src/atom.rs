@@ -47,6 +47,12 @@ impl Atom {
         Ok(Self(SmolStr::new(text)))
     }
 
+    /// An atom of a text that was checked to have at most [`Self::CHARS_MAX`] characters.
+    pub(crate) fn from_checked(text: &str) -> Self {
+        debug_assert!(text.chars().count() <= Self::CHARS_MAX, "it was checked");
+        Self(SmolStr::new(text))
+    }
+
     /// The atom's text.
     #[must_use]
     pub fn as_str(&self) -> &str {

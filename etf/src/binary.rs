@@ -4,6 +4,8 @@ use std::{fmt, hash::Hash, hash::Hasher, ops::Deref, sync::Arc};
 
 use bytes::Bytes;
 
+use crate::decode::short::Short;
+
 /// A binary.
 ///
 /// Short ones are stored inline; longer ones are a slice of the buffer they were decoded from, or of the
@@ -33,6 +35,19 @@ impl Binary {
         #[expect(clippy::cast_possible_truncation, reason = "at most 22")]
         let len = bytes.len() as u8;
         Some(Self(Repr::Inline { len, bytes: all }))
+    }
+
+    /// A binary of at most [`Self::INLINE_MAX`] bytes, given as words.
+    #[inline]
+    pub(crate) fn from_short([a, b, c]: Short, len: usize) -> Self {
+        let ([a, b], c) = ([a, b].map(u64::to_le_bytes), c.to_le_bytes());
+        let mut bytes = [0; Self::INLINE_MAX];
+        bytes[..8].copy_from_slice(&a);
+        bytes[8..16].copy_from_slice(&b);
+        bytes[16..].copy_from_slice(&c[..Self::INLINE_MAX - 16]);
+        #[expect(clippy::cast_possible_truncation, reason = "at most 22")]
+        let len = len as u8;
+        Self(Repr::Inline { len, bytes })
     }
 
     /// A slice of a shared buffer: copied if short, else kept as a slice, which keeps the buffer alive.

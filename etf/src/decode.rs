@@ -1,25 +1,30 @@
 //! Bytes of the external term format to terms (wire.md 8).
 //!
-//! The decoder keeps its own stack, so deep input takes heap and not stack, and it counts what is still owed:
-//! every sub-term that an open tuple, list or map still waits for takes at least one byte of input, so a header
-//! that promises more than is left is refused before anything is allocated for it. That makes memory a fixed
-//! multiple of the input, see [`DecodeLimits`].
+//! Sub-terms are written straight into the memory of what holds them, which is allocated once, as large as its
+//! header says. So that no header can lie, the decoder counts what is still owed: every sub-term that an open tuple,
+//! list or map still waits for takes at least one byte of input, and a header that promises more than is left is
+//! refused before anything is allocated for it. That makes memory a fixed multiple of the input, see
+//! [`DecodeLimits`].
+//!
+//! It takes stack for each level, up to the limit on levels, and less than dropping the term does.
 
-use std::sync::Arc;
+use std::{mem, sync::Arc};
 
 use bytes::Bytes;
-use num_bigint::{BigInt, Sign};
 
 use crate::{
-    Atom, Binary, BitString, Closure, DecodeLimits, Float, Fun, Map, Pid, Port, Record, Reference, Term, tag,
+    Atom, Binary, BitString, Closure, DecodeLimits, Fun, Map, Pid, Port, Record, Reference, Term, tag,
 };
 
 mod error;
 pub use error::{DecodeError, DecodeErrorReason};
-mod frame;
-use frame::Frame;
 mod inflate;
 pub(crate) use inflate::inflate;
+mod names;
+use names::Names;
+pub(crate) mod reader;
+use reader::{Reader, Result, error};
+pub(crate) mod short;
 
 /// Decodes a stored term, as `erlang:term_to_binary/1` makes it: 131 first, compressed or not, and nothing after.
 ///
@@ -78,124 +83,285 @@ fn check_bytes(bytes: usize, limits: &DecodeLimits) -> Result<(), DecodeError> {
     Ok(())
 }
 
-type Result<T, E = DecodeError> = std::result::Result<T, E>;
-
 struct Decoder<'a> {
+    reader: Reader<'a>,
     source: &'a Bytes,
     /// The same, to share with binaries; made when the first one needs it.
     shared: Option<Arc<Bytes>>,
-    at: usize,
-    /// What the distribution header says, or nothing in a stored term.
-    atoms: Option<&'a [Atom]>,
     limits: &'a DecodeLimits,
-    /// How many terms were begun or promised.
-    elements: usize,
-    /// How many atoms were spelled out.
-    atoms_spelled: usize,
-    /// How many terms are promised and not begun; each takes at least a byte.
-    owed: usize,
-    /// The node names that identifiers had last, to be shared by the next ones.
-    nodes: [Option<Arc<Atom>>; 2],
-}
-
-/// What reading a tag gives.
-enum Step {
-    /// A whole term.
-    Whole(Term),
-    /// A term that waits for sub-terms.
-    Open(Frame),
-    /// The tail of the innermost list turned out to be more of the list.
-    MoreOfList,
+    /// How many more terms may be begun or promised.
+    elements_left: usize,
+    names: Names,
 }
 
 impl<'a> Decoder<'a> {
     fn new(source: &'a Bytes, at: usize, atoms: Option<&'a [Atom]>, limits: &'a DecodeLimits) -> Self {
-        let nodes = [const { None }; 2];
-        Self { source, shared: None, at, atoms, limits, elements: 0, atoms_spelled: 0, owed: 0, nodes }
+        let (reader, names) = (Reader::new(source, at, atoms), Names::new(limits));
+        Self { reader, source, shared: None, limits, elements_left: limits.elements_max, names }
     }
 
-    fn run(mut self) -> Result<(Term, usize)> {
-        let mut stack: Vec<Frame> = Vec::new();
-        self.owe(self.at, 1)?;
-        loop {
-            let offset = self.at;
-            let mut term = match self.step(stack.last_mut())? {
-                Step::Whole(term) => term,
-                Step::Open(_) if stack.len() >= self.limits.depth_max => {
-                    let max = self.limits.depth_max;
-                    return Err(DecodeError::new(offset, DecodeErrorReason::TooDeep { max }));
-                }
-                Step::Open(frame) => {
-                    stack.push(frame);
-                    continue;
-                }
-                Step::MoreOfList => continue,
-            };
-            loop {
-                let Some(frame) = stack.last_mut() else { return Ok((term, self.at)) };
-                let Some(whole) = frame.add(term)? else { break };
-                term = whole;
-                stack.pop();
+    fn run(mut self) -> Result<(Term, usize), DecodeError> {
+        let mut term = [FILLER];
+        let levels = self.limits.depth_max;
+        self.promise(self.reader.at(), 1, 0, levels)
+            .and_then(|()| self.fill(&mut term, 0, levels))
+            .map_err(|error| *error)?;
+        let [term] = term;
+        Ok((term, self.reader.at()))
+    }
+
+    /// Reads as many terms as there are slots. After them `owed` more are promised, and what they hold may be
+    /// `levels` deep.
+    fn fill(&mut self, slots: &mut [Term], owed: usize, levels: usize) -> Result<()> {
+        // Kept at hand, and written back before anything else reads.
+        let mut rest = self.reader.rest;
+        let mut slots = slots.iter_mut();
+        while let Some(slot) = slots.next() {
+            if self.names.leaf(&mut rest, |term| put(slot, term)) {
+                continue;
             }
+            self.reader.rest = rest;
+            let owed = owed + slots.len();
+            let read = match rest.first() {
+                Some(&tag::SMALL_TUPLE) => self.small_tuple(slot, owed, levels),
+                Some(&tag::LARGE_TUPLE) => self.large_tuple(slot, owed, levels),
+                Some(&tag::LIST) => self.list(slot, owed, levels),
+                Some(&tag::MAP) => self.map(slot, owed, levels),
+                Some(&tag::NEW_FUN) => self.closure(slot, owed, levels),
+                Some(&tag::RECORD) => self.record(slot, owed, levels),
+                _ => self.other(slot),
+            };
+            read?;
+            rest = self.reader.rest;
+        }
+        self.reader.rest = rest;
+        Ok(())
+    }
+
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    fn small_tuple(&mut self, slot: &mut Term, owed: usize, levels: usize) -> Result<()> {
+        let (mut elements, left) = self.open_small_tuple(owed, levels)?;
+        if left > 0 {
+            let start = elements.len() - left;
+            self.fill(&mut elements[start..], owed, levels - 1)?;
+        }
+        put(slot, Term::Tuple(elements));
+        Ok(())
+    }
+
+    /// Slots for the elements, and how many are left to fill. Elements without sub-terms are read here, which most
+    /// tuples have alone.
+    #[cfg_attr(not(debug_assertions), inline(always))]
+    fn open_small_tuple(&mut self, owed: usize, levels: usize) -> Result<(Vec<Term>, usize)> {
+        let offset = self.reader.at();
+        let &[_, arity] = self.reader.array()?;
+        let arity = usize::from(arity);
+        self.promise(offset, arity, owed, levels)?;
+        let mut elements = fillers(arity);
+        let mut rest = self.reader.rest;
+        let mut leaves = elements.iter_mut();
+        let is_flat = leaves.all(|slot| self.names.leaf(&mut rest, |term| put(slot, term)));
+        let left = leaves.len() + usize::from(!is_flat);
+        self.reader.rest = rest;
+        Ok((elements, left))
+    }
+
+    // What is done before and after sub-terms are read is not done here, where it would take stack for each level.
+
+    fn large_tuple(&mut self, slot: &mut Term, owed: usize, levels: usize) -> Result<()> {
+        let mut elements = self.open(owed, levels)?;
+        self.fill(&mut elements, owed, levels.saturating_sub(1))?;
+        put(slot, Term::Tuple(elements));
+        Ok(())
+    }
+
+    fn map(&mut self, slot: &mut Term, owed: usize, levels: usize) -> Result<()> {
+        let offset = self.reader.at();
+        let mut flat = self.open(owed, levels)?;
+        self.fill(&mut flat, owed, levels.saturating_sub(1))?;
+        close_map(slot, offset, flat)
+    }
+
+    /// A list in a list's tail is the same list going on, which does not count as depth: a BEAM may well send a
+    /// long list cell by cell.
+    fn list(&mut self, slot: &mut Term, owed: usize, levels: usize) -> Result<()> {
+        let mut elements = self.open(owed, levels)?;
+        let mut start = 0;
+        loop {
+            self.fill(&mut elements[start..], owed + 1, levels - 1)?;
+            start = elements.len();
+            match self.next_in_tail() {
+                tag::LIST => self.open_more(&mut elements, owed, levels)?,
+                tag::NIL => {
+                    put(slot, Term::List(elements));
+                    return Ok(());
+                }
+                _ => break,
+            }
+        }
+        elements.push(FILLER);
+        self.fill(&mut elements[start..], owed, levels - 1)?;
+        close_improper_list(slot, elements);
+        Ok(())
+    }
+
+    /// The tag in a list's tail, of which `[]` is read with that; 0, which is none, at the end of the input.
+    fn next_in_tail(&mut self) -> u8 {
+        match self.reader.rest.split_first() {
+            Some((&tag::NIL, rest)) => {
+                self.reader.rest = rest;
+                tag::NIL
+            }
+            Some((&tag, _)) => tag,
+            None => 0,
         }
     }
 
-    /// Reads a tag and what follows it up to the first sub-term.
-    fn step(&mut self, innermost: Option<&mut Frame>) -> Result<Step> {
-        let offset = self.at;
-        self.owed -= 1;
-        let tag = self.u8()?;
-        let term = match tag {
-            tag::SMALL_INTEGER => Term::Int(i64::from(self.u8()?)),
-            tag::INTEGER => Term::Int(i64::from(self.u32()?.cast_signed())),
-            tag::FLOAT => Term::Float(self.float_text(offset)?),
-            tag::NEW_FLOAT => {
-                let value = f64::from_bits(self.u64()?);
-                Term::Float(Float::new(value).ok_or(error(offset, DecodeErrorReason::FloatNotFinite))?)
+    /// The size that leads is not looked at: OTP 23 writes it wrong (wire.md 8, tag 112).
+    fn closure(&mut self, slot: &mut Term, owed: usize, levels: usize) -> Result<()> {
+        let mut closure = self.open_closure(owed, levels)?;
+        self.fill(&mut closure.free, owed, levels.saturating_sub(1))?;
+        close_closure(slot, closure);
+        Ok(())
+    }
+
+    fn record(&mut self, slot: &mut Term, owed: usize, levels: usize) -> Result<()> {
+        let (record, mut values) = self.open_record(owed, levels)?;
+        self.fill(&mut values, owed, levels.saturating_sub(1))?;
+        close_record(slot, record, values);
+        Ok(())
+    }
+
+    /// Slots for the sub-terms of a large tuple, a map or a list.
+    fn open(&mut self, owed: usize, levels: usize) -> Result<Vec<Term>> {
+        let offset = self.reader.at();
+        let (tag, count) = (self.reader.u8()?, self.reader.u32()?);
+        if tag == tag::LARGE_TUPLE && count > TUPLE_ARITY_MAX {
+            return Err(error(offset, DecodeErrorReason::TupleArity { arity: count }));
+        }
+        let slots = if tag == tag::MAP { 2 * count as usize } else { count as usize };
+        // A list has a tail as well.
+        self.promise(offset, slots + usize::from(tag == tag::LIST), owed, levels)?;
+        Ok(fillers(slots))
+    }
+
+    /// More slots for a list that goes on in its tail.
+    fn open_more(&mut self, elements: &mut Vec<Term>, owed: usize, levels: usize) -> Result<()> {
+        let offset = self.reader.at();
+        self.reader.u8()?;
+        let more = self.reader.u32()? as usize;
+        self.promise(offset, more + 1, owed, levels)?;
+        elements.resize_with(elements.len() + more, || FILLER);
+        Ok(())
+    }
+
+    fn open_closure(&mut self, owed: usize, levels: usize) -> Result<Box<Closure>> {
+        let reader = &mut self.reader;
+        reader.array::<5>()?;
+        let arity = reader.u8()?;
+        let uniq = *reader.array::<16>()?;
+        let index = reader.u32()?;
+        let free_at = reader.at();
+        let free = reader.u32()?;
+        if free > FREE_VARIABLES_MAX {
+            return Err(error(free_at, DecodeErrorReason::FreeVariables { free }));
+        }
+        let module = self.names.atom(reader)?;
+        let old_index = reader.int()?;
+        let old_uniq = reader.int()?;
+        let offset = reader.at();
+        let tag = reader.u8()?;
+        let creator = self.pid_of(offset, tag)?;
+        let free = free as usize;
+        self.promise(free_at, free, owed, levels)?;
+        let free = fillers(free);
+        Ok(Box::new(Closure { arity, uniq, index, module, old_index, old_uniq, creator, free }))
+    }
+
+    /// The record, and slots for its values.
+    fn open_record(&mut self, owed: usize, levels: usize) -> Result<(Box<Record>, Vec<Term>)> {
+        let offset = self.reader.at();
+        self.reader.u8()?;
+        let len = self.reader.u32()? as usize;
+        // Each field is an atom of two bytes or more and a value.
+        self.reader.check_left(offset, owed + 3 * len)?;
+        let flags = self.reader.u8()?;
+        let module = self.names.atom(&mut self.reader)?;
+        let name = self.names.atom(&mut self.reader)?;
+        let mut fields = Vec::with_capacity(len);
+        for _ in 0..len {
+            fields.push((self.names.atom(&mut self.reader)?, FILLER));
+        }
+        self.promise(offset, len, owed, levels)?;
+        Ok((Box::new(Record { flags, module, name, fields }), fillers(len)))
+    }
+
+    /// Checks that so many more terms can still come and may.
+    #[inline]
+    fn promise(&mut self, offset: usize, terms: usize, owed: usize, levels: usize) -> Result<()> {
+        // No overflow: what is owed already is at most the input's length.
+        self.reader.check_left(offset, owed + terms)?;
+        if levels == 0 && terms > 0 {
+            return Err(error(offset, DecodeErrorReason::TooDeep { max: self.limits.depth_max }));
+        }
+        self.count(offset, terms)
+    }
+
+    #[inline]
+    fn count(&mut self, offset: usize, terms: usize) -> Result<()> {
+        match self.elements_left.checked_sub(terms) {
+            Some(left) => self.elements_left = left,
+            None => {
+                let max = self.limits.elements_max;
+                return Err(error(offset, DecodeErrorReason::TooManyElements { max }));
             }
-            tag::ATOM | tag::SMALL_ATOM | tag::ATOM_UTF8 | tag::SMALL_ATOM_UTF8 | tag::ATOM_CACHE_REF => {
-                Term::Atom(self.atom_of(offset, tag)?)
-            }
-            tag::NEW_PID | tag::PID => Term::Pid(self.pid_of(offset, tag)?),
-            tag::V4_PORT | tag::NEW_PORT | tag::PORT => Term::Port(self.port_of(tag)?),
-            tag::NEWER_REFERENCE | tag::NEW_REFERENCE | tag::REFERENCE => {
-                Term::Reference(self.reference_of(offset, tag)?)
-            }
-            tag::SMALL_TUPLE | tag::LARGE_TUPLE => {
-                let arity = if tag == tag::SMALL_TUPLE { u32::from(self.u8()?) } else { self.u32()? };
-                if arity > TUPLE_ARITY_MAX {
-                    return Err(error(offset, DecodeErrorReason::TupleArity { arity }));
-                }
-                return self.open_tuple(offset, arity as usize);
-            }
+        }
+        Ok(())
+    }
+
+    /// A term without sub-terms.
+    #[inline(never)]
+    fn other(&mut self, slot: &mut Term) -> Result<()> {
+        let reader = &mut self.reader;
+        let offset = reader.at();
+        let term = match reader.u8()? {
+            tag::SMALL_INTEGER => Term::Int(i64::from(reader.u8()?)),
+            tag::INTEGER => Term::Int(i64::from(reader.u32()?.cast_signed())),
             tag::NIL => Term::NIL,
+            tag::BINARY => {
+                let len = reader.u32()? as usize;
+                Term::Binary(self.binary(len)?)
+            }
+            tag::FLOAT => Term::Float(reader.float_text(offset)?),
+            tag::NEW_FLOAT => Term::Float(reader.float(offset)?),
+            tag @ (tag::ATOM
+            | tag::SMALL_ATOM
+            | tag::ATOM_UTF8
+            | tag::SMALL_ATOM_UTF8
+            | tag::ATOM_CACHE_REF) => Term::Atom(self.names.atom_of(reader, offset, tag)?),
+            tag @ (tag::NEW_PID | tag::PID) => Term::Pid(self.pid_of(offset, tag)?),
+            tag @ (tag::V4_PORT | tag::NEW_PORT | tag::PORT) => {
+                let parts = reader.port_of(tag, |reader| self.names.node(reader))?;
+                Term::Port(Port::new(parts.node, parts.id, parts.creation))
+            }
+            tag @ (tag::NEWER_REFERENCE | tag::NEW_REFERENCE | tag::REFERENCE) => {
+                let parts = reader.reference_of(offset, tag, |reader| self.names.node(reader))?;
+                let reference = Reference::new(parts.node, parts.creation, &parts.words[..parts.len]);
+                Term::Reference(reference.expect("one to five words"))
+            }
             tag::STRING => {
-                let len = usize::from(self.u16()?);
-                let bytes = self.take(len)?;
+                let len = usize::from(reader.u16()?);
+                let bytes = reader.take(len)?;
                 self.count(offset, len)?;
                 Term::List(bytes.iter().map(|&byte| Term::Int(i64::from(byte))).collect())
             }
-            tag::LIST => return self.open_list(offset, innermost),
-            tag::BINARY => {
-                let len = self.u32()? as usize;
-                Term::Binary(self.binary(len)?)
-            }
             tag::BIT_BINARY => self.bit_binary(offset)?,
-            tag::SMALL_BIG | tag::LARGE_BIG => {
-                let len = if tag == tag::SMALL_BIG { usize::from(self.u8()?) } else { self.u32()? as usize };
-                self.big(offset, len)?
+            tag @ (tag::SMALL_BIG | tag::LARGE_BIG) => {
+                let len =
+                    if tag == tag::SMALL_BIG { usize::from(reader.u8()?) } else { reader.u32()? as usize };
+                reader.big(offset, len, self.limits.bigint_bytes_max)?
             }
-            tag::MAP => {
-                let len = self.u32()? as usize;
-                self.owe(offset, len.saturating_mul(2))?;
-                if len > 0 {
-                    return Ok(Step::Open(Frame::map(offset, len)));
-                }
-                Term::Map(Map::new())
-            }
-            tag::NEW_FUN => return self.open_fun(),
             tag::EXPORT => Term::Fun(Box::new(self.export()?)),
-            tag::RECORD => return self.open_record(offset),
             tag::LOCAL => return Err(error(offset, DecodeErrorReason::LocalTerm)),
             tag::OLD_FUN => return Err(error(offset, DecodeErrorReason::OldFun)),
             tag::VERSION => return Err(error(offset, DecodeErrorReason::VersionInside)),
@@ -205,103 +371,28 @@ impl<'a> Decoder<'a> {
             }
             tag => return Err(error(offset, DecodeErrorReason::UnknownTag { tag })),
         };
-        Ok(Step::Whole(term))
-    }
-
-    fn open_tuple(&mut self, offset: usize, arity: usize) -> Result<Step> {
-        self.owe(offset, arity)?;
-        Ok(match arity {
-            0 => Step::Whole(Term::Tuple(Vec::new())),
-            _ => Step::Open(Frame::Tuple { elements: Vec::with_capacity(arity), left: arity }),
-        })
-    }
-
-    fn open_list(&mut self, offset: usize, innermost: Option<&mut Frame>) -> Result<Step> {
-        let len = self.u32()? as usize;
-        self.owe(offset, len.saturating_add(1))?;
-        // A list in a list's tail is the same list going on, which must not count as depth: a BEAM may well
-        // send a long list cell by cell.
-        if let Some(Frame::List { elements, left: left @ 0 }) = innermost {
-            elements.reserve(len);
-            *left = len;
-            return Ok(Step::MoreOfList);
-        }
-        Ok(Step::Open(Frame::List { elements: Vec::with_capacity(len), left: len }))
-    }
-
-    /// The size that leads is not looked at: OTP 23 writes it wrong (wire.md 8, tag 112).
-    fn open_fun(&mut self) -> Result<Step> {
-        self.u32()?;
-        let arity = self.u8()?;
-        let uniq = *self.array::<16>()?;
-        let index = self.u32()?;
-        let free_at = self.at;
-        let free = self.u32()?;
-        if free > FREE_VARIABLES_MAX {
-            return Err(error(free_at, DecodeErrorReason::FreeVariables { free }));
-        }
-        let module = self.atom()?;
-        let old_index = self.int()?;
-        let old_uniq = self.int()?;
-        let creator = self.pid()?;
-        let left = free as usize;
-        self.owe(free_at, left)?;
-        let free = Vec::with_capacity(left);
-        let closure = Closure { arity, uniq, index, module, old_index, old_uniq, creator, free };
-        Ok(match left {
-            0 => Step::Whole(Fun::Closure(closure).into()),
-            _ => Step::Open(Frame::Closure { closure: Box::new(closure), left }),
-        })
+        put(slot, term);
+        Ok(())
     }
 
     fn export(&mut self) -> Result<Fun> {
-        let module = self.atom()?;
-        let function = self.atom()?;
-        let offset = self.at;
-        let arity = self.int()?;
+        let module = self.names.atom(&mut self.reader)?;
+        let function = self.names.atom(&mut self.reader)?;
+        let offset = self.reader.at();
+        let arity = self.reader.int()?;
         let arity =
             u8::try_from(arity).map_err(|_| error(offset, DecodeErrorReason::ExportArity { arity }))?;
         Ok(Fun::Export { module, function, arity })
     }
 
-    fn open_record(&mut self, offset: usize) -> Result<Step> {
-        let len = self.u32()? as usize;
-        // Each field is an atom of two bytes or more and a value.
-        self.check_left(offset, self.owed.saturating_add(len.saturating_mul(3)))?;
-        let flags = self.u8()?;
-        let module = self.atom()?;
-        let name = self.atom()?;
-        let mut fields = Vec::with_capacity(len);
-        for _ in 0..len {
-            fields.push((self.atom()?, Term::NIL));
-        }
-        self.owe(offset, len)?;
-        let record = Box::new(Record { flags, module, name, fields });
-        Ok(match len {
-            0 => Step::Whole(Term::Record(record)),
-            _ => Step::Open(Frame::Record { record, next: 0 }),
-        })
-    }
-
-    fn float_text(&mut self, offset: usize) -> Result<Float> {
-        let bytes = self.take(31)?;
-        let bad = || error(offset, DecodeErrorReason::FloatText);
-        let text = bytes.split(|&byte| byte == 0).next().unwrap_or_default();
-        let text = std::str::from_utf8(text).map_err(|_| bad())?;
-        // What `sys_chars_to_double` takes; Rust's own grammar is wider ("inf", "1", ".5").
-        let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
-        let (whole, fraction) = mantissa.split_once('.').ok_or_else(bad)?;
-        let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-        let unsigned = |text| str::strip_prefix(text, ['+', '-']).unwrap_or(text);
-        if !(digits(unsigned(whole)) && digits(fraction) && digits(unsigned(exponent))) {
-            return Err(bad());
-        }
-        Float::new(text.parse().map_err(|_| bad())?).ok_or(error(offset, DecodeErrorReason::FloatNotFinite))
+    fn pid_of(&mut self, offset: usize, tag: u8) -> Result<Pid> {
+        let parts = self.reader.pid_of(offset, tag, |reader| self.names.node(reader))?;
+        Ok(Pid::new(parts.node, parts.id, parts.serial, parts.creation))
     }
 
     fn binary(&mut self, len: usize) -> Result<Binary> {
-        let start = self.at;
-        let bytes = self.take(len)?;
+        let start = self.reader.at();
+        let bytes = self.reader.take(len)?;
         if len <= Binary::INLINE_MAX {
             return Ok(Binary::copy_from_slice(bytes));
         }
@@ -310,250 +401,63 @@ impl<'a> Decoder<'a> {
     }
 
     fn bit_binary(&mut self, offset: usize) -> Result<Term> {
-        let len = self.u32()? as usize;
-        let last_bits = self.u8()?;
+        let len = self.reader.u32()? as usize;
+        let last_bits = self.reader.u8()?;
         match (len, last_bits) {
             // Only OTP 25 and before read an empty one (wire.md 8, tag 77).
             (0, 0) => Ok(Term::Binary(Binary::copy_from_slice(&[]))),
             (1.., 8) => Ok(Term::Binary(self.binary(len)?)),
             (1.., 1..=7) => {
-                let bits = BitString::new(self.take(len)?, last_bits);
+                let bits = BitString::new(self.reader.take(len)?, last_bits);
                 Ok(bits.expect("there is a byte, and 1 to 7 bits of it").into())
             }
             _ => Err(error(offset, DecodeErrorReason::BitCount { bytes: len, last_bits })),
         }
     }
-
-    fn big(&mut self, offset: usize, len: usize) -> Result<Term> {
-        let max = self.limits.bigint_bytes_max;
-        if len > max {
-            return Err(error(offset, DecodeErrorReason::IntegerTooLarge { bytes: len, max }));
-        }
-        let sign = if self.u8()? == 0 { Sign::Plus } else { Sign::Minus };
-        let magnitude = self.take(len)?;
-        if magnitude.iter().skip(8).any(|&byte| byte != 0) {
-            return Ok(BigInt::from_bytes_le(sign, magnitude).into());
-        }
-        let mut low = [0; 8];
-        low[..len.min(8)].copy_from_slice(&magnitude[..len.min(8)]);
-        let low = i128::from(u64::from_le_bytes(low));
-        let value = if sign == Sign::Minus { -low } else { low };
-        Ok(i64::try_from(value).map_or_else(|_| BigInt::from(value).into(), Term::Int))
-    }
-
-    /// An integer where the format has one of at most 32 bits as a term.
-    fn int(&mut self) -> Result<i32> {
-        let offset = self.at;
-        match self.u8()? {
-            tag::SMALL_INTEGER => Ok(i32::from(self.u8()?)),
-            tag::INTEGER => Ok(self.u32()?.cast_signed()),
-            tag => Err(error(offset, DecodeErrorReason::NotAnInteger { tag })),
-        }
-    }
-
-    /// An atom where nothing else may stand.
-    fn atom(&mut self) -> Result<Atom> {
-        let offset = self.at;
-        let tag = self.u8()?;
-        self.atom_of(offset, tag)
-    }
-
-    fn atom_of(&mut self, offset: usize, tag: u8) -> Result<Atom> {
-        let len = match tag {
-            tag::ATOM | tag::ATOM_UTF8 => usize::from(self.u16()?),
-            tag::SMALL_ATOM | tag::SMALL_ATOM_UTF8 => usize::from(self.u8()?),
-            tag::ATOM_CACHE_REF => return self.cached_atom(offset).cloned(),
-            tag => return Err(error(offset, DecodeErrorReason::NotAnAtom { tag })),
-        };
-        let bytes = self.take(len)?;
-        self.atoms_spelled += 1;
-        if self.atoms_spelled > self.limits.atoms_max {
-            let max = self.limits.atoms_max;
-            return Err(error(offset, DecodeErrorReason::TooManyAtoms { max }));
-        }
-        let atom = match (tag, std::str::from_utf8(bytes)) {
-            (tag::ATOM | tag::SMALL_ATOM, text) => match text {
-                Ok(ascii) if ascii.is_ascii() => Atom::try_new(ascii),
-                _ => Atom::try_new(bytes.iter().map(|&byte| char::from(byte)).collect::<String>()),
-            },
-            (_, Ok(text)) => Atom::try_new(text),
-            (_, Err(_)) => return Err(error(offset, DecodeErrorReason::AtomNotUtf8)),
-        };
-        atom.map_err(|e| error(offset, DecodeErrorReason::AtomTooLong { chars: e.chars }))
-    }
-
-    fn cached_atom(&mut self, offset: usize) -> Result<&'a Atom> {
-        let index = self.u8()?;
-        let atoms = self.atoms.ok_or(error(offset, DecodeErrorReason::AtomCacheRefInStored))?;
-        atoms
-            .get(usize::from(index))
-            .ok_or(error(offset, DecodeErrorReason::AtomCacheRef { index, atoms: atoms.len() }))
-    }
-
-    /// A node's name. It is shared with the identifiers before, so a term full of pids allocates their
-    /// node's name once.
-    fn node(&mut self) -> Result<Arc<Atom>> {
-        let start = self.at;
-        let tag = self.u8()?;
-        // The usual forms are compared in place.
-        let text = match tag {
-            tag::SMALL_ATOM_UTF8 => {
-                let len = usize::from(self.u8()?);
-                self.take(len)?
-            }
-            tag::ATOM_CACHE_REF => self.cached_atom(start)?.as_bytes(),
-            _ => &[],
-        };
-        if !text.is_empty() {
-            for i in 0..self.nodes.len() {
-                if let Some(node) = &self.nodes[i]
-                    && node.as_bytes() == text
-                {
-                    let node = Arc::clone(node);
-                    self.nodes[..=i].rotate_right(1);
-                    return Ok(node);
-                }
-            }
-        }
-        self.at = start;
-        let node = Arc::new(self.atom()?);
-        self.nodes.rotate_right(1);
-        self.nodes[0] = Some(Arc::clone(&node));
-        Ok(node)
-    }
-
-    fn pid(&mut self) -> Result<Pid> {
-        let offset = self.at;
-        let tag = self.u8()?;
-        self.pid_of(offset, tag)
-    }
-
-    fn pid_of(&mut self, offset: usize, tag: u8) -> Result<Pid> {
-        if !matches!(tag, tag::NEW_PID | tag::PID) {
-            return Err(error(offset, DecodeErrorReason::NotAPid { tag }));
-        }
-        let node = self.node()?;
-        let id = self.u32()?;
-        let serial = self.u32()?;
-        let creation = if tag == tag::NEW_PID { self.u32()? } else { self.old_creation()? };
-        Ok(Pid::new(node, id, serial, creation))
-    }
-
-    fn port_of(&mut self, tag: u8) -> Result<Port> {
-        let node = self.node()?;
-        let id = if tag == tag::V4_PORT { self.u64()? } else { u64::from(self.u32()?) };
-        let creation = if tag == tag::PORT { self.old_creation()? } else { self.u32()? };
-        Ok(Port::new(node, id, creation))
-    }
-
-    fn reference_of(&mut self, offset: usize, tag: u8) -> Result<Reference> {
-        let len = if tag == tag::REFERENCE { 1 } else { usize::from(self.u16()?) };
-        let max = if tag == tag::NEWER_REFERENCE { Reference::WORDS_MAX } else { OLD_REFERENCE_WORDS_MAX };
-        if !(1..=max).contains(&len) {
-            return Err(error(offset, DecodeErrorReason::ReferenceWords { words: len, max }));
-        }
-        let node = self.node()?;
-        let mut words = [0; Reference::WORDS_MAX];
-        let creation = match tag {
-            tag::NEWER_REFERENCE => self.u32()?,
-            tag::NEW_REFERENCE => self.old_creation()?,
-            _ => 0,
-        };
-        let words_at = self.at;
-        for word in &mut words[..len] {
-            *word = self.u32()?;
-        }
-        if tag != tag::NEWER_REFERENCE && words[0] >= OLD_REFERENCE_WORD_END {
-            return Err(error(words_at, DecodeErrorReason::ReferenceWord { word: words[0] }));
-        }
-        let creation = if tag == tag::REFERENCE { self.old_creation()? } else { creation };
-        Ok(Reference::new(node, creation, &words[..len]).expect("one to five words"))
-    }
-
-    /// A creation of the tags from before OTP 23, which had two bits for it.
-    fn old_creation(&mut self) -> Result<u32> {
-        let offset = self.at;
-        match self.u8()? {
-            creation @ 0..=3 => Ok(u32::from(creation)),
-            creation => Err(error(offset, DecodeErrorReason::OldCreation { creation })),
-        }
-    }
-
-    /// Promises `terms` more terms, if that many can still come and may.
-    fn owe(&mut self, offset: usize, terms: usize) -> Result<()> {
-        self.owed = self.owed.saturating_add(terms);
-        self.check_left(offset, self.owed)?;
-        self.count(offset, terms)
-    }
-
-    fn count(&mut self, offset: usize, terms: usize) -> Result<()> {
-        self.elements = self.elements.saturating_add(terms);
-        let max = self.limits.elements_max;
-        if self.elements > max {
-            return Err(error(offset, DecodeErrorReason::TooManyElements { max }));
-        }
-        Ok(())
-    }
-
-    fn check_left(&self, offset: usize, needed: usize) -> Result<()> {
-        let left = self.source.len() - self.at;
-        if needed > left {
-            return Err(error(offset, DecodeErrorReason::Truncated { needed, left }));
-        }
-        Ok(())
-    }
-
-    fn take(&mut self, len: usize) -> Result<&'a [u8]> {
-        self.check_left(self.at, len)?;
-        let source: &'a [u8] = self.source;
-        let bytes = &source[self.at..self.at + len];
-        self.at += len;
-        Ok(bytes)
-    }
-
-    fn array<const N: usize>(&mut self) -> Result<&'a [u8; N]> {
-        let source: &'a [u8] = self.source;
-        match source[self.at..].first_chunk::<N>() {
-            Some(bytes) => {
-                self.at += N;
-                Ok(bytes)
-            }
-            None => {
-                let left = source.len() - self.at;
-                Err(error(self.at, DecodeErrorReason::Truncated { needed: N, left }))
-            }
-        }
-    }
-
-    fn u8(&mut self) -> Result<u8> {
-        self.array::<1>().map(|bytes| bytes[0])
-    }
-
-    fn u16(&mut self) -> Result<u16> {
-        self.array().copied().map(u16::from_be_bytes)
-    }
-
-    fn u32(&mut self) -> Result<u32> {
-        self.array().copied().map(u32::from_be_bytes)
-    }
-
-    fn u64(&mut self) -> Result<u64> {
-        self.array().copied().map(u64::from_be_bytes)
-    }
 }
 
-fn error(offset: usize, reason: DecodeErrorReason) -> DecodeError {
-    DecodeError::new(offset, reason)
+fn close_map(slot: &mut Term, offset: usize, flat: Vec<Term>) -> Result<()> {
+    let map = Map::try_from_flat(flat).ok_or_else(|| error(offset, DecodeErrorReason::DuplicateKey))?;
+    put(slot, Term::Map(map));
+    Ok(())
+}
+
+/// The last of these is the tail.
+fn close_improper_list(slot: &mut Term, mut elements: Vec<Term>) {
+    let tail = elements.pop().expect("there is a tail");
+    put(slot, Term::list_with_tail(elements, tail));
+}
+
+fn close_closure(slot: &mut Term, closure: Box<Closure>) {
+    put(slot, Fun::Closure(*closure).into());
+}
+
+fn close_record(slot: &mut Term, mut record: Box<Record>, values: Vec<Term>) {
+    for ((_, field), value) in record.fields.iter_mut().zip(values) {
+        put(field, value);
+    }
+    put(slot, Term::Record(record));
+}
+
+/// What stands in slots until their terms are read. Not all zeros: those the allocator would be asked for, which is
+/// slower for a few slots than writing them.
+const FILLER: Term = Term::Int(1);
+
+#[inline]
+fn fillers(count: usize) -> Vec<Term> {
+    (0..count).map(|_| Term::Int(1)).collect()
+}
+
+/// Puts a term into a slot that has a filler, which needs no dropping.
+#[inline]
+fn put(slot: &mut Term, term: Term) {
+    mem::forget(mem::replace(slot, term));
 }
 
 /// The largest tuple that any BEAM makes or takes.
 const TUPLE_ARITY_MAX: u32 = (1 << 24) - 1;
 /// The BEAM takes no closure over more.
 const FREE_VARIABLES_MAX: u32 = 255;
-/// The tags 114 and 101 are from before references could be longer (wire.md 8).
-const OLD_REFERENCE_WORDS_MAX: usize = 5;
-/// In their first word 18 bits count.
-const OLD_REFERENCE_WORD_END: u32 = 1 << 18;
 
 #[cfg(test)]
 mod tests;

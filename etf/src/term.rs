@@ -104,15 +104,6 @@ pub struct ImproperList {
 }
 
 impl ImproperList {
-    /// A list of two terms or more, whose last is the tail and no list.
-    pub(crate) fn from_flat(flat: Vec<Term>) -> Self {
-        debug_assert!(
-            flat.len() > 1 && !matches!(flat.last(), Some(Term::List(_) | Term::ImproperList(_))),
-            "it would be another list"
-        );
-        Self { flat }
-    }
-
     /// The elements before the tail; never none.
     #[must_use]
     pub fn head(&self) -> &[Term] {

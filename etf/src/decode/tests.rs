@@ -1,7 +1,7 @@
 use bytes::Bytes;
 
 use super::*;
-use crate::{encode, tuple};
+use crate::{BigInt, Float, encode, tuple};
 
 fn limits() -> DecodeLimits {
     DecodeLimits::default()

@@ -54,7 +54,9 @@ fn terms_of_the_greatest_depth_need_little_stack() {
             let copy = term.clone();
             assert!(term == copy && term.cmp(&copy).is_eq());
             term.hash(&mut DefaultHasher::new());
-            assert!(!term.to_string().is_empty() && !crate::encode(&term).is_empty());
+            assert!(!term.to_string().is_empty());
+            let bytes = crate::encode(&term).into();
+            assert_eq!(crate::decode(&bytes, &DecodeLimits::default()), Ok(term));
         };
         thread::scope(|scope| {
             thread::Builder::new().stack_size(1 << 20).spawn_scoped(scope, work).unwrap().join().unwrap();

@@ -1,0 +1,30 @@
+//! Texts of at most 23 bytes as three words, which compare, copy and check without loops.
+
+/// The longest text that is short, in bytes. The last byte of the words is for its length.
+pub(crate) const SHORT_MAX: usize = 23;
+
+/// A text of at most [`SHORT_MAX`] bytes, little-endian, padded with zeros.
+pub(crate) type Short = [u64; 3];
+
+/// The first `len` bytes as words, or nothing if they are too many or within the last 24 of the input.
+#[inline]
+pub(crate) fn short(bytes: &[u8], len: usize) -> Option<Short> {
+    let all: &[u8; 24] = bytes.first_chunk()?;
+    let masks = MASKS.get(len)?;
+    let (words, _) = all.as_chunks::<8>();
+    Some([0, 1, 2].map(|i| u64::from_le_bytes(words[i]) & masks[i]))
+}
+
+const MASKS: [Short; SHORT_MAX + 1] = {
+    let mut masks = [[0; 3]; SHORT_MAX + 1];
+    let mut len = 0;
+    while len <= SHORT_MAX {
+        let mut at = 0;
+        while at < len {
+            masks[len][at / 8] |= 0xff << (8 * (at % 8));
+            at += 1;
+        }
+        len += 1;
+    }
+    masks
+};
