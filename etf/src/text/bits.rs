@@ -13,6 +13,8 @@ pub(super) enum Value {
     Integer(BigInt),
     Float(Float),
     String(String),
+    /// A binary or bit string.
+    Bits(Term),
 }
 
 /// What `/` says.
@@ -22,10 +24,14 @@ pub(super) struct Kind {
     little: Option<bool>,
     signed: Option<bool>,
     unit: Option<usize>,
+    /// What the unit of [`KindName::Bits`] is where none is given.
+    bits_default: Option<usize>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
 enum KindName {
+    /// A binary as the value, counted in bits; with a unit of 8, `binary`.
+    Bits,
     Integer,
     Float,
     Utf8,
@@ -35,10 +41,10 @@ enum KindName {
 
 impl Kind {
     /// Takes one word of the list after `/`; false if there is no such word or it contradicts another.
-    ///
-    /// `binary` and `bits` are not among them: they want a binary as the value.
     pub(super) fn set(&mut self, word: &str) -> bool {
         match word {
+            "binary" | "bytes" => set(&mut self.name, KindName::Bits) && set(&mut self.bits_default, 8),
+            "bits" | "bitstring" => set(&mut self.name, KindName::Bits) && set(&mut self.bits_default, 1),
             "integer" => set(&mut self.name, KindName::Integer),
             "float" => set(&mut self.name, KindName::Float),
             "utf8" => set(&mut self.name, KindName::Utf8),
@@ -95,6 +101,8 @@ impl Bits {
             Value::Integer(int) => self.add_number(int, size, name, kind),
             Value::Float(float) if name == KindName::Float => self.add_float(float.get(), size, kind),
             Value::Float(_) => Err(TextErrorReason::Segment),
+            Value::Bits(bits) if name == KindName::Bits => self.add_term(bits, size, kind),
+            Value::Bits(_) => Err(TextErrorReason::Segment),
             // Sizes and types of a string are those of each of its characters.
             Value::String(text) => {
                 text.chars().try_for_each(|c| self.add_number(&BigInt::from(u32::from(c)), size, name, kind))
@@ -108,6 +116,7 @@ impl Bits {
             KindName::Float => {
                 return self.add_float(int.to_f64().ok_or(TextErrorReason::Segment)?, size, kind);
             }
+            KindName::Bits => return Err(TextErrorReason::Segment),
             KindName::Utf8 | KindName::Utf16 | KindName::Utf32 => {}
         }
         let c = int.to_u32().and_then(char::from_u32).ok_or(TextErrorReason::Segment)?;
@@ -126,12 +135,37 @@ impl Bits {
         }
     }
 
+    /// Appends a binary or its first bits.
+    fn add_term(&mut self, term: &Term, size: Option<usize>, kind: &Kind) -> Result<()> {
+        let (bytes, all) = match term {
+            Term::Binary(binary) => (binary.as_slice(), binary.len() * 8),
+            Term::BitString(bits) => {
+                let bytes = bits.as_slice();
+                (bytes, (bytes.len() - 1) * 8 + usize::from(bits.last_bits()))
+            }
+            _ => return Err(TextErrorReason::Segment),
+        };
+        let unit = kind.unit.or(kind.bits_default).unwrap_or(1);
+        let bits = match size {
+            Some(size) => size.saturating_mul(unit),
+            None if all % unit == 0 => all,
+            None => return Err(TextErrorReason::Segment),
+        };
+        if bits > all {
+            return Err(TextErrorReason::Segment);
+        }
+        let (whole, odd) = (bits / 8, bits % 8);
+        self.add_bytes(&bytes[..whole])?;
+        if odd > 0 { self.add_bits(bytes[whole], odd) } else { Ok(()) }
+    }
+
+    /// As OTP has it, a float that is too large for fewer bits becomes the infinity of those.
     fn add_float(&mut self, value: f64, size: Option<usize>, kind: &Kind) -> Result<()> {
         #[expect(clippy::cast_possible_truncation, reason = "a float of 32 bits is asked for")]
-        let single = value as f32;
         let mut bytes = match kind.bits(size, 64)? {
             64 => value.to_be_bytes().to_vec(),
-            32 if single.is_finite() => single.to_be_bytes().to_vec(),
+            32 => (value as f32).to_be_bytes().to_vec(),
+            16 => half(value).to_be_bytes().to_vec(),
             _ => return Err(TextErrorReason::Segment),
         };
         if kind.is_little() {
@@ -196,4 +230,26 @@ impl Bits {
             None => Term::binary(self.bytes),
         }
     }
+}
+
+/// The nearest float of 16 bits: a sign, 5 bits of exponent, 10 of fraction; of two that are as near the even one.
+fn half(value: f64) -> u16 {
+    const FRACTION_BITS: i32 = 10;
+    const BIAS: i32 = 15;
+    const INFINITY: u16 = 0x7c00;
+    let sign = if value.is_sign_negative() { 0x8000 } else { 0 };
+    let value = value.abs();
+    // The exponent, but not below that of the smallest ones, which have all the same.
+    let biased = i32::try_from(value.to_bits() >> 52).expect("11 bits without a sign") - 1023 + BIAS;
+    let biased = biased.max(1);
+    if biased >= 31 {
+        return sign | INFINITY;
+    }
+    // How often the last bit goes into it: below 2^11 and exact, since only the exponent changes.
+    let units = value * 2_f64.powi(FRACTION_BITS + BIAS - biased);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at most 2^11")]
+    let units = units.round_ties_even() as u16;
+    // The leading 1 of `units` adds one to the exponent, and so does what rounding carries.
+    let exponent = u16::try_from(biased - 1).expect("0 to 29");
+    sign | ((exponent << FRACTION_BITS) + units)
 }

@@ -80,7 +80,7 @@ pub enum TextErrorReason {
     /// The arity of an external fun is not 0 to 255.
     #[error("an external fun has an arity of 0 to 255")]
     Arity,
-    /// Nested deeper than [`super::DEPTH_MAX`].
+    /// Nested deeper than [`super::DEPTH_MAX`], or a binary in binaries deeper than anyone writes.
     #[error("nested deeper than {max}")]
     TooDeep {
         /// The limit.

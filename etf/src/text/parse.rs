@@ -45,6 +45,9 @@ pub fn parse_term(text: &str) -> Result<Term, TextError> {
     }
 }
 
+/// How deep binaries and parentheses may lie in a binary. Nobody writes more than two, and these take stack.
+const BINARY_DEPTH_MAX: usize = 64;
+
 type Result<T, E = TextError> = std::result::Result<T, E>;
 
 struct Parser<'a> {
@@ -129,7 +132,7 @@ impl<'a> Parser<'a> {
                 self.advance()?;
                 return Ok(Begun::Open(Open::Parentheses));
             }
-            Token::Punctuation("<<") => return Ok(Begun::Whole(self.binary()?)),
+            Token::Punctuation("<<") => return Ok(Begun::Whole(self.binary(0)?)),
             Token::Word("fun") => return Ok(Begun::Whole(self.fun()?)),
             other => {
                 self.token = other;
@@ -235,8 +238,11 @@ impl<'a> Parser<'a> {
         Ok(atom)
     }
 
-    /// `<<Value:Size/Type-Type, ...>>`.
-    fn binary(&mut self) -> Result<Term> {
+    /// `<<Value:Size/Type-Type, ...>>`, which is so deep in other binaries and parentheses.
+    fn binary(&mut self, depth: usize) -> Result<Term> {
+        if depth > BINARY_DEPTH_MAX {
+            return Err(self.error(self.start, TextErrorReason::TooDeep { max: BINARY_DEPTH_MAX }));
+        }
         self.advance()?;
         let mut bits = Bits::default();
         if self.token == Token::Punctuation(">>") {
@@ -245,7 +251,7 @@ impl<'a> Parser<'a> {
         }
         loop {
             let start = self.start;
-            let value = self.segment_value()?;
+            let value = self.segment_value(depth)?;
             let mut size = None;
             if self.token == Token::Punctuation(":") {
                 self.advance()?;
@@ -262,18 +268,33 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn segment_value(&mut self) -> Result<Value> {
-        if let Token::String(text) = &self.token {
-            let text = text.clone();
-            return Ok(Value::String(self.strings(text)?));
-        }
-        if !matches!(self.token, Token::Integer(_) | Token::Float(_) | Token::Punctuation("-" | "+")) {
-            return Err(self.unexpected("a number or string"));
-        }
-        match self.begin()? {
-            Begun::Whole(Term::Float(float)) => Ok(Value::Float(float)),
-            Begun::Whole(int) => Ok(Value::Integer(big(&int))),
-            Begun::Open(_) => unreachable!("a number has no bracket"),
+    fn segment_value(&mut self, depth: usize) -> Result<Value> {
+        match &self.token {
+            Token::String(text) => {
+                let text = text.clone();
+                Ok(Value::String(self.strings(text)?))
+            }
+            Token::Binary(binary) => {
+                let binary = binary.clone();
+                self.advance()?;
+                Ok(Value::Bits(binary))
+            }
+            Token::Punctuation("<<") => Ok(Value::Bits(self.binary(depth + 1)?)),
+            Token::Punctuation("(") if depth >= BINARY_DEPTH_MAX => {
+                Err(self.error(self.start, TextErrorReason::TooDeep { max: BINARY_DEPTH_MAX }))
+            }
+            Token::Punctuation("(") => {
+                self.advance()?;
+                let value = self.segment_value(depth + 1)?;
+                self.separator("')'", &[")"])?;
+                Ok(value)
+            }
+            Token::Integer(_) | Token::Float(_) | Token::Punctuation("-" | "+") => match self.begin()? {
+                Begun::Whole(Term::Float(float)) => Ok(Value::Float(float)),
+                Begun::Whole(int) => Ok(Value::Integer(big(&int))),
+                Begun::Open(_) => unreachable!("a number has no bracket"),
+            },
+            _ => Err(self.unexpected("a number, string or binary")),
         }
     }
 

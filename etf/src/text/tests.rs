@@ -185,6 +185,31 @@ fn binaries() {
         ("<<-5:67/little>>", "<<251,255,255,255,255,255,255,255,7:3>>"),
         ("<<\"abc\":4>>", "<<18,3:4>>"),
         ("<<0:3,\"abc\">>", "<<12,44,76,3:3>>"),
+        ("<< <<1,2>>/binary, 3>>", "<<1,2,3>>"),
+        ("<< <<1:3>>/bits, 3:5>>", "<<\"#\">>"),
+        ("<< <<1,2,3>>:2/bytes>>", "<<1,2>>"),
+        ("<< <<1,2,3>>:20/bitstring>>", "<<1,2,0:4>>"),
+        ("<< <<1,2,3>>:2/binary-unit:4>>", "<<1>>"),
+        ("<< <<1>>:1/binary-unit:3, 7:2>>", "<<3:5>>"),
+        ("<< (<< <<\"a\">>/bits >>)/binary-little-signed, (98), (\"c\")>>", "<<\"abc\">>"),
+        ("<< ~\"ab\"/binary >>", "<<\"ab\">>"),
+        ("<< <<>>/binary >>", "<<>>"),
+        // From OTP 27: of 16 bits, too large, between two, too small.
+        ("<<1.5:16/float>>", "<<62,0>>"),
+        ("<<1.5:16/float-little>>", "<<0,62>>"),
+        ("<<65504.0:16/float>>", "<<\"{ÿ\">>"),
+        ("<<65519.99:16/float>>", "<<\"{ÿ\">>"),
+        ("<<65520.0:16/float>>", "<<124,0>>"),
+        ("<<-1.0e6:16/float>>", "<<252,0>>"),
+        ("<<0.1:16/float>>", "<<\".f\">>"),
+        ("<<1.00048828125:16/float>>", "<<60,0>>"),
+        ("<<5.96e-8:16/float>>", "<<0,1>>"),
+        ("<<2.98e-8:16/float>>", "<<0,0>>"),
+        ("<<6.0e-5:16/float>>", "<<3,239>>"),
+        ("<<-1.0e-7:16/float>>", "<<128,2>>"),
+        ("<<-0.0:16/float>>", "<<128,0>>"),
+        ("<<\"a\":16/float>>", "<<86,16>>"),
+        ("<<1.0e39:32/float>>", "<<127,128,0,0>>"),
     ] {
         reads_as(text, printed);
     }
@@ -198,10 +223,18 @@ fn binaries() {
         "<<1/unit:8>>.",
         "<<1:1/unit:257>>.",
         "<<1.5:17/float>>.",
+        "<< <<1,2>> >>.",
+        "<< <<1:3>>/binary >>.",
+        "<< <<1>>/binary-unit:3 >>.",
+        "<< <<1>>/integer >>.",
+        "<< <<1,2>>:3/binary >>.",
+        "<< <<1,2>>:17/bits >>.",
+        "<<\"abc\"/binary>>.",
+        "<<1/binary>>.",
     ] {
         assert!(error(bad).ends_with(&TextErrorReason::Segment.to_string()), "{bad}");
     }
-    assert_eq!(error("<<a>>."), "line 1, column 3: expected a number or string, found a");
+    assert_eq!(error("<<a>>."), "line 1, column 3: expected a number, string or binary, found a");
     assert_eq!(error("<<1:-1>>."), "line 1, column 5: expected a size, found -");
     assert_eq!(
         error("<<0,0:99999999999999999999>>."),
@@ -300,6 +333,12 @@ fn depth_is_limited() {
     assert_eq!(consult(&nested(100_000)).unwrap_err().reason, too_deep);
     assert_eq!(consult(&"{a,".repeat(100_000)).unwrap_err().reason, too_deep);
     assert_eq!(consult(&"(".repeat(100_000)).unwrap_err().reason, too_deep);
+    for open in ["<<", "<<("] {
+        assert!(matches!(
+            consult(&open.repeat(100_000)).unwrap_err().reason,
+            TextErrorReason::TooDeep { .. }
+        ));
+    }
 }
 
 #[test]
