@@ -240,7 +240,7 @@ fn read_list(file: &Path) -> Result<Vec<Term>, ConfigError> {
     let syntax = |source| ConfigError::Syntax { file: file.to_owned(), source };
     let terms = consult_bytes(&bytes).map_err(syntax)?;
     match <[Term; 1]>::try_from(terms) {
-        Ok([Term::List(list)]) => Ok(list),
+        Ok([Term::List(list)]) => Ok(list.into_vec()),
         _ => Err(ConfigError::NotOneList { file: file.to_owned() }),
     }
 }

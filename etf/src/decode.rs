@@ -6,14 +6,15 @@
 //! refused before anything is allocated for it. That makes memory a fixed multiple of the input, see
 //! [`DecodeLimits`].
 //!
-//! It takes stack for each level, up to the limit on levels, and less than dropping the term does.
+//! The outer levels take stack; what lies deeper is read by [`deep`](Decoder::deep), with a stack in the heap.
 
 use std::{mem, sync::Arc};
 
 use bytes::Bytes;
 
 use crate::{
-    Atom, Binary, BitString, Closure, DecodeLimits, Fun, Map, Pid, Port, Record, Reference, Term, tag,
+    Atom, Binary, BitString, Closure, DecodeLimits, Elements, Fun, Map, Pid, Port, Record, Reference, Term,
+    tag,
 };
 
 mod error;
@@ -91,19 +92,23 @@ struct Decoder<'a> {
     limits: &'a DecodeLimits,
     /// How many more terms may be begun or promised.
     elements_left: usize,
+    /// With so many levels left, or fewer, no more are read by recursion.
+    deep_levels: usize,
     names: Names,
 }
 
 impl<'a> Decoder<'a> {
     fn new(source: &'a Bytes, at: usize, atoms: Option<&'a [Atom]>, limits: &'a DecodeLimits) -> Self {
         let (reader, names) = (Reader::new(source, at, atoms), Names::new(limits));
-        Self { reader, source, shared: None, limits, elements_left: limits.elements_max, names }
+        let deep_levels = limits.depth_max.saturating_sub(RECURSION_LEVELS);
+        let elements_left = limits.elements_max;
+        Self { reader, source, shared: None, limits, elements_left, deep_levels, names }
     }
 
     fn run(mut self) -> Result<(Term, usize), DecodeError> {
         let mut term = [FILLER];
         let levels = self.limits.depth_max;
-        self.promise(self.reader.at(), 1, 0, levels)
+        self.promise(self.reader.at(), 1, 0, 1)
             .and_then(|()| self.fill(&mut term, 0, levels))
             .map_err(|error| *error)?;
         let [term] = term;
@@ -123,6 +128,9 @@ impl<'a> Decoder<'a> {
             self.reader.rest = rest;
             let owed = owed + slots.len();
             let read = match rest.first() {
+                Some(&tag) if levels <= self.deep_levels && has_sub_terms(tag) => {
+                    self.deep(slot, owed, levels)
+                }
                 Some(&tag::SMALL_TUPLE) => self.small_tuple(slot, owed, levels),
                 Some(&tag::LARGE_TUPLE) => self.large_tuple(slot, owed, levels),
                 Some(&tag::LIST) => self.list(slot, owed, levels),
@@ -145,7 +153,7 @@ impl<'a> Decoder<'a> {
             let start = elements.len() - left;
             self.fill(&mut elements[start..], owed, levels - 1)?;
         }
-        put(slot, Term::Tuple(elements));
+        put(slot, Term::tuple(elements));
         Ok(())
     }
 
@@ -171,7 +179,7 @@ impl<'a> Decoder<'a> {
     fn large_tuple(&mut self, slot: &mut Term, owed: usize, levels: usize) -> Result<()> {
         let mut elements = self.open(owed, levels)?;
         self.fill(&mut elements, owed, levels.saturating_sub(1))?;
-        put(slot, Term::Tuple(elements));
+        put(slot, Term::tuple(elements));
         Ok(())
     }
 
@@ -193,7 +201,7 @@ impl<'a> Decoder<'a> {
             match self.next_in_tail() {
                 tag::LIST => self.open_more(&mut elements, owed, levels)?,
                 tag::NIL => {
-                    put(slot, Term::List(elements));
+                    put(slot, Term::list(elements));
                     return Ok(());
                 }
                 _ => break,
@@ -219,9 +227,9 @@ impl<'a> Decoder<'a> {
 
     /// The size that leads is not looked at: OTP 23 writes it wrong (wire.md 8, tag 112).
     fn closure(&mut self, slot: &mut Term, owed: usize, levels: usize) -> Result<()> {
-        let mut closure = self.open_closure(owed, levels)?;
-        self.fill(&mut closure.free, owed, levels.saturating_sub(1))?;
-        close_closure(slot, closure);
+        let (closure, mut free) = self.open_closure(owed, levels)?;
+        self.fill(&mut free, owed, levels.saturating_sub(1))?;
+        close_closure(slot, *closure, free);
         Ok(())
     }
 
@@ -230,6 +238,83 @@ impl<'a> Decoder<'a> {
         self.fill(&mut values, owed, levels.saturating_sub(1))?;
         close_record(slot, record, values);
         Ok(())
+    }
+
+    /// Reads a term with sub-terms, and all that lies in it, without taking stack for each level.
+    #[inline(never)]
+    fn deep(&mut self, slot: &mut Term, owed: usize, levels: usize) -> Result<()> {
+        let mut outer: Vec<Open> = Vec::new();
+        let mut open = self.begin(owed, levels)?;
+        loop {
+            if let Some(next) = open.elements.get_mut(open.next as usize) {
+                let reader = &mut self.reader;
+                if reader.rest.first().is_some_and(|&tag| has_sub_terms(tag)) {
+                    let owed = open.owed + open.still_owed();
+                    let levels = levels.saturating_sub(1 + outer.len());
+                    let inner = self.begin(owed as usize, levels)?;
+                    outer.push(mem::replace(&mut open, inner));
+                    continue;
+                }
+                if !self.names.leaf(&mut reader.rest, |term| put(next, term)) {
+                    self.other(next)?;
+                }
+                open.next += 1;
+                continue;
+            }
+            if matches!(open.kind, Kind::List) {
+                match self.next_in_tail() {
+                    tag::NIL => {}
+                    tag::LIST => {
+                        let levels = levels.saturating_sub(outer.len());
+                        self.open_more(&mut open.elements, open.owed as usize, levels)?;
+                        continue;
+                    }
+                    _ => {
+                        open.elements.push(FILLER);
+                        open.kind = Kind::ImproperList;
+                        continue;
+                    }
+                }
+            }
+            let mut term = FILLER;
+            close(&mut term, open)?;
+            match outer.pop() {
+                Some(outer) => open = outer,
+                None => {
+                    put(slot, term);
+                    return Ok(());
+                }
+            }
+            put(&mut open.elements[open.next as usize], term);
+            open.next += 1;
+        }
+    }
+
+    fn begin(&mut self, owed: usize, levels: usize) -> Result<Open> {
+        let offset = self.reader.at();
+        let (kind, elements) = match self.reader.rest.first() {
+            Some(&tag::SMALL_TUPLE) => {
+                let &[_, arity] = self.reader.array()?;
+                self.promise(offset, usize::from(arity), owed, levels)?;
+                (Kind::Tuple, fillers(usize::from(arity)))
+            }
+            Some(&tag::LIST) => (Kind::List, self.open(owed, levels)?),
+            Some(&tag::MAP) => {
+                let offset = u32::try_from(offset).expect("terms are decoded from at most 4 GiB");
+                (Kind::Map { offset }, self.open(owed, levels)?)
+            }
+            Some(&tag::NEW_FUN) => {
+                let (closure, free) = self.open_closure(owed, levels)?;
+                (Kind::Closure(closure), free)
+            }
+            Some(&tag::RECORD) => {
+                let (record, values) = self.open_record(owed, levels)?;
+                (Kind::Record(record), values)
+            }
+            _ => (Kind::Tuple, self.open(owed, levels)?),
+        };
+        let owed = u32::try_from(owed).expect("no more is owed than there are bytes, at most 4 GiB");
+        Ok(Open { kind, elements, next: 0, owed })
     }
 
     /// Slots for the sub-terms of a large tuple, a map or a list.
@@ -255,7 +340,8 @@ impl<'a> Decoder<'a> {
         Ok(())
     }
 
-    fn open_closure(&mut self, owed: usize, levels: usize) -> Result<Box<Closure>> {
+    /// The closure, and slots for its values.
+    fn open_closure(&mut self, owed: usize, levels: usize) -> Result<(Box<Closure>, Vec<Term>)> {
         let reader = &mut self.reader;
         reader.array::<5>()?;
         let arity = reader.u8()?;
@@ -274,8 +360,9 @@ impl<'a> Decoder<'a> {
         let creator = self.pid_of(offset, tag)?;
         let free = free as usize;
         self.promise(free_at, free, owed, levels)?;
-        let free = fillers(free);
-        Ok(Box::new(Closure { arity, uniq, index, module, old_index, old_uniq, creator, free }))
+        let closure =
+            Closure { arity, uniq, index, module, old_index, old_uniq, creator, free: Elements::new() };
+        Ok((Box::new(closure), fillers(free)))
     }
 
     /// The record, and slots for its values.
@@ -288,12 +375,13 @@ impl<'a> Decoder<'a> {
         let flags = self.reader.u8()?;
         let module = self.names.atom(&mut self.reader)?;
         let name = self.names.atom(&mut self.reader)?;
-        let mut fields = Vec::with_capacity(len);
+        let mut names = Vec::with_capacity(len);
         for _ in 0..len {
-            fields.push((self.names.atom(&mut self.reader)?, FILLER));
+            names.push(self.names.atom(&mut self.reader)?);
         }
         self.promise(offset, len, owed, levels)?;
-        Ok((Box::new(Record { flags, module, name, fields }), fillers(len)))
+        let record = Record { flags, module, name, names, values: Elements::new() };
+        Ok((Box::new(record), fillers(len)))
     }
 
     /// Checks that so many more terms can still come and may.
@@ -428,16 +516,64 @@ fn close_improper_list(slot: &mut Term, mut elements: Vec<Term>) {
     put(slot, Term::list_with_tail(elements, tail));
 }
 
-fn close_closure(slot: &mut Term, closure: Box<Closure>) {
-    put(slot, Fun::Closure(*closure).into());
+fn close_closure(slot: &mut Term, closure: Closure, free: Vec<Term>) {
+    put(slot, Fun::Closure(Closure { free: free.into(), ..closure }).into());
 }
 
 fn close_record(slot: &mut Term, mut record: Box<Record>, values: Vec<Term>) {
-    for ((_, field), value) in record.fields.iter_mut().zip(values) {
-        put(field, value);
-    }
+    record.values = values.into();
     put(slot, Term::Record(record));
 }
+
+/// A term that is begun and not ended.
+struct Open {
+    kind: Kind,
+    elements: Vec<Term>,
+    /// The first of the elements that is not read yet.
+    next: u32,
+    /// How many terms are promised after this one.
+    owed: u32,
+}
+
+enum Kind {
+    Tuple,
+    List,
+    /// The last element is the tail.
+    ImproperList,
+    Map {
+        offset: u32,
+    },
+    Closure(Box<Closure>),
+    Record(Box<Record>),
+}
+
+impl Open {
+    /// How many terms are promised in it after the next one, a list's tail included.
+    #[expect(clippy::cast_possible_truncation, reason = "it is no more than there are bytes, at most 4 GiB")]
+    fn still_owed(&self) -> u32 {
+        self.elements.len() as u32 - self.next - 1 + u32::from(matches!(self.kind, Kind::List))
+    }
+}
+
+fn close(slot: &mut Term, open: Open) -> Result<()> {
+    let elements = open.elements;
+    match open.kind {
+        Kind::Tuple => put(slot, Term::tuple(elements)),
+        Kind::List => put(slot, Term::list(elements)),
+        Kind::ImproperList => close_improper_list(slot, elements),
+        Kind::Map { offset } => close_map(slot, offset as usize, elements)?,
+        Kind::Closure(closure) => close_closure(slot, *closure, elements),
+        Kind::Record(record) => close_record(slot, record, elements),
+    }
+    Ok(())
+}
+
+fn has_sub_terms(tag: u8) -> bool {
+    matches!(tag, tag::SMALL_TUPLE | tag::LARGE_TUPLE | tag::LIST | tag::MAP | tag::NEW_FUN | tag::RECORD)
+}
+
+/// How many levels are read by recursion, which is faster. They take some 100 KiB of stack in an unoptimised build.
+const RECURSION_LEVELS: usize = 64;
 
 /// What stands in slots until their terms are read. Not all zeros: those the allocator would be asked for, which is
 /// slower for a few slots than writing them.

@@ -69,11 +69,11 @@ impl TryFrom<eetf::Term> for Term {
             eetf::Term::Binary(binary) => Self::binary(binary.bytes),
             eetf::Term::BitBinary(bits) => from_bits(bits)?,
             eetf::Term::ByteList(list) => Self::List(list.bytes.into_iter().map(Self::from).collect()),
-            eetf::Term::List(list) => Self::List(from_all(list.elements)?),
+            eetf::Term::List(list) => Self::list(from_all(list.elements)?),
             eetf::Term::ImproperList(list) => {
                 Self::list_with_tail(from_all(list.elements)?, Self::try_from(*list.last)?)
             }
-            eetf::Term::Tuple(tuple) => Self::Tuple(from_all(tuple.elements)?),
+            eetf::Term::Tuple(tuple) => Self::tuple(from_all(tuple.elements)?),
             eetf::Term::Map(map) => {
                 let entries = map.map.into_iter().map(|(k, v)| Ok((Self::try_from(k)?, Self::try_from(v)?)));
                 Self::Map(entries.collect::<Result<Map, EetfError>>()?)
@@ -99,6 +99,7 @@ fn from_closure(fun: InternalFun) -> Result<Term, EetfError> {
         return Err(EetfError::OldFun);
     };
     let (module, creator, free) = (from_atom(&module)?, from_pid(&pid)?, from_all(free_vars)?);
+    let free = free.into();
     Ok(Fun::Closure(Closure { arity, uniq, index, module, old_index, old_uniq, creator, free }).into())
 }
 
@@ -224,7 +225,7 @@ mod tests {
         there_and_back(&creator.clone().into());
         there_and_back(&Port::new(node.clone(), 1 << 40, 3).into());
         there_and_back(&Reference::new(node.clone(), 3, &[1, 2, 3]).unwrap().into());
-        let free = vec![1.into(), Term::atom("x")];
+        let free = [1.into(), Term::atom("x")].into();
         let closure = Closure {
             arity: 2,
             uniq: [7; 16],
@@ -262,7 +263,7 @@ mod tests {
         let bits = eetf::BitBinary { bytes: vec![1], tail_bits_size: 9 };
         let error = EetfError::BitCount { bytes: 1, last_bits: 9 };
         assert_eq!(Term::try_from(eetf::Term::from(bits)), Err(error));
-        let record = crate::Record { flags: 0, module: "m".into(), name: "r".into(), fields: vec![] };
+        let record = crate::Record::new(0, "m", "r", []);
         let record = Term::Record(Box::new(record));
         assert_eq!(eetf::Term::try_from(&record), Err(EetfError::Record));
     }

@@ -40,7 +40,6 @@ impl<T: BufMut + AsMut<[u8]>> Sink for T {}
 /// What is still to be written. A stack of these takes the place of recursion.
 enum Work<'a> {
     Terms(std::slice::Iter<'a, Term>),
-    Fields(std::slice::Iter<'a, (Atom, Term)>),
     Nil,
     FunEnd { size_at: usize },
 }
@@ -53,10 +52,6 @@ fn write<'a>(term: &'a Term, old_ports: bool, out: &mut impl Sink) {
         match work {
             Work::Terms(terms) => match terms.next() {
                 Some(term) => write_one(term, old_ports, out, &mut stack),
-                None => drop(stack.pop()),
-            },
-            Work::Fields(fields) => match fields.next() {
-                Some((_, value)) => write_one(value, old_ports, out, &mut stack),
                 None => drop(stack.pop()),
             },
             Work::Nil => {
@@ -98,14 +93,14 @@ fn write_one<'a>(term: &'a Term, old_ports: bool, out: &mut impl Sink, stack: &m
             stack.push(Work::Terms(elements.iter()));
         }
         Term::Record(record) => {
-            put_len(tag::RECORD, record.fields.len(), out);
+            put_len(tag::RECORD, record.names.len(), out);
             out.put_u8(record.flags);
             write_atom(&record.module, out);
             write_atom(&record.name, out);
-            for (name, _) in &record.fields {
+            for name in &record.names {
                 write_atom(name, out);
             }
-            stack.push(Work::Fields(record.fields.iter()));
+            stack.push(Work::Terms(record.values.iter()));
         }
         Term::Map(map) => {
             put_len(tag::MAP, map.len(), out);

@@ -47,6 +47,8 @@ pub use decode::{DecodeError, DecodeErrorReason, decode, decode_bare, decode_pre
 mod eetf;
 #[cfg(feature = "eetf")]
 pub use crate::eetf::EetfError;
+mod elements;
+pub use elements::Elements;
 mod encode;
 pub use encode::{encode, encode_into};
 mod ids;

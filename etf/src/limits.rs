@@ -8,10 +8,9 @@
 pub struct DecodeLimits {
     /// How deep tuples, lists, maps, records and closures may lie in each other. A long list is not deep.
     ///
-    /// Default 1,024. Decoding, encoding, comparing and printing take no stack, but dropping, cloning, hashing
-    /// and `==` take up to 1,000 bytes a level in an unoptimised build, so 1,024 levels fit the 2 MiB of a
-    /// usual thread twice over. Data made by hand or by OTP stays below 100. Raise it only where the
-    /// terms are handled on threads with a larger stack.
+    /// Default 1,000,000. Nothing done with a term takes stack for its levels, so this need not be low; an Erlang
+    /// program that appends to an iolist, `[List, More]`, makes one level each time. It is there for code that
+    /// walks terms by recursion of its own: lower it where such code gets terms from peers.
     pub depth_max: usize,
     /// How many terms there may be in all, sub-terms included; each takes 32 bytes of memory.
     ///
@@ -40,15 +39,15 @@ pub struct DecodeLimits {
 impl DecodeLimits {
     /// The most memory that decoding takes for a byte of input, in bytes.
     ///
-    /// The worst case is a list of one-byte terms, 32 bytes each, that comes in many tails and so grows by
-    /// doubling.
-    pub const BYTES_PER_BYTE_MAX: usize = 64;
+    /// The worst case is a tuple of one element in another and so on: two bytes of input each, for which there is
+    /// a piece of memory of 32 bytes, and while decoding 48 more in a stack that grows by doubling.
+    pub const BYTES_PER_BYTE_MAX: usize = 128;
 }
 
 impl Default for DecodeLimits {
     fn default() -> Self {
         Self {
-            depth_max: 1024,
+            depth_max: 1_000_000,
             elements_max: 1 << 24,
             atoms_max: 1 << 24,
             bytes_max: 512 << 20,

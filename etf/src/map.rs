@@ -2,7 +2,7 @@
 
 use std::{cmp::Ordering, fmt};
 
-use crate::{Term, order::compare_exact};
+use crate::{Elements, Term, order::compare_exact};
 
 mod sort;
 
@@ -10,24 +10,24 @@ mod sort;
 ///
 /// Entries lie sorted in one piece of memory. Looking a key up takes a binary search; inserting one moves the
 /// entries after it, so build a large map with `collect`, which sorts once.
-#[derive(Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub struct Map {
     /// Key, value, key, value and so on: sorted by map-key order (wire.md 9), each key once.
     ///
     /// Flat, because that is how they come off the wire.
-    flat: Vec<Term>,
+    flat: Elements,
 }
 
 impl Map {
     /// An empty map.
     #[must_use]
     pub const fn new() -> Self {
-        Self { flat: Vec::new() }
+        Self { flat: Elements::new() }
     }
 
     /// The map of keys and values in turn, or nothing if a key comes twice.
     pub(crate) fn try_from_flat(mut flat: Vec<Term>) -> Option<Self> {
-        sort::sort_unique(flat.as_chunks_mut().0).then_some(Self { flat })
+        sort::sort_unique(flat.as_chunks_mut().0).then_some(Self { flat: flat.into() })
     }
 
     /// How many keys there are.
@@ -96,23 +96,25 @@ impl Map {
         &self.flat
     }
 
+    pub(crate) fn elements(&self) -> &Elements {
+        &self.flat
+    }
+
+    pub(crate) fn elements_mut(&mut self) -> &mut Elements {
+        &mut self.flat
+    }
+
+    /// Those of another map.
+    pub(crate) fn from_elements(flat: Elements) -> Self {
+        Self { flat }
+    }
+
     fn entries_mut(&mut self) -> &mut [[Term; 2]] {
         self.flat.as_chunks_mut().0
     }
 
     fn find(&self, key: &Term) -> Result<usize, usize> {
         self.entries().binary_search_by(|[k, _]| compare_exact(k, key))
-    }
-}
-
-/// By hand for the same reason as for [`Term`]: so that a level takes little stack.
-impl Clone for Map {
-    fn clone(&self) -> Self {
-        let mut flat = Vec::with_capacity(self.flat.len());
-        for term in &self.flat {
-            flat.push(term.clone());
-        }
-        Self { flat }
     }
 }
 

@@ -12,7 +12,7 @@ use std::{cmp::Ordering, slice};
 use num_bigint::BigInt;
 use num_traits::{FromPrimitive, Signed};
 
-use crate::{Atom, BitString, Closure, Fun, Map, Pid, Port, Record, Reference, Term};
+use crate::{BitString, Closure, Fun, Map, Pid, Port, Record, Reference, Term};
 
 impl Term {
     /// Erlang's order: `Less` where Erlang says `<`, `Equal` where it says `==`, so also for `1` and `1.0`.
@@ -109,7 +109,6 @@ enum Work<'a> {
     Lists(List<'a>, List<'a>),
     Keys(Entries<'a>, Entries<'a>),
     Values(Entries<'a>, Entries<'a>),
-    Fields(slice::Iter<'a, (Atom, Term)>, slice::Iter<'a, (Atom, Term)>),
     /// The keys of a map are done; what follows is not compared exactly.
     Loosen,
 }
@@ -171,13 +170,6 @@ impl<'a> Comparer<'a> {
                 (Some(x), Some(y)) => {
                     self.stack.push(Work::Values(a, b));
                     self.terms(&x[1], &y[1])
-                }
-                _ => Ordering::Equal,
-            },
-            Work::Fields(mut a, mut b) => match (a.next(), b.next()) {
-                (Some(x), Some(y)) => {
-                    self.stack.push(Work::Fields(a, b));
-                    self.terms(&x.1, &y.1)
                 }
                 _ => Ordering::Equal,
             },
@@ -271,11 +263,11 @@ impl<'a> Comparer<'a> {
 
     /// By definition, then values; no release says what the order of definitions is (wire.md 9).
     fn records(&mut self, a: &'a Record, b: &'a Record) -> Ordering {
-        (&a.module, &a.name, a.fields.len(), a.flags)
-            .cmp(&(&b.module, &b.name, b.fields.len(), b.flags))
-            .then_with(|| a.fields.iter().map(|(name, _)| name).cmp(b.fields.iter().map(|(name, _)| name)))
+        (&a.module, &a.name, a.names.len(), a.flags)
+            .cmp(&(&b.module, &b.name, b.names.len(), b.flags))
+            .then_with(|| a.names.cmp(&b.names))
             .then_with(|| {
-                self.stack.push(Work::Fields(a.fields.iter(), b.fields.iter()));
+                self.stack.push(Work::Terms(a.values.iter(), b.values.iter()));
                 Ordering::Equal
             })
     }

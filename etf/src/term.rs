@@ -9,16 +9,15 @@ use bytes::Bytes;
 use num_bigint::BigInt;
 use num_traits::ToPrimitive;
 
-use crate::{Atom, Binary, BitString, Map, Pid, Port, Reference};
+use crate::{Atom, Binary, BitString, Elements, Map, Pid, Port, Reference};
 
 /// An Erlang term.
 ///
 /// `Eq` and `Hash` are Erlang's exact equality (`=:=`, as OTP 27 and later have it: `0.0` and `-0.0` differ), and
 /// `Ord` is its order of terms.
 ///
-/// Encoding, comparing by order and printing take no stack however deep a term is. Dropping, cloning, hashing and
-/// `==` do, which is why [`DecodeLimits::depth_max`](crate::DecodeLimits::depth_max) is what it is.
-#[derive(PartialEq, Eq, Hash)]
+/// Nothing that is done with a term takes more stack the deeper it is.
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub enum Term {
     /// An integer that fits 64 bits.
     Int(i64),
@@ -37,13 +36,13 @@ pub enum Term {
     /// A process identifier.
     Pid(Pid),
     /// A tuple.
-    Tuple(Vec<Term>),
+    Tuple(Elements),
     /// A native record of OTP 29.
     Record(Box<Record>),
     /// A map.
     Map(Map),
     /// A proper list; `[]` is the empty one. A charlist is a list of integers.
-    List(Vec<Term>),
+    List(Elements),
     /// A list whose tail is no list.
     ImproperList(ImproperList),
     /// A binary; Elixir's strings are these.
@@ -100,7 +99,7 @@ impl Hash for Float {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ImproperList {
     /// The elements, at least one, and then the tail.
-    flat: Vec<Term>,
+    flat: Elements,
 }
 
 impl ImproperList {
@@ -121,11 +120,24 @@ impl ImproperList {
         &self.flat
     }
 
+    pub(crate) fn elements(&self) -> &Elements {
+        &self.flat
+    }
+
+    pub(crate) fn elements_mut(&mut self) -> &mut Elements {
+        &mut self.flat
+    }
+
+    /// Those of another improper list.
+    pub(crate) fn from_elements(flat: Elements) -> Self {
+        Self { flat }
+    }
+
     /// Both, to build on.
     #[must_use]
     pub fn into_parts(mut self) -> (Vec<Term>, Term) {
         let tail = self.flat.pop().expect("it has a tail");
-        (self.flat, tail)
+        (self.flat.into_vec(), tail)
     }
 }
 
@@ -165,25 +177,19 @@ pub struct Closure {
     /// The process that made it.
     pub creator: Pid,
     /// The values that it closes over; at most 255.
-    pub free: Vec<Term>,
+    pub free: Elements,
 }
 
 impl Closure {
-    /// The same closure over other values.
-    pub(crate) fn with_free(&self, free: Vec<Term>) -> Self {
-        let Self { arity, uniq, index, old_index, old_uniq, .. } = *self;
-        let (module, creator) = (self.module.clone(), self.creator.clone());
-        Self { arity, uniq, index, module, old_index, old_uniq, creator, free }
-    }
-
-    fn identity(&self) -> (&Atom, u32, i32, i32, &[u8; 16], u8, &[Term]) {
-        (&self.module, self.index, self.old_index, self.old_uniq, &self.uniq, self.arity, &self.free)
+    /// Its identity, but for the values.
+    pub(crate) fn code(&self) -> impl Eq + Hash {
+        (&self.module, self.index, self.old_index, self.old_uniq, &self.uniq, self.arity)
     }
 }
 
 impl PartialEq for Closure {
     fn eq(&self, other: &Self) -> bool {
-        self.identity() == other.identity()
+        self.code() == other.code() && self.free == other.free
     }
 }
 
@@ -191,7 +197,8 @@ impl Eq for Closure {}
 
 impl Hash for Closure {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.identity().hash(state);
+        self.code().hash(state);
+        self.free.hash(state);
     }
 }
 
@@ -204,13 +211,49 @@ pub struct Record {
     pub module: Atom,
     /// The record's name.
     pub name: Atom,
-    /// Fields in the order of the definition.
-    pub fields: Vec<(Atom, Term)>,
+    /// The names of its fields, in the order of the definition.
+    pub(crate) names: Vec<Atom>,
+    /// As many values.
+    pub(crate) values: Elements,
+}
+
+impl Record {
+    /// A record with its fields, in the order of the definition.
+    pub fn new(
+        flags: u8,
+        module: impl Into<Atom>,
+        name: impl Into<Atom>,
+        fields: impl IntoIterator<Item = (Atom, Term)>,
+    ) -> Self {
+        let (names, values): (Vec<Atom>, Vec<Term>) = fields.into_iter().unzip();
+        Self { flags, module: module.into(), name: name.into(), names, values: values.into() }
+    }
+
+    /// The value of a field.
+    #[must_use]
+    pub fn get(&self, field: &str) -> Option<&Term> {
+        self.fields().find(|(name, _)| *name == field).map(|(_, value)| value)
+    }
+
+    /// The fields, in the order of the definition.
+    pub fn fields(&self) -> impl ExactSizeIterator<Item = (&Atom, &Term)> + DoubleEndedIterator {
+        self.names.iter().zip(&self.values)
+    }
+
+    /// The fields, to build on.
+    pub fn into_fields(self) -> impl ExactSizeIterator<Item = (Atom, Term)> + DoubleEndedIterator {
+        self.names.into_iter().zip(self.values)
+    }
+
+    /// All but the values.
+    pub(crate) fn definition(&self) -> impl Eq + Hash {
+        (self.flags, &self.module, &self.name, &self.names)
+    }
 }
 
 impl Term {
     /// The empty list.
-    pub const NIL: Self = Self::List(Vec::new());
+    pub const NIL: Self = Self::List(Elements::new());
 
     /// An atom of a text in the program itself.
     #[must_use]
@@ -218,10 +261,14 @@ impl Term {
         Self::Atom(Atom::from_static(text))
     }
 
-    /// A tuple.
-    #[must_use]
-    pub fn tuple<const N: usize>(elements: [Term; N]) -> Self {
-        Self::Tuple(Vec::from(elements))
+    /// A tuple, of an array or a `Vec`.
+    pub fn tuple(elements: impl Into<Elements>) -> Self {
+        Self::Tuple(elements.into())
+    }
+
+    /// A proper list, of an array or a `Vec`.
+    pub fn list(elements: impl Into<Elements>) -> Self {
+        Self::List(elements.into())
     }
 
     /// A binary.
@@ -244,15 +291,15 @@ impl Term {
         match tail {
             Self::List(rest) => {
                 head.extend(rest);
-                Self::List(head)
+                Self::list(head)
             }
             Self::ImproperList(rest) => {
                 head.extend(rest.flat);
-                Self::ImproperList(ImproperList { flat: head })
+                Self::ImproperList(ImproperList { flat: head.into() })
             }
             tail => {
                 head.push(tail);
-                Self::ImproperList(ImproperList { flat: head })
+                Self::ImproperList(ImproperList { flat: head.into() })
             }
         }
     }
@@ -354,67 +401,6 @@ impl Term {
     }
 }
 
-/// By hand, because the derived one takes three times the stack for each level of a term in a build without
-/// optimisation: the arms of a large match share no stack there.
-impl Clone for Term {
-    fn clone(&self) -> Self {
-        match self {
-            Self::Tuple(elements) => Self::Tuple(clone_all(elements)),
-            Self::List(elements) => Self::List(clone_all(elements)),
-            Self::Map(map) => Self::Map(map.clone()),
-            Self::ImproperList(list) => Self::ImproperList(ImproperList { flat: clone_all(&list.flat) }),
-            Self::Record(record) => Self::Record(clone_record(record)),
-            Self::Fun(fun) => Self::Fun(clone_fun(fun)),
-            _ => self.clone_flat(),
-        }
-    }
-}
-
-fn clone_all(terms: &[Term]) -> Vec<Term> {
-    let mut all = Vec::with_capacity(terms.len());
-    for term in terms {
-        all.push(term.clone());
-    }
-    all
-}
-
-fn clone_record(record: &Record) -> Box<Record> {
-    let mut fields = Vec::with_capacity(record.fields.len());
-    for (name, value) in &record.fields {
-        fields.push((name.clone(), value.clone()));
-    }
-    Box::new(Record { flags: record.flags, module: record.module.clone(), name: record.name.clone(), fields })
-}
-
-fn clone_fun(fun: &Fun) -> Box<Fun> {
-    match fun {
-        Fun::Export { .. } => Box::new(fun.clone()),
-        Fun::Closure(closure) => {
-            let free = clone_all(&closure.free);
-            Box::new(Fun::Closure(closure.with_free(free)))
-        }
-    }
-}
-
-impl Term {
-    /// A clone of a term without sub-terms.
-    fn clone_flat(&self) -> Self {
-        match self {
-            Self::Int(int) => Self::Int(*int),
-            Self::BigInt(big) => Self::BigInt(big.clone()),
-            Self::Float(float) => Self::Float(*float),
-            Self::Atom(atom) => Self::Atom(atom.clone()),
-            Self::Reference(reference) => Self::Reference(reference.clone()),
-            Self::Port(port) => Self::Port(port.clone()),
-            Self::Pid(pid) => Self::Pid(pid.clone()),
-            Self::Binary(binary) => Self::Binary(binary.clone()),
-            Self::BitString(bits) => Self::BitString(bits.clone()),
-            Self::Fun(_) | Self::Tuple(_) | Self::Record(_) => unreachable!("has sub-terms"),
-            Self::Map(_) | Self::List(_) | Self::ImproperList(_) => unreachable!("has sub-terms"),
-        }
-    }
-}
-
 impl From<BigInt> for Term {
     fn from(value: BigInt) -> Self {
         match value.to_i64() {
@@ -469,9 +455,16 @@ from_part!(
     Port(Port),
     Pid(Pid),
     Map(Map),
-    List(Vec<Term>),
+    List(Elements),
     Binary(Binary)
 );
+
+/// A proper list.
+impl From<Vec<Term>> for Term {
+    fn from(elements: Vec<Term>) -> Self {
+        Self::list(elements)
+    }
+}
 
 impl From<&Atom> for Term {
     fn from(value: &Atom) -> Self {
@@ -520,7 +513,7 @@ impl fmt::Debug for Term {
 /// A bare word after `atom` may be any string literal; every other element goes through `Term::from`.
 #[macro_export]
 macro_rules! tuple {
-    (@one [$($done:expr),*]) => { $crate::Term::Tuple(vec![$($done),*]) };
+    (@one [$($done:expr),*]) => { $crate::Term::tuple(vec![$($done),*]) };
     (@one [$($done:expr),*] atom $a:literal $(, $($rest:tt)*)?) => {
         $crate::tuple!(@one [$($done,)* $crate::Term::atom($a)] $($($rest)*)?)
     };

@@ -72,6 +72,8 @@ fn a_million_nested_tuples() {
     let mut bytes = vec![131];
     bytes.extend_from_slice(&[104, 1].repeat(1_000_000));
     bytes.push(106);
+    assert_eq!(decoded(&bytes).map(|term| encode(&term)), Ok(bytes.clone()));
+    bytes.splice(1..1, [104, 1]);
     assert_eq!(decoded(&bytes), Err(DecodeErrorReason::TooDeep { max: limits().depth_max }));
 }
 
@@ -80,7 +82,7 @@ fn two_hundred_thousand_nested_lists() {
     let mut bytes = vec![131];
     bytes.extend_from_slice(&[108, 0, 0, 0, 1].repeat(200_000));
     bytes.extend_from_slice(&[106].repeat(200_001));
-    assert_eq!(decoded(&bytes), Err(DecodeErrorReason::TooDeep { max: limits().depth_max }));
+    assert_eq!(decoded(&bytes).map(|term| encode(&term)), Ok(bytes));
 }
 
 // The zlib bomb that declares 10 bytes stands beside the decoder.
@@ -122,7 +124,7 @@ fn negative_integers_are_no_bytes() {
 
 #[test]
 fn charlist_of_70000() {
-    let term = Term::List(vec![Term::Int(97); 70_000]);
+    let term = Term::list(vec![Term::Int(97); 70_000]);
     assert_eq!(decoded(&encode(&term)), Ok(term));
 }
 
@@ -170,10 +172,9 @@ fn corpus() -> Vec<Vec<u8>> {
         old_index: 2,
         old_uniq: 100_000,
         creator: pid.clone(),
-        free: vec![1.into(), Term::atom("x")],
+        free: [1.into(), Term::atom("x")].into(),
     };
-    let record =
-        Record { flags: 1, module: "m".into(), name: "r".into(), fields: vec![("f".into(), 1.into())] };
+    let record = Record::new(1, "m", "r", [("f".into(), 1.into())]);
     let mut all: Vec<Vec<u8>> = [
         parse_term(
             "[0, 255, 256, -1, 4294967296, -18446744073709551616, 1.5, ok, \"string\", [a | b], [], {}]",
@@ -185,7 +186,7 @@ fn corpus() -> Vec<Vec<u8>> {
         Ok(tuple!(pid, Port::new(node.clone(), 1 << 40, 3), Reference::new(node, 3, &[1, 2, 3]).unwrap())),
         Ok(Fun::Closure(closure).into()),
         Ok(Term::Record(Box::new(record))),
-        Ok(Term::Tuple(vec![Term::NIL; 256])),
+        Ok(Term::tuple(vec![Term::NIL; 256])),
         Ok(parse_term(&format!("1{}", "0".repeat(700))).unwrap()),
     ]
     .map(|term| encode(&term.unwrap()))

@@ -66,6 +66,12 @@ fn memory_stays_a_multiple_of_the_input() {
         assert_eq!(term.as_list().map(<[_]>::len), Some(count as usize));
     }
     let before = peak();
+    let mut nested = fill(&[], &[104, 1]).to_vec();
+    nested.push(106);
+    decode(&nested.into(), &limits).expect("tuples in each other");
+    let grown = peak() - before;
+    assert!(grown < DecodeLimits::BYTES_PER_BYTE_MAX * len + SLACK_BYTES, "{grown} bytes for {len}");
+    let before = peak();
     let mut cells = fill(&[], &[108, 0, 0, 0, 1, 106]).to_vec();
     cells.push(106);
     decode(&cells.into(), &limits).expect("a list cell by cell");

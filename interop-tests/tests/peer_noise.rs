@@ -328,7 +328,7 @@ impl Stranger {
                     options: Ok(options),
                     token,
                 };
-                Signal::SpawnRequest { request: Box::new(request), args: Term::List(vec![message]) }
+                Signal::SpawnRequest { request: Box::new(request), args: Term::list(vec![message]) }
             }
             12 => {
                 let flags = SpawnReplyFlags::LINK.with(SpawnReplyFlags::MONITOR);
@@ -345,7 +345,7 @@ impl Stranger {
         for _ in 0..noise.below(7) {
             request.push(self.term(noise, 3));
         }
-        let request = if request.len() == 1 { request.remove(0) } else { Term::Tuple(request) };
+        let request = if request.len() == 1 { request.remove(0) } else { Term::tuple(request) };
         let from = self.pid(noise);
         match noise.below(4) {
             0 => tuple!(atom "$gen_cast", request),

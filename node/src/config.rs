@@ -51,8 +51,8 @@ pub struct NodeConfig {
     ///
     /// Default: that of [`DecodeLimits`], where each limit has its reason. `bytes_max` there is at work only
     /// below [`NodeConfig::frame_bytes_max`], and nothing on a connection is compressed. Lower `atoms_max` where
-    /// this node passes terms on to a BEAM node, whose atoms are never freed; raise `depth_max` only where the
-    /// threads that handle the terms have more than 2 MiB of stack.
+    /// this node passes terms on to a BEAM node, whose atoms are never freed, and `depth_max` where
+    /// code of your own walks terms by recursion.
     pub decode: DecodeLimits,
     /// How many messages may wait in one mailbox before its process is ended. Default 1,048,576, which is
     /// minutes of a peer's fastest sending: a process that far behind never catches up.

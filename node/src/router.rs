@@ -179,7 +179,7 @@ impl Inner {
         args: Vec<Term>,
     ) {
         let (to, request_id) = (request.from.clone(), request.request_id.clone());
-        let signal = Signal::SpawnRequest { request: Box::new(request), args: Term::List(args) };
+        let signal = Signal::SpawnRequest { request: Box::new(request), args: Term::list(args) };
         let pushed = self.emit_by(way, signal);
         self.spawn_refused(&request_id, &to, pushed);
     }

@@ -229,7 +229,7 @@ async fn an_apply_in_an_apply_in_an_apply_ends_in_an_error() {
     run(&a, |mut context| async move {
         let (mut function, mut args) = ("node", Vec::new());
         for _ in 0..1000 {
-            args = vec![Term::atom("erlang"), Term::atom(function), Term::List(args)];
+            args = vec![Term::atom("erlang"), Term::atom(function), Term::list(args)];
             function = "apply";
         }
         let deep = erpc::call(&mut context, b.name(), "erlang", "apply", args, None).await;

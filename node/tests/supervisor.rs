@@ -69,7 +69,7 @@ async fn a_child_that_ends_is_started_again_alone() {
     let count = |what: &'static str, n: i64| tuple!(Term::atom(what), n);
     assert_eq!(
         counts.await,
-        Ok(Term::List(vec![
+        Ok(Term::list(vec![
             count("specs", 2),
             count("active", 2),
             count("supervisors", 0),

@@ -78,7 +78,7 @@ pub(super) fn to_term(message: &ControlMessage) -> Term {
             tuple.add(flags).add(from).add(to.clone()).add_token(token);
         }
     }
-    Term::Tuple(tuple.0)
+    Term::tuple(tuple.0)
 }
 
 struct Tuple(Vec<Term>);

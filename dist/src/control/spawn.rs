@@ -92,7 +92,7 @@ impl SpawnOptions {
             list.push(Term::atom("link"));
         }
         list.extend(self.tuning.iter().chain(&self.unknown).cloned());
-        Term::List(list)
+        Term::list(list)
     }
 }
 
@@ -142,7 +142,7 @@ impl MonitorOptions {
             list.push(Term::tuple([Term::atom("alias"), Term::atom(alias.as_str())]));
         }
         list.extend(self.unknown.iter().cloned());
-        Term::tuple([Term::atom("monitor"), Term::List(list)])
+        Term::tuple([Term::atom("monitor"), Term::list(list)])
     }
 }
 

@@ -34,7 +34,7 @@ pub(crate) fn any_term() -> impl Strategy<Value = Term> {
         vec(any::<u8>(), 0..40).prop_map(Term::binary),
     ];
     leaf.prop_recursive(3, 16, 4, |inner| {
-        prop_oneof![vec(inner.clone(), 0..4).prop_map(Term::Tuple), vec(inner, 0..4).prop_map(Term::List)]
+        prop_oneof![vec(inner.clone(), 0..4).prop_map(Term::tuple), vec(inner, 0..4).prop_map(Term::list)]
     })
 }
 
@@ -269,12 +269,12 @@ fn specimens() -> Vec<(&'static str, Term)> {
         ("*", Term::from(-BigInt::from(u64::MAX))),
         ("*", Float::new(1.0).unwrap().into()),
         ("*", Term::NIL),
-        ("*", Term::List(vec![pid().into()])),
+        ("*", Term::list(vec![pid().into()])),
         ("*", Term::list_with_tail(vec![pid().into()], Term::atom("tail"))),
         ("*", Term::binary("peer")),
         ("*", Term::Map(etf::Map::new())),
         ("*", Term::export("m", "f", 1)),
-        ("*", Term::Tuple(vec![])),
+        ("*", Term::tuple(vec![])),
     ]
 }
 
@@ -292,7 +292,7 @@ fn every_operation_has_a_shape() {
     let shaped: Vec<_> = SHAPES.iter().map(|(op, _)| *op).collect();
     assert_eq!(shaped, OPS.iter().map(|row| row.op).collect::<Vec<_>>());
     for (op, kinds) in SHAPES {
-        let message = ControlMessage::from_term(Term::Tuple(tuple_of(*op, kinds)));
+        let message = ControlMessage::from_term(Term::tuple(tuple_of(*op, kinds)));
         assert_eq!(message.map(|message| message.op()), Ok(*op));
     }
 }
@@ -304,7 +304,7 @@ fn every_wrong_number_of_elements_is_refused() {
         for got in 1..12 {
             let mut tuple = all.clone();
             tuple.resize(got, Term::atom("more"));
-            let result = ControlMessage::from_term(Term::Tuple(tuple));
+            let result = ControlMessage::from_term(Term::tuple(tuple));
             let expected = op.row().arity;
             if expected.allows(got) {
                 assert!(result.is_ok(), "{op} with {got}: {result:?}");
@@ -325,7 +325,7 @@ fn every_wrong_type_of_every_element_is_refused_and_told() {
                 }
                 let mut tuple = tuple_of(*op, kinds);
                 tuple[at + 1] = term.clone();
-                match ControlMessage::from_term(Term::Tuple(tuple)) {
+                match ControlMessage::from_term(Term::tuple(tuple)) {
                     Ok(_) => assert!(fits.contains(kind), "{op} took {term} as {kind}"),
                     Err(ControlError::Type { op: said, element, .. }) => {
                         assert!(!fits.contains(kind), "{op} did not take {term} as {kind}");
@@ -346,7 +346,7 @@ fn flags_of_altact_decide_what_the_receiver_is() {
             for token in [false, true] {
                 let mut tuple = vec![37.into(), flags.into(), right('p'), to.clone()];
                 tuple.extend(token.then(|| Term::atom("token")));
-                let result = ControlMessage::from_term(Term::Tuple(tuple));
+                let result = ControlMessage::from_term(Term::tuple(tuple));
                 let wanted = match (flags & 4 != 0, flags & 8 != 0) {
                     (false, false) => "pid",
                     (true, false) => "alias",
@@ -370,7 +370,7 @@ fn flags_of_altact_decide_what_the_receiver_is() {
 #[test]
 fn flags_of_altact_may_be_of_any_size_but_not_negative() {
     let message =
-        |flags: Term| ControlMessage::from_term(Term::Tuple(vec![37.into(), flags, right('p'), right('p')]));
+        |flags: Term| ControlMessage::from_term(Term::tuple(vec![37.into(), flags, right('p'), right('p')]));
     let unknown = |flags: Term| match message(flags) {
         Ok(ControlMessage::AltactSigSend { priority: true, unknown_flags, .. }) => unknown_flags,
         other => panic!("{other:?}"),
@@ -387,8 +387,8 @@ fn flags_of_altact_may_be_of_any_size_but_not_negative() {
 fn what_is_no_operation_is_refused() {
     let refused = |term| ControlMessage::from_term(term).unwrap_err();
     assert_eq!(refused(Term::atom("link")), ControlError::NotATuple);
-    assert_eq!(refused(Term::List(vec![1.into()])), ControlError::NotATuple);
-    assert_eq!(refused(Term::Tuple(vec![])), ControlError::NotATuple);
+    assert_eq!(refused(Term::list(vec![1.into()])), ControlError::NotATuple);
+    assert_eq!(refused(Term::tuple(vec![])), ControlError::NotATuple);
     assert_eq!(refused(tuple!(atom "link", 1, 2)), ControlError::OpNotANumber);
     assert_eq!(refused(tuple!(BigInt::from(u64::MAX), 1, 2)), ControlError::OpNotANumber);
     for number in [-1, 0, 5, 9, 17, 38, 255, i64::MAX] {
@@ -399,7 +399,7 @@ fn what_is_no_operation_is_refused() {
 #[test]
 fn an_unlink_of_id_0_is_refused() {
     for op in [Op::UnlinkId, Op::UnlinkIdAck] {
-        let tuple = Term::Tuple(vec![op.number().into(), 0.into(), right('p'), right('p')]);
+        let tuple = Term::tuple(vec![op.number().into(), 0.into(), right('p'), right('p')]);
         let error = ControlError::Type { op, element: 2, expected: Kind::UnlinkId };
         assert_eq!(ControlMessage::from_term(tuple), Err(error));
     }
@@ -419,7 +419,7 @@ fn the_place_of_the_cookie_is_not_looked_at() {
 
 #[test]
 fn spawn_options_are_sorted_by_who_must_know_them() {
-    let list = Term::List(vec![
+    let list = Term::list(vec![
         Term::atom("link"),
         tuple!(atom "monitor", vec![tuple!(atom "tag", 5), tuple!(atom "alias", atom "reply_demonitor")]),
         tuple!(atom "priority", atom "high"),

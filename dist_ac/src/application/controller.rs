@@ -640,7 +640,7 @@ impl Controller {
             .iter()
             .map(|one| tuple!(&one.app, one.restart_type.to_term(), one.start_type.to_term()))
             .collect();
-        Term::List(vec![
+        Term::list(vec![
             tuple!(atom "loaded", self.loaded_applications()),
             tuple!(atom "loading", self.loading.iter().map(call).collect::<Vec<_>>()),
             tuple!(atom "started", started),

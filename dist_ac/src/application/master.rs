@@ -307,7 +307,7 @@ mod tests {
         let mut spec = Spec::new(Atom::from(name));
         let module = Term::from(Atom::from(format!("{name}_app").as_str()));
         spec.start = Some(if starter {
-            StartSpec { module: Atom::from("application_starter"), args: Term::List(vec![module, Term::NIL]) }
+            StartSpec { module: Atom::from("application_starter"), args: Term::list(vec![module, Term::NIL]) }
         } else {
             StartSpec { module: module.as_atom().cloned().expect("an atom"), args: Term::NIL }
         });

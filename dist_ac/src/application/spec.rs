@@ -223,12 +223,12 @@ mod tests {
         let options = vec![
             key("description", Term::charlist("an app")),
             key("vsn", Term::charlist("1.0")),
-            key("applications", Term::List(vec![Term::atom("kernel"), Term::atom("stdlib")])),
-            key("included_applications", Term::List(vec![Term::atom("inc")])),
-            key("optional_applications", Term::List(vec![Term::atom("stdlib")])),
-            key("env", Term::List(vec![key("a", 1.into())])),
+            key("applications", Term::list(vec![Term::atom("kernel"), Term::atom("stdlib")])),
+            key("included_applications", Term::list(vec![Term::atom("inc")])),
+            key("optional_applications", Term::list(vec![Term::atom("stdlib")])),
+            key("env", Term::list(vec![key("a", 1.into())])),
             key("mod", tuple!(atom "app1_app", Term::NIL)),
-            key("start_phases", Term::List(vec![key("init", Term::NIL), key("go", 1.into())])),
+            key("start_phases", Term::list(vec![key("init", Term::NIL), key("go", 1.into())])),
             key("runtime_dependencies", Term::NIL),
         ];
         let spec = Spec::from_term(&term(options.clone())).unwrap();

@@ -4,7 +4,7 @@ use super::*;
 
 fn terms(text: &str) -> Vec<Term> {
     match etf::text::parse_term(text).expect("a term") {
-        Term::List(list) => list,
+        Term::List(list) => list.into_vec(),
         other => panic!("{other} is no list"),
     }
 }

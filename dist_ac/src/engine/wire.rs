@@ -281,7 +281,7 @@ mod tests {
 
     fn all() -> Vec<Message> {
         let (a, b, app) = (atom("a@h"), atom("b@h"), atom("app1"));
-        let nodes = Nodes::from_term(&Term::List(vec![Term::from(&a), tuple!(&b, atom "c@h")])).unwrap();
+        let nodes = Nodes::from_term(&Term::list(vec![Term::from(&a), tuple!(&b, atom "c@h")])).unwrap();
         let appl = Appl {
             name: app.clone(),
             id: Term::atom("local"),

@@ -105,6 +105,7 @@ impl Names {
             && let Ok(len) = u8::try_from(atom.len())
             && let Some(key) = key_of(with_tag, len)
         {
+            #[expect(clippy::unnecessary_lazy_evaluations, reason = "it is made once, and is not small")]
             let recent = self.recent.get_or_insert_with(|| {
                 [const { Recent { key: NO_KEY, atom: Atom::from_static("") } }; RECENT]
             });

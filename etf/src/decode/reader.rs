@@ -175,13 +175,6 @@ impl<'a> Reader<'a> {
         Ok(i64::try_from(value).map_or_else(|_| BigInt::from(value).into(), Term::Int))
     }
 
-    /// An atom where nothing else may stand.
-    pub(crate) fn atom(&mut self) -> Result<AtomText<'a>> {
-        let offset = self.at();
-        let tag = self.u8()?;
-        self.atom_of(offset, tag)
-    }
-
     /// What follows an atom's tag.
     pub(crate) fn atom_of(&mut self, offset: usize, tag: u8) -> Result<AtomText<'a>> {
         let len = match tag {

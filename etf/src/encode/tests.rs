@@ -20,7 +20,7 @@ fn bare_terms_have_no_version() {
 
 #[test]
 fn lists_of_bytes_are_strings_up_to_65535() {
-    let list = |len| Term::List(vec![Term::Int(7); len]);
+    let list = |len| Term::list(vec![Term::Int(7); len]);
     assert_eq!(encode(&list(65_535))[..5], [131, 107, 0xff, 0xff, 7]);
     assert_eq!(encode(&list(65_536))[..8], [131, 108, 0, 1, 0, 0, 97, 7]);
     assert_eq!(encode(&list(65_536)).last(), Some(&106));
@@ -32,7 +32,7 @@ fn lists_of_bytes_are_strings_up_to_65535() {
 
 #[test]
 fn tuples_of_256_are_large() {
-    let tuple = |len| encode(&Term::Tuple(vec![Term::NIL; len]));
+    let tuple = |len| encode(&Term::tuple(vec![Term::NIL; len]));
     assert_eq!(tuple(255)[..3], [131, 104, 255]);
     assert_eq!(tuple(256)[..6], [131, 105, 0, 0, 1, 0]);
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::{BitString, Float, text::parse_term, tuple};
+use crate::{Atom, BitString, Float, text::parse_term, tuple};
 
 fn float(value: f64) -> Term {
     Float::new(value).unwrap().into()
@@ -16,12 +16,12 @@ fn reference(node: &str, creation: u32, words: &[u32]) -> Term {
 fn closure(module: &str, index: u32, old_uniq: i32, free: Vec<Term>) -> Term {
     let creator = Pid::new(Atom::from("a@b"), 1, 0, 1);
     let module = Atom::from(module);
-    let (arity, uniq, old_index) = (1, [0; 16], 0);
+    let (arity, uniq, old_index, free) = (1, [0; 16], 0, free.into());
     Fun::Closure(Closure { arity, uniq, index, module, old_index, old_uniq, creator, free }).into()
 }
 
 fn record(name: &str, fields: Vec<(Atom, Term)>) -> Term {
-    Term::Record(Box::new(Record { flags: 1, module: Atom::from("m"), name: Atom::from(name), fields }))
+    Term::Record(Box::new(Record::new(1, "m", name, fields)))
 }
 
 /// Each is less than the next, in `Ord`; by `cmp_erlang` some neighbours are equal.
@@ -215,7 +215,7 @@ fn deep_terms_take_no_stack() {
         for level in 0..100_000 {
             term = match level % 4 {
                 0 => tuple!(term),
-                1 => Term::List(vec![term, 1.into()]),
+                1 => Term::list(vec![term, 1.into()]),
                 2 => Term::list_with_tail(vec![term], 1.into()),
                 _ => Term::Map([(1.into(), term)].into_iter().collect()),
             };

@@ -39,19 +39,32 @@ struct InTerm<'a>(&'a Term);
 impl Serialize for InTerm<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if serializer.is_human_readable() {
-            ForPeople(self.0).serialize(serializer)
+            ForPeople { term: self.0, levels: LEVELS_MAX }.serialize(serializer)
         } else {
             serializer.serialize_bytes(&encode(self.0)[1..])
         }
     }
 }
 
+/// How deep a term may be that goes to a format for people: serde works by recursion, and a level takes some 2 KB of
+/// stack in an unoptimised build. What reads JSON takes no more than this either, as a rule.
+const LEVELS_MAX: usize = 128;
+
 /// A term in a format that has numbers, strings, lists and maps.
-struct ForPeople<'a>(&'a Term);
+struct ForPeople<'a> {
+    term: &'a Term,
+    /// How deep it may be.
+    levels: usize,
+}
 
 impl Serialize for ForPeople<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.0 {
+        let Some(levels) = self.levels.checked_sub(1) else {
+            let message = format_args!("a term of more than {LEVELS_MAX} levels");
+            return Err(serde::ser::Error::custom(message));
+        };
+        let inner = |term| ForPeople { term, levels };
+        match self.term {
             Term::Int(int) => serializer.serialize_i64(*int),
             Term::BigInt(big) => match (big.as_bigint().to_i128(), big.as_bigint().to_u128()) {
                 (Some(int), _) => serializer.serialize_i128(int),
@@ -65,24 +78,24 @@ impl Serialize for ForPeople<'_> {
                 "nil" | "undefined" | "null" => serializer.serialize_unit(),
                 text => serializer.serialize_str(text),
             },
-            Term::Tuple(elements) => serializer.collect_seq(elements.iter().map(ForPeople)),
-            Term::List(elements) => serializer.collect_seq(elements.iter().map(ForPeople)),
+            Term::Tuple(elements) => serializer.collect_seq(elements.iter().map(inner)),
+            Term::List(elements) => serializer.collect_seq(elements.iter().map(inner)),
             Term::ImproperList(list) => {
                 let mut seq = serializer.serialize_seq(Some(list.head().len() + 1))?;
                 for element in list.head().iter().chain([list.tail()]) {
-                    seq.serialize_element(&ForPeople(element))?;
+                    seq.serialize_element(&inner(element))?;
                 }
                 seq.end()
             }
             Term::Map(map) => {
                 let mut entries = serializer.serialize_map(Some(map.len()))?;
                 for (key, value) in map.iter() {
-                    entries.serialize_entry(&KeyForPeople(key), &ForPeople(value))?;
+                    entries.serialize_entry(&KeyForPeople(key), &inner(value))?;
                 }
                 entries.end()
             }
             Term::Record(record) => {
-                serializer.collect_map(record.fields.iter().map(|(name, value)| (name, ForPeople(value))))
+                serializer.collect_map(record.fields().map(|(name, value)| (name, inner(value))))
             }
             Term::Binary(binary) => BytesForPeople(binary).serialize(serializer),
             term

@@ -14,9 +14,9 @@ use crate::{
     },
 };
 
-/// How deep tuples, lists and maps may lie in each other in a text: as in
-/// [`DecodeLimits::depth_max`](crate::DecodeLimits::depth_max), and for the same reason.
-pub const DEPTH_MAX: usize = 1024;
+/// How deep tuples, lists and maps may lie in each other in a text. They take heap and not stack, but for some hundred
+/// times the memory that their brackets take.
+pub const DEPTH_MAX: usize = 100_000;
 
 /// The terms of a text, each ended by a `.`, as `file:consult/1` reads them.
 pub fn consult(text: &str) -> Result<Vec<Term>, TextError> {
@@ -121,7 +121,7 @@ impl<'a> Parser<'a> {
             Token::Binary(binary) => binary,
             Token::String(text) => return Ok(Begun::Whole(Term::charlist(&self.strings(text)?))),
             Token::Punctuation(sign @ ("-" | "+")) => return Ok(Begun::Whole(self.signed(sign == "-")?)),
-            Token::Punctuation("{") => return self.open("}", Open::Tuple(vec![]), || Term::Tuple(vec![])),
+            Token::Punctuation("{") => return self.open("}", Open::Tuple(vec![]), || Term::tuple([])),
             Token::Punctuation("[") => return self.open("]", Open::List(vec![]), || Term::NIL),
             Token::Punctuation("#") => {
                 self.advance()?;
@@ -160,7 +160,7 @@ impl<'a> Parser<'a> {
                 elements.push(term);
                 match self.separator("',' or '}'", &[",", "}"])? {
                     "," => Begun::Open(Open::Tuple(elements)),
-                    _ => Begun::Whole(Term::Tuple(elements)),
+                    _ => Begun::Whole(Term::tuple(elements)),
                 }
             }
             Open::List(mut elements) => {
@@ -168,7 +168,7 @@ impl<'a> Parser<'a> {
                 match self.separator("',', '|' or ']'", &[",", "|", "]"])? {
                     "," => Begun::Open(Open::List(elements)),
                     "|" => Begun::Open(Open::ListTail(elements)),
-                    _ => Begun::Whole(Term::List(elements)),
+                    _ => Begun::Whole(Term::list(elements)),
                 }
             }
             Open::ListTail(elements) => {

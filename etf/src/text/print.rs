@@ -2,7 +2,7 @@
 
 use std::{
     fmt::{self, Write},
-    slice,
+    iter, slice,
 };
 
 use crate::{Atom, Binary, BitString, Float, Fun, Term, text::RESERVED};
@@ -56,7 +56,7 @@ enum Work<'a> {
     Term(&'a Term),
     Elements { rest: slice::Iter<'a, Term>, started: bool },
     Entries { rest: slice::Iter<'a, [Term; 2]>, started: bool },
-    Fields { rest: slice::Iter<'a, (Atom, Term)>, started: bool },
+    Fields { rest: iter::Zip<slice::Iter<'a, Atom>, slice::Iter<'a, Term>>, started: bool },
 }
 
 /// Writes a term up to its first sub-term, and leaves the rest on the stack.
@@ -77,7 +77,7 @@ fn write_term<'a>(term: &'a Term, f: &mut fmt::Formatter<'_>, stack: &mut Vec<Wo
         }
         Term::Record(record) => {
             stack.push(Work::Text("}"));
-            stack.push(Work::Fields { rest: record.fields.iter(), started: false });
+            stack.push(Work::Fields { rest: record.names.iter().zip(&record.values), started: false });
             write!(f, "#{}:{}{{", record.module, record.name)
         }
         Term::Map(map) => {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::{Atom, Fun, Pid, Port, Reference, Term};
+use crate::{Atom, Elements, Fun, Pid, Port, Reference, Term};
 
 fn reads_as(text: &str, printed: &str) {
     match parse_term(text) {
@@ -256,7 +256,7 @@ fn identifiers_print_with_their_nodes() {
         old_index: 1,
         old_uniq: 23,
         creator: Pid::new(Atom::from("a@b"), 1, 0, 1),
-        free: vec![],
+        free: Elements::new(),
     };
     assert_eq!(Term::from(Fun::Closure(closure)).to_string(), "#Fun<m.1.23>");
 }
@@ -265,7 +265,7 @@ fn identifiers_print_with_their_nodes() {
 #[test]
 fn records_print_with_their_fields() {
     let fields = vec![("Aa".into(), Term::charlist("AB")), ("b".into(), 2.into())];
-    let record = crate::Record { flags: 1, module: "Nr".into(), name: "pair".into(), fields };
+    let record = crate::Record::new(1, "Nr", "pair", fields);
     assert_eq!(Term::Record(Box::new(record)).to_string(), "#'Nr':pair{'Aa' = \"AB\",b = 2}");
 }
 
@@ -330,9 +330,9 @@ fn depth_is_limited() {
     let nested = |levels: usize| format!("{}{}.", "[".repeat(levels), "]".repeat(levels));
     assert!(consult(&nested(DEPTH_MAX)).is_ok());
     let too_deep = TextErrorReason::TooDeep { max: DEPTH_MAX };
-    assert_eq!(consult(&nested(100_000)).unwrap_err().reason, too_deep);
-    assert_eq!(consult(&"{a,".repeat(100_000)).unwrap_err().reason, too_deep);
-    assert_eq!(consult(&"(".repeat(100_000)).unwrap_err().reason, too_deep);
+    assert_eq!(consult(&nested(DEPTH_MAX + 2)).unwrap_err().reason, too_deep);
+    assert_eq!(consult(&"{a,".repeat(DEPTH_MAX + 1)).unwrap_err().reason, too_deep);
+    assert_eq!(consult(&"(".repeat(DEPTH_MAX + 1)).unwrap_err().reason, too_deep);
     for open in ["<<", "<<("] {
         assert!(matches!(
             consult(&open.repeat(100_000)).unwrap_err().reason,

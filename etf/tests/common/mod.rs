@@ -18,8 +18,8 @@ pub(crate) fn term() -> impl Strategy<Value = Term> {
 fn nested(leaf: BoxedStrategy<Term>) -> impl Strategy<Value = Term> {
     leaf.prop_recursive(5, 40, 5, |inner| {
         prop_oneof![
-            vec(inner.clone(), 0..5).prop_map(Term::Tuple),
-            vec(inner.clone(), 0..5).prop_map(Term::List),
+            vec(inner.clone(), 0..5).prop_map(Term::tuple),
+            vec(inner.clone(), 0..5).prop_map(Term::list),
             (vec(inner.clone(), 0..4), inner.clone())
                 .prop_map(|(head, tail)| Term::list_with_tail(head, tail)),
             vec((inner.clone(), inner), 0..6).prop_map(|entries| Term::Map(entries.into_iter().collect())),
@@ -76,11 +76,11 @@ fn holder(inner: Term) -> BoxedStrategy<Term> {
     let fields = vec((atom(), Just(inner.clone())), 0..3);
     prop_oneof![
         (any::<u8>(), atom(), atom(), fields).prop_map(|(flags, module, name, fields)| {
-            Term::Record(Box::new(Record { flags, module, name, fields }))
+            Term::Record(Box::new(Record::new(flags, module, name, fields)))
         }),
         (any::<[u8; 16]>(), any::<i32>(), any::<u32>(), atom(), pid(), vec(Just(inner), 0..3)).prop_map(
             |(uniq, old, index, module, creator, free)| {
-                let (arity, old_index, old_uniq) = (uniq[0], old, old.wrapping_mul(31));
+                let (arity, old_index, old_uniq, free) = (uniq[0], old, old.wrapping_mul(31), free.into());
                 Fun::Closure(Closure { arity, uniq, index, module, old_index, old_uniq, creator, free })
                     .into()
             }

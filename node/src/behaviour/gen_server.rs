@@ -264,7 +264,7 @@ impl Request {
     fn parse(message: Message, parent: Option<&Pid>) -> Self {
         match message {
             Message::Exit { from, reason } if Some(&from) == parent => Self::ParentExit(reason),
-            Message::Term(Term::Tuple(elements)) => Self::parse_tuple(elements),
+            Message::Term(Term::Tuple(elements)) => Self::parse_tuple(elements.into_vec()),
             message => Self::Info(message),
         }
     }
@@ -287,7 +287,7 @@ impl Request {
                     _ => Self::OtherSystem { from, request },
                 }
             }
-            _ => Self::Info(Message::Term(Term::Tuple(elements))),
+            _ => Self::Info(Message::Term(Term::tuple(elements))),
         }
     }
 }

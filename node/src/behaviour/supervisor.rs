@@ -208,7 +208,7 @@ impl Supervisor {
     fn which_children(&self) -> Term {
         let row = |child: &Child| {
             let pid = child.pid.clone().map_or(Term::atom("undefined"), Term::Pid);
-            tuple!(child.spec.id.clone(), pid, kind(child), Term::List(vec![Term::atom("crabnode")]))
+            tuple!(child.spec.id.clone(), pid, kind(child), Term::list(vec![Term::atom("crabnode")]))
         };
         Term::List(self.children.iter().rev().map(row).collect())
     }
@@ -217,7 +217,7 @@ impl Supervisor {
         let supervisors = self.children.iter().filter(|child| child.spec.supervisor).count();
         let active = self.children.iter().filter(|child| child.pid.is_some()).count();
         let specs = self.children.len();
-        Term::List(vec![
+        Term::list(vec![
             tuple!(atom "specs", specs),
             tuple!(atom "active", active),
             tuple!(atom "supervisors", supervisors),

@@ -58,7 +58,7 @@ pub async fn call(
         [Term::Atom(Atom::try_new(module).map_err(bad)?), Term::Atom(Atom::try_new(function).map_err(bad)?)];
     let result = context.make_ref();
     let [module, function] = mfa;
-    let arguments = vec![Term::from(&result), module, function, Term::List(args)];
+    let arguments = vec![Term::from(&result), module, function, Term::list(args)];
     let request = context.spawn_request(&node, "erpc", "execute_call", arguments, true);
     let mut requested = Requested { context, request: Monitor { reference: request } };
     let Requested { context, request: Monitor { reference: request } } = &mut requested;

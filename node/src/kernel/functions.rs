@@ -92,7 +92,7 @@ fn first(mut args: Args) -> Term {
 async fn nodes_1(context: Context, args: Args) -> Outcome {
     let (node, mut nodes) = (context.node(), Vec::new());
     let kinds = match &args[0] {
-        Term::List(kinds) => kinds.clone(),
+        Term::List(kinds) => kinds.to_vec(),
         kind => vec![kind.clone()],
     };
     for kind in kinds {
@@ -133,7 +133,7 @@ fn process_info(context: &Context, pid: &Pid) -> Option<Vec<(&'static str, Term)
         ("initial_call", tuple!(module, function, *arity)),
         ("status", Term::atom("waiting")),
         ("message_queue_len", process.mailbox.len().into()),
-        ("links", Term::List(links)),
+        ("links", Term::list(links)),
         ("dictionary", Term::NIL),
         ("trap_exit", trap_exit.into()),
         ("error_handler", Term::atom("error_handler")),
@@ -182,7 +182,7 @@ async fn apply(mut context: Context, args: Args) -> Outcome {
     };
     let inner = Arc::clone(context.inner());
     // Boxed: what is applied may be `apply` again.
-    Box::pin(inner.functions.apply(context, module, function, list.clone())).await
+    Box::pin(inner.functions.apply(context, module, function, list.to_vec())).await
 }
 
 /// Between `init:stop` and the stop: time for its answer to be written, and nothing to the one who waits.
@@ -301,7 +301,7 @@ async fn gen_server_call(mut context: Context, args: Args) -> Outcome {
         Ok(reply) => return Ok(reply),
         Err(error) => error,
     };
-    let call = tuple!(atom "gen_server", atom "call", Term::List(args));
+    let call = tuple!(atom "gen_server", atom "call", Term::list(args));
     Err(Exception::Exit(tuple!(error.into_reason(), call)))
 }
 
@@ -329,9 +329,9 @@ async fn remote_call(mut context: Context, args: Args, rpc: bool) -> Outcome {
     };
     let Some(timeout) = timeout(time) else { return badarg() };
     if rpc {
-        return Ok(erpc::rpc_call(&mut context, node, module, function, list.clone(), timeout).await);
+        return Ok(erpc::rpc_call(&mut context, node, module, function, list.to_vec(), timeout).await);
     }
-    match erpc::call(&mut context, node, module, function, list.clone(), timeout).await {
+    match erpc::call(&mut context, node, module, function, list.to_vec(), timeout).await {
         Ok(value) => Ok(value),
         Err(erpc::ErpcError::Exception(Exception::Throw(term))) => Err(Exception::Throw(term)),
         Err(erpc::ErpcError::Exception(Exception::Exit(reason))) => {

@@ -41,7 +41,7 @@ fn gen_call(context: &Context, from: &Term, request: &Term) {
 fn info(context: &Context, from: &Pid, request: &Term) {
     let own = context.node().name().clone();
     if request.is_atom("features_request") {
-        let features = Term::List(vec![Term::atom("erpc")]);
+        let features = Term::list(vec![Term::atom("erpc")]);
         context.send_now(from, tuple!(atom "features_reply", own, features));
         return;
     }

@@ -66,7 +66,7 @@ impl Exception {
     #[must_use]
     pub fn undef(module: &Atom, function: &Atom, args: Vec<Term>) -> Self {
         let frame = tuple!(module, function, args, Term::NIL);
-        Self::Error { reason: Term::atom("undef"), stack: Term::List(vec![frame]) }
+        Self::Error { reason: Term::atom("undef"), stack: Term::list(vec![frame]) }
     }
 
     /// The exit reason of a process whose body failed so.

@@ -116,7 +116,7 @@ pub(crate) fn serve_spawn_request(inner: &Arc<Inner>, request: SpawnRequest, arg
         inner.registry.concern(from.node(), &process.pid);
     }
     inner.emit_spawn_reply(request_id, &from, flags, Ok(process.pid.clone()));
-    inner.run_process(process, move |context| run(context, mfa.module, mfa.function, args));
+    inner.run_process(process, move |context| run(context, mfa.module, mfa.function, args.into_vec()));
 }
 
 async fn run(context: Context, module: Atom, function: Atom, args: Args) -> Term {
@@ -125,7 +125,7 @@ async fn run(context: Context, module: Atom, function: Atom, args: Args) -> Term
     if let (true, true, [result, Term::Atom(m), Term::Atom(f), Term::List(list)]) =
         (module == "erpc", function == "execute_call", args.as_slice())
     {
-        let outcome = node.functions().apply(context, m, f, list.clone()).await;
+        let outcome = node.functions().apply(context, m, f, list.to_vec()).await;
         return erpc::execute_call_reason(result.clone(), outcome);
     }
     match node.functions().apply(context, &module, &function, args).await {

@@ -17,7 +17,7 @@ pub(super) fn insert_all(functions: &Functions) {
         Ok(c.node().global().whereis(&args[0]).map_or(Term::atom("undefined"), Term::Pid))
     });
     functions.insert("global", "registered_names", 0, async |c: Context, _: Args| {
-        Ok(Term::List(c.node().global().registered_names()))
+        Ok(Term::list(c.node().global().registered_names()))
     });
     functions
         .insert("global", "register_name", 2, async |c: Context, args: Args| register(c, args, false).await);

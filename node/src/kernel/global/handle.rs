@@ -39,7 +39,7 @@ impl Resolver {
             Self::RandomNotify => Some(Term::export("global", "random_notify_name", 3)),
             Self::NotifyAll => Some(Term::export("global", "notify_all_name", 3)),
             Self::Function(module, function) => {
-                Some(Term::Tuple(vec![Term::Atom(module), Term::Atom(function)]))
+                Some(Term::tuple(vec![Term::Atom(module), Term::Atom(function)]))
             }
         }
     }

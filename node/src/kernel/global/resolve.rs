@@ -162,7 +162,7 @@ mod tests {
                 old_index: 0,
                 old_uniq: 0,
                 creator: pid(node, 1),
-                free: Vec::new(),
+                free: etf::Elements::new(),
             }))
         };
         let exit = Plan::Native(NativeMethod::RandomExit);

@@ -84,7 +84,7 @@ impl LockId {
     pub fn of_lockers(one: &Pid, other: &Pid) -> Self {
         let mut pids = [one, other];
         pids.sort_by(|a, b| pid_order(a, b));
-        Self::global(Term::List(pids.map(Term::from).to_vec()))
+        Self::global(Term::list(pids.map(Term::from).to_vec()))
     }
 
     /// `{ResourceId, LockRequesterId}`.

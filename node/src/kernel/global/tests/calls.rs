@@ -115,7 +115,7 @@ fn the_answers_of_tools_and_tests() {
     single.engine.known.insert(atom("c@h"), 8);
     single.engine.pending.insert(atom("d@h"), 7);
     single.engine.synced.insert(atom("c@h"));
-    let nodes = Some(Term::List(vec![Term::atom("c@h")]));
+    let nodes = Some(Term::list(vec![Term::atom("c@h")]));
     assert_eq!(single.call(&me, Term::atom("get_known")), nodes);
     assert_eq!(single.call(&me, Term::atom("get_synced")), nodes);
     assert_eq!(single.call(&me, Term::atom("get_protocol_version")), Some(Term::Int(8)));

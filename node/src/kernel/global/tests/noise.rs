@@ -81,7 +81,7 @@ fn mutate(rng: &mut Rng, term: &Term) -> Term {
         1 => elements.push(junk(rng)),
         _ => elements[at] = mutate(rng, &elements[at]),
     }
-    if is_tuple { Term::Tuple(elements) } else { Term::List(elements) }
+    if is_tuple { Term::tuple(elements) } else { Term::list(elements) }
 }
 
 fn junk(rng: &mut Rng) -> Term {
@@ -93,7 +93,7 @@ fn junk(rng: &mut Rng) -> Term {
         4 => Term::from(1_u64 << 63),
         5 => Term::from(Map::new()),
         6 => Term::list_with_tail(vec![Term::Int(1)], Term::Int(2)),
-        7 => Term::Tuple(Vec::new()),
+        7 => Term::tuple([]),
         8 => Term::atom("a@h"),
         9 => Term::atom("b@h"),
         10 => exit_method(),
