@@ -37,55 +37,113 @@ impl Elements {
     /// The terms.
     #[must_use]
     pub fn into_vec(mut self) -> Vec<Term> {
-        mem::take(&mut self.0)
+        let terms = mem::take(&mut self.0);
+        // Nothing is left to drop.
+        mem::forget(self);
+        terms
     }
 }
 
-/// With a list of what is still to be dropped in place of recursion.
 impl Drop for Elements {
     fn drop(&mut self) {
-        if !self.0.iter().any(has_elements) {
+        // Terms that hold no others are left to the vector itself.
+        if !self.0.iter().any(|term| elements(term).is_some()) {
             return;
         }
-        let mut work = vec![mem::take(&mut self.0)];
-        while let Some(terms) = work.pop() {
-            for mut term in terms {
-                if let Some(elements) = elements_mut(&mut term)
-                    && !elements.is_empty()
-                {
-                    work.push(mem::take(&mut elements.0));
-                }
-            }
+        let mut deep = Vec::new();
+        drop_all(mem::take(&mut self.0), RECURSION_LEVELS, &mut deep);
+        while let Some(terms) = deep.pop() {
+            drop_all(terms, RECURSION_LEVELS, &mut deep);
+        }
+    }
+}
+
+/// How many levels are dropped and copied by recursion, which is faster. They take some 20 KiB of stack in an
+/// unoptimised build.
+const RECURSION_LEVELS: usize = 32;
+
+/// Drops terms and what lies in them, but for what lies deeper than so many levels.
+fn drop_all(terms: Vec<Term>, levels: usize, deep: &mut Vec<Vec<Term>>) {
+    for term in terms {
+        let inner = match term {
+            Term::Tuple(elements) | Term::List(elements) => elements.into_vec(),
+            Term::Int(_) | Term::Float(_) => continue,
+            Term::Map(map) => map.into_elements().into_vec(),
+            Term::ImproperList(list) => list.into_elements().into_vec(),
+            Term::Record(record) => record.values.into_vec(),
+            Term::Fun(fun) => match *fun {
+                Fun::Closure(closure) => closure.free.into_vec(),
+                Fun::Export { .. } => continue,
+            },
+            Term::BigInt(_)
+            | Term::Atom(_)
+            | Term::Reference(_)
+            | Term::Port(_)
+            | Term::Pid(_)
+            | Term::Binary(_)
+            | Term::BitString(_) => continue,
+        };
+        if inner.is_empty() {
+            continue;
+        }
+        if levels == 0 {
+            deep.push(inner);
+        } else {
+            drop_all(inner, levels - 1, deep);
         }
     }
 }
 
 impl Clone for Elements {
     fn clone(&self) -> Self {
-        let mut open: Vec<Copying<'_>> = Vec::new();
-        let mut copying = Copying::new(None, self);
-        loop {
-            // Terms without others in them, one after the other.
-            let next = copying.rest.find(|&term| {
-                let is_flat = !has_elements(term);
-                if is_flat {
-                    copying.copies.push(shell(term, Elements::new()));
-                }
-                !is_flat
-            });
-            if let Some(term) = next {
-                let elements = elements(term).expect("it has some");
-                open.push(mem::replace(&mut copying, Copying::new(Some(term), elements)));
-                continue;
+        copy_all(self, RECURSION_LEVELS)
+    }
+}
+
+fn copy_all(terms: &Elements, levels: usize) -> Elements {
+    if levels == 0 {
+        return copy_deep(terms);
+    }
+    let mut copies = Vec::with_capacity(terms.len());
+    for term in terms {
+        copies.push(match term {
+            Term::Tuple(elements) => Term::Tuple(copy_all(elements, levels - 1)),
+            Term::List(elements) => Term::List(copy_all(elements, levels - 1)),
+            Term::Map(map) => Term::Map(Map::from_elements(copy_all(map.elements(), levels - 1))),
+            term => {
+                let inner = elements(term).map(|inner| copy_all(inner, levels - 1));
+                shell(term, inner.unwrap_or_default())
             }
-            let Copying { of, copies, .. } = copying;
-            match (of, open.pop()) {
-                (Some(of), Some(outer)) => {
-                    copying = outer;
-                    copying.copies.push(shell(of, Self(copies)));
-                }
-                _ => return Self(copies),
+        });
+    }
+    Elements(copies)
+}
+
+/// The same without taking stack for each level.
+fn copy_deep(terms: &Elements) -> Elements {
+    let mut open: Vec<Copying<'_>> = Vec::new();
+    let mut copying = Copying::new(None, terms);
+    loop {
+        // Terms without others in them, one after the other.
+        let next = copying.rest.find(|&term| {
+            let is_flat = !has_elements(term);
+            if is_flat {
+                copying.copies.push(shell(term, Elements::new()));
             }
+            !is_flat
+        });
+        if let Some(term) = next {
+            let elements = elements(term).expect("it has some");
+            open.push(mem::replace(&mut copying, Copying::new(Some(term), elements)));
+            continue;
+        }
+        let Copying { of, copies, .. } = copying;
+        match (of, open.pop()) {
+            (Some(of), Some(outer)) => {
+                copying = outer;
+                copying.copies.push(shell(of, Elements(copies)));
+            }
+            _ => return Elements(copies),
         }
     }
 }
@@ -163,28 +221,6 @@ fn elements(term: &Term) -> Option<&Elements> {
         Term::Record(record) => Some(&record.values),
         Term::Fun(fun) => match &**fun {
             Fun::Closure(closure) => Some(&closure.free),
-            Fun::Export { .. } => None,
-        },
-        Term::Int(_)
-        | Term::BigInt(_)
-        | Term::Float(_)
-        | Term::Atom(_)
-        | Term::Reference(_)
-        | Term::Port(_)
-        | Term::Pid(_)
-        | Term::Binary(_)
-        | Term::BitString(_) => None,
-    }
-}
-
-fn elements_mut(term: &mut Term) -> Option<&mut Elements> {
-    match term {
-        Term::Tuple(elements) | Term::List(elements) => Some(elements),
-        Term::ImproperList(list) => Some(list.elements_mut()),
-        Term::Map(map) => Some(map.elements_mut()),
-        Term::Record(record) => Some(&mut record.values),
-        Term::Fun(fun) => match &mut **fun {
-            Fun::Closure(closure) => Some(&mut closure.free),
             Fun::Export { .. } => None,
         },
         Term::Int(_)

@@ -100,8 +100,8 @@ impl Map {
         &self.flat
     }
 
-    pub(crate) fn elements_mut(&mut self) -> &mut Elements {
-        &mut self.flat
+    pub(crate) fn into_elements(self) -> Elements {
+        self.flat
     }
 
     /// Those of another map.

@@ -124,8 +124,8 @@ impl ImproperList {
         &self.flat
     }
 
-    pub(crate) fn elements_mut(&mut self) -> &mut Elements {
-        &mut self.flat
+    pub(crate) fn into_elements(self) -> Elements {
+        self.flat
     }
 
     /// Those of another improper list.
