@@ -34,6 +34,9 @@ pub enum EncodeError {
     /// The message is longer than any BEAM takes; it would close the connection with `emsgsize`.
     #[error(transparent)]
     FrameTooLong(#[from] FrameTooLong),
+    /// A term is larger than any BEAM takes; it would close the connection.
+    #[error(transparent)]
+    Term(#[from] etf::EncodeError),
 }
 
 /// Appends a signal as one frame, by the operation that the agreed flags allow.
@@ -63,14 +66,14 @@ fn put_frame(
     control: &ControlMessage,
     payload: Option<&etf::Term>,
     out: &mut BytesMut,
-) -> Result<(), FrameTooLong> {
+) -> Result<(), EncodeError> {
     let start = out.len();
     out.put_slice(&[0; LENGTH_BYTES]);
     header::put_start(out);
-    etf::encode_into(&control.to_term(), out);
+    etf::try_encode_into(&control.to_term(), out)?;
     if let Some(payload) = payload {
         header::put_payload_start(out);
-        etf::encode_into(payload, out);
+        etf::try_encode_into(payload, out)?;
     }
     let bytes = out.len() - start - LENGTH_BYTES;
     let length = u32::try_from(bytes).ok().filter(|_| bytes <= FRAME_BYTES_MAX_BEAM);

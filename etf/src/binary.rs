@@ -63,6 +63,15 @@ impl Binary {
         })
     }
 
+    /// The bytes if they are stored inline, with what fills up their place, and how many count.
+    #[inline]
+    pub(crate) fn as_inline(&self) -> Option<(&[u8; Self::INLINE_MAX], u8)> {
+        match &self.0 {
+            Repr::Inline { len, bytes } => Some((bytes, *len)),
+            Repr::Shared { .. } => None,
+        }
+    }
+
     /// The bytes.
     #[must_use]
     pub fn as_slice(&self) -> &[u8] {
@@ -165,6 +174,11 @@ impl BitString {
     /// The bytes; of the last one the upper [`BitString::last_bits`] count, the others are 0.
     #[must_use]
     pub fn as_slice(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The same.
+    pub(crate) fn as_binary(&self) -> &Binary {
         &self.bytes
     }
 

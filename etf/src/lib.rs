@@ -26,7 +26,9 @@
 //! |---|---|
 //! | read a stored term (131 first) | [`decode`], [`decode_prefix`] |
 //! | read a term of a distribution message | [`decode_bare`] |
-//! | write | [`encode`], [`encode_into`] |
+//! | write a stored term | [`encode`], [`encode_stored_into`], [`EncodeOptions`] as for `term_to_binary/2` |
+//! | write a term of a distribution message | [`encode_into`], [`try_encode_into`] |
+//! | write large binaries without a copy | either, into [`Segments`] |
 //! | compare | `Ord` and `Eq`, [`Term::cmp_erlang`] for `==` |
 //! | write down, match | [`term!`], [`match_term!`], [`matches_term!`], [`let_term!`] |
 //! | go to and from Rust types | [`serde`](mod@serde) |
@@ -50,11 +52,16 @@ pub use crate::eetf::EetfError;
 mod elements;
 pub use elements::Elements;
 mod encode;
-pub use encode::{encode, encode_into};
+pub use encode::{
+    EncodeBuffer, EncodeError, EncodeOptions, Mark, MinorVersion, Segments, encode, encode_into,
+    encode_stored_into, try_encode_into,
+};
 mod ids;
 pub use ids::{Pid, Port, Reference};
 mod limits;
 pub use limits::DecodeLimits;
+mod local;
+pub use local::LocalKey;
 mod macros;
 pub use macros::FromTerm;
 #[doc(hidden)]

@@ -1,6 +1,9 @@
 //! What holds for every term: it is read back from what is written, as bytes and as text, and the order is one.
 
-use crabnode_etf::{DecodeLimits, Term, decode, decode_bare, encode, encode_into, text::parse_term};
+use crabnode_etf::{
+    DecodeLimits, EncodeOptions, MinorVersion, Segments, Term, decode, decode_bare, encode, encode_into,
+    encode_stored_into, text::parse_term, try_encode_into,
+};
 use proptest::{collection::vec, prelude::*};
 
 mod common;
@@ -22,6 +25,36 @@ proptest! {
         let end = message.len();
         message.extend_from_slice(&[106, 106]);
         prop_assert_eq!(decode_bare(&message.freeze(), 2, &[], &limits), Ok((term, end)));
+    }
+
+    /// However it is written, it is the same term.
+    #[test]
+    fn every_way_of_writing_reads_back(
+        term in term(),
+        blob in vec(any::<u8>(), 0..6000),
+        compressed in 0..=9u8,
+        minor_version in prop_oneof![Just(MinorVersion::V0), Just(MinorVersion::V1), Just(MinorVersion::V2)],
+    ) {
+        let limits = DecodeLimits::default();
+        let term = Term::tuple([term.clone(), Term::binary(blob), term]);
+        let bytes = encode(&term);
+        let mut again = bytes.clone();
+        encode_stored_into(&term, &mut again);
+        prop_assert_eq!(&again[bytes.len()..], &bytes[..]);
+
+        let options = EncodeOptions { compressed, minor_version, ..Default::default() };
+        let other = options.encode(&term);
+        prop_assert_eq!(decode(&other.clone().into(), &limits), Ok(term.clone()));
+        let plain = EncodeOptions { compressed: 0, ..options }.encode(&term);
+        prop_assert!(other.len() <= plain.len());
+
+        let (mut message, mut segments) = (bytes::BytesMut::new(), Segments::new());
+        encode_into(&term, &mut message);
+        encode_into(&term, &mut segments);
+        prop_assert_eq!(segments.chunks().collect::<Vec<_>>().concat(), message.to_vec());
+        let mut checked = Vec::new();
+        prop_assert_eq!(try_encode_into(&term, &mut checked), Ok(()));
+        prop_assert_eq!(checked, message.to_vec());
     }
 
     #[test]

@@ -1,4 +1,4 @@
-use etf::{Atom, Pid};
+use etf::{Atom, Pid, Term};
 
 use super::*;
 
@@ -23,4 +23,18 @@ fn a_tick_is_four_zeros() {
     let mut out = BytesMut::from(&b"x"[..]);
     encode_tick(&mut out);
     assert_eq!(out, &b"x\0\0\0\0"[..]);
+}
+
+/// The connection goes on without it.
+#[test]
+fn a_term_that_no_beam_takes_is_not_sent() {
+    let pid = |node| Pid::new(Atom::from_static(node), 1, 2, 3);
+    let arity = etf::EncodeError::TUPLE_ARITY_MAX + 1;
+    let message = Term::tuple(vec![Term::NIL; arity]);
+    let signal =
+        Signal::Send { from: Some(pid("a@h")), to: pid("b@h"), message, token: None, priority: false };
+    let mut out = BytesMut::from(&b"x"[..]);
+    let error = encode_signal(&signal, DistFlags::OFFERED, &mut out);
+    assert_eq!(error, Err(etf::EncodeError::TupleArity { arity }.into()));
+    assert_eq!(out, &b"x"[..]);
 }
