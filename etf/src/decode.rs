@@ -13,8 +13,8 @@ use std::{mem, sync::Arc};
 use bytes::Bytes;
 
 use crate::{
-    Atom, Binary, BitString, Closure, DecodeLimits, Elements, Fun, Map, Pid, Port, Record, Reference, Term,
-    tag,
+    Atom, Binary, BitString, Closure, DecodeLimits, Elements, Fun, LocalKey, Map, Pid, Port, Record,
+    Reference, Term, tag,
 };
 
 mod error;
@@ -23,6 +23,8 @@ mod inflate;
 pub(crate) use inflate::inflate;
 mod names;
 use names::Names;
+mod options;
+pub use options::{DecodeOptions, Known};
 pub(crate) mod reader;
 use reader::{Reader, Result, error};
 pub(crate) mod short;
@@ -30,16 +32,36 @@ pub(crate) mod short;
 /// Decodes a stored term, as `erlang:term_to_binary/1` makes it: 131 first, compressed or not, and nothing after.
 ///
 /// Binaries longer than [`Binary::INLINE_MAX`] are slices of `input` and keep it alive.
+///
+/// [`DecodeOptions`] has what `binary_to_term/2` can be told.
 pub fn decode(input: &Bytes, limits: &DecodeLimits) -> Result<Term, DecodeError> {
-    let (term, used) = decode_prefix(input, limits)?;
+    no_trailing(input, decode_prefix(input, limits)?)
+}
+
+/// Decodes the stored term that `input` starts with, and says how many bytes of `input` it took.
+pub fn decode_prefix(input: &Bytes, limits: &DecodeLimits) -> Result<(Term, usize), DecodeError> {
+    stored_prefix(input, limits, Asked::default())
+}
+
+/// What was asked for besides the usual.
+#[derive(Clone, Copy, Default)]
+struct Asked<'a> {
+    known: Option<&'a Known>,
+    local: Option<&'a LocalKey>,
+}
+
+fn no_trailing(input: &Bytes, (term, used): (Term, usize)) -> Result<Term, DecodeError> {
     match input.len() - used {
         0 => Ok(term),
         bytes => Err(DecodeError::new(used, DecodeErrorReason::TrailingBytes { bytes })),
     }
 }
 
-/// Decodes the stored term that `input` starts with, and says how many bytes of `input` it took.
-pub fn decode_prefix(input: &Bytes, limits: &DecodeLimits) -> Result<(Term, usize), DecodeError> {
+fn stored_prefix(
+    input: &Bytes,
+    limits: &DecodeLimits,
+    asked: Asked<'_>,
+) -> Result<(Term, usize), DecodeError> {
     check_bytes(input.len(), limits)?;
     match input.first() {
         Some(&tag::VERSION) => {}
@@ -47,15 +69,40 @@ pub fn decode_prefix(input: &Bytes, limits: &DecodeLimits) -> Result<(Term, usiz
         None => return Err(DecodeError::new(0, DecodeErrorReason::Truncated { needed: 1, left: 0 })),
     }
     if input.get(1) != Some(&tag::COMPRESSED) {
-        return Decoder::new(input, 1, None, limits).run();
+        return local_or_not(input, 1, limits, asked);
     }
     let (inflated, used) = inflate(input, 2, limits)?;
     let inflated = Bytes::from(inflated);
-    let (term, end) = Decoder::new(&inflated, 0, None, limits).run().map_err(DecodeError::in_inflated)?;
+    let (term, end) = local_or_not(&inflated, 0, limits, asked).map_err(DecodeError::in_inflated)?;
     match inflated.len() - end {
         0 => Ok((term, used)),
         bytes => Err(DecodeError::new(end, DecodeErrorReason::TrailingBytes { bytes }).in_inflated()),
     }
+}
+
+/// A term that may be a local one.
+fn local_or_not(
+    input: &Bytes,
+    at: usize,
+    limits: &DecodeLimits,
+    asked: Asked<'_>,
+) -> Result<(Term, usize), DecodeError> {
+    if let Some(key) = asked.local
+        && input.get(at) == Some(&tag::LOCAL)
+    {
+        let left = &input[at + 1..];
+        let Some(hash) = left.first_chunk::<4>() else {
+            let reason = DecodeErrorReason::Truncated { needed: 4, left: left.len() };
+            return Err(DecodeError::new(at + 1, reason));
+        };
+        let start = at + 1 + hash.len();
+        let (term, end) = Decoder::new(input, start, None, limits, asked).run()?;
+        if key.hash(&input[start..end]) != *hash {
+            return Err(DecodeError::new(at, DecodeErrorReason::ForeignLocalTerm));
+        }
+        return Ok((term, end));
+    }
+    Decoder::new(input, at, None, limits, Asked { local: None, ..asked }).run()
 }
 
 /// Decodes one term of a distribution message, which starts at `at`, and says where it ends.
@@ -72,7 +119,7 @@ pub fn decode_bare(
     if at > input.len() {
         return Err(DecodeError::new(input.len(), DecodeErrorReason::Truncated { needed: 1, left: 0 }));
     }
-    Decoder::new(input, at, Some(atoms), limits).run()
+    Decoder::new(input, at, Some(atoms), limits, Asked::default()).run()
 }
 
 fn check_bytes(bytes: usize, limits: &DecodeLimits) -> Result<(), DecodeError> {
@@ -94,12 +141,18 @@ struct Decoder<'a> {
     elements_left: usize,
     /// With so many levels left, or fewer, no more are read by recursion.
     deep_levels: usize,
-    names: Names,
+    names: Names<'a>,
 }
 
 impl<'a> Decoder<'a> {
-    fn new(source: &'a Bytes, at: usize, atoms: Option<&'a [Atom]>, limits: &'a DecodeLimits) -> Self {
-        let (reader, names) = (Reader::new(source, at, atoms), Names::new(limits));
+    fn new(
+        source: &'a Bytes,
+        at: usize,
+        atoms: Option<&'a [Atom]>,
+        limits: &'a DecodeLimits,
+        asked: Asked<'a>,
+    ) -> Self {
+        let (reader, names) = (Reader::new(source, at, atoms), Names::new(limits, asked));
         let deep_levels = limits.depth_max.saturating_sub(RECURSION_LEVELS);
         let elements_left = limits.elements_max;
         Self { reader, source, shared: None, limits, elements_left, deep_levels, names }
@@ -430,11 +483,13 @@ impl<'a> Decoder<'a> {
             tag @ (tag::NEW_PID | tag::PID) => Term::Pid(self.pid_of(offset, tag)?),
             tag @ (tag::V4_PORT | tag::NEW_PORT | tag::PORT) => {
                 let parts = reader.port_of(tag, |reader| self.names.node(reader))?;
-                Term::Port(Port::new(parts.node, parts.id, parts.creation))
+                let creation = self.names.creation(&parts.node, parts.creation);
+                Term::Port(Port::new(parts.node, parts.id, creation))
             }
             tag @ (tag::NEWER_REFERENCE | tag::NEW_REFERENCE | tag::REFERENCE) => {
                 let parts = reader.reference_of(offset, tag, |reader| self.names.node(reader))?;
-                let reference = Reference::new(parts.node, parts.creation, &parts.words[..parts.len]);
+                let creation = self.names.creation(&parts.node, parts.creation);
+                let reference = Reference::new(parts.node, creation, &parts.words[..parts.len]);
                 Term::Reference(reference.expect("one to five words"))
             }
             tag::STRING => {
@@ -463,19 +518,23 @@ impl<'a> Decoder<'a> {
         Ok(())
     }
 
+    /// After the tag.
     fn export(&mut self) -> Result<Fun> {
+        let start = self.reader.at() - 1;
         let module = self.names.atom(&mut self.reader)?;
         let function = self.names.atom(&mut self.reader)?;
         let offset = self.reader.at();
         let arity = self.reader.int()?;
         let arity =
             u8::try_from(arity).map_err(|_| error(offset, DecodeErrorReason::ExportArity { arity }))?;
+        self.names.check_export(start, &module, &function, arity)?;
         Ok(Fun::Export { module, function, arity })
     }
 
     fn pid_of(&mut self, offset: usize, tag: u8) -> Result<Pid> {
         let parts = self.reader.pid_of(offset, tag, |reader| self.names.node(reader))?;
-        Ok(Pid::new(parts.node, parts.id, parts.serial, parts.creation))
+        let creation = self.names.creation(&parts.node, parts.creation);
+        Ok(Pid::new(parts.node, parts.id, parts.serial, creation))
     }
 
     fn binary(&mut self, len: usize) -> Result<Binary> {

@@ -24,7 +24,7 @@
 //!
 //! | To | use |
 //! |---|---|
-//! | read a stored term (131 first) | [`decode`], [`decode_prefix`] |
+//! | read a stored term (131 first) | [`decode`], [`decode_prefix`], [`DecodeOptions`] as for `binary_to_term/2` |
 //! | read a term of a distribution message | [`decode_bare`] |
 //! | write a stored term | [`encode`], [`encode_stored_into`], [`EncodeOptions`] as for `term_to_binary/2` |
 //! | write a term of a distribution message | [`encode_into`], [`try_encode_into`] |
@@ -44,7 +44,7 @@ pub use atom::{Atom, AtomTooLong};
 mod binary;
 pub use binary::{Binary, BitString};
 mod decode;
-pub use decode::{DecodeError, DecodeErrorReason, decode, decode_bare, decode_prefix};
+pub use decode::{DecodeError, DecodeErrorReason, DecodeOptions, Known, decode, decode_bare, decode_prefix};
 #[cfg(feature = "eetf")]
 mod eetf;
 #[cfg(feature = "eetf")]

@@ -9,8 +9,23 @@ use crate::Atom;
 /// A local term has identifiers of the own node without its name and incarnation, so that they are still those of
 /// the same processes after the node got a name or changed it. Only who wrote it can read it: a hash of the secret
 /// and of the term's bytes stands in front, and a term of another fails to decode with
-/// [`DecodeErrorReason::LocalTerm`](crate::DecodeErrorReason::LocalTerm). The hash has 32 bits; it tells mistakes,
+/// [`DecodeErrorReason::ForeignLocalTerm`](crate::DecodeErrorReason::ForeignLocalTerm). The hash has 32 bits; it tells mistakes,
 /// and keeps off nobody who can try often.
+///
+/// ```
+/// use crabnode_etf::{Atom, DecodeOptions, EncodeOptions, LocalKey, Pid, Term, decode};
+///
+/// // As a rule the secret is random, made when the program starts.
+/// let key = |node: &str, creation| LocalKey::new([7; 16], Atom::from(node), creation);
+/// let before = Term::from(Pid::new(Atom::from("nonode@nohost"), 1, 0, 0));
+/// let options = EncodeOptions { local: Some(key("nonode@nohost", 0)), ..Default::default() };
+/// let bytes = options.encode(&before).into();
+///
+/// let options = DecodeOptions { local: Some(key("a@b", 5)), ..Default::default() };
+/// assert_eq!(options.decode(&bytes)?, Term::from(Pid::new(Atom::from("a@b"), 1, 0, 5)));
+/// assert!(decode(&bytes, &Default::default()).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct LocalKey {
     secret: [u8; 16],
@@ -23,6 +38,11 @@ impl LocalKey {
     #[must_use]
     pub fn new(secret: [u8; 16], node: impl Into<Arc<Atom>>, creation: u32) -> Self {
         Self { secret, node: node.into(), creation }
+    }
+
+    /// The own node and its incarnation.
+    pub(crate) fn node(&self) -> (&Arc<Atom>, u32) {
+        (&self.node, self.creation)
     }
 
     /// Whether this is the own node.

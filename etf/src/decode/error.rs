@@ -164,9 +164,29 @@ pub enum DecodeErrorReason {
     /// An atom cache reference in a stored term, which has no header.
     #[error("an atom cache reference in a stored term")]
     AtomCacheRefInStored,
-    /// A term that only the runtime that wrote it can read (`term_to_binary` with `local`).
+    /// A term that only the runtime that wrote it can read (`term_to_binary` with `local`), where there is no
+    /// [`crate::LocalKey`] to read it by.
     #[error("a local term, which only the runtime that wrote it can read")]
     LocalTerm,
+    /// A local term that another program wrote, or this one with another [`crate::LocalKey`], or that was changed.
+    #[error("a local term of another runtime, or a damaged one")]
+    ForeignLocalTerm,
+    /// An atom that is not among those of [`crate::Known`].
+    #[error("the atom '{atom}' is not known", atom = .atom.as_str())]
+    UnknownAtom {
+        /// The atom.
+        atom: Atom,
+    },
+    /// An external fun that is not among those of [`crate::Known`].
+    #[error("the function {}:{}/{arity} is not known", .module.as_str(), .function.as_str())]
+    UnknownFunction {
+        /// Its module.
+        module: Atom,
+        /// Its name.
+        function: Atom,
+        /// How many arguments it takes.
+        arity: u8,
+    },
     /// A tag that the BEAM has for itself and never sends.
     #[error("tag {tag}, which the BEAM keeps to itself")]
     InternalTag {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::{
     Atom, Binary, DecodeErrorReason, DecodeLimits, Term,
     decode::{
+        Asked,
         reader::{AtomText, Reader, Result, error},
         short::{SHORT_MAX, Short, short},
     },
@@ -12,7 +13,8 @@ use crate::{
 };
 
 /// Atoms and nodes that were read lately.
-pub(super) struct Names {
+pub(super) struct Names<'a> {
+    asked: Asked<'a>,
     /// How many atoms were spelled out, less those taken from `recent`.
     spelled: usize,
     spelled_max: usize,
@@ -35,10 +37,10 @@ const RECENT: usize = 16;
 /// Filling the places pays only where there are more atoms than a usual message has.
 const SPELLED_BEFORE_RECENT: usize = 12;
 
-impl Names {
-    pub(super) fn new(limits: &DecodeLimits) -> Self {
+impl<'a> Names<'a> {
+    pub(super) fn new(limits: &DecodeLimits, asked: Asked<'a>) -> Self {
         let (spelled_max, is_uncounted) = (limits.atoms_max, limits.atoms_max >= limits.elements_max);
-        Self { spelled: 0, spelled_max, is_uncounted, nodes: [const { None }; 2], recent: None }
+        Self { asked, spelled: 0, spelled_max, is_uncounted, nodes: [const { None }; 2], recent: None }
     }
 
     /// Reads a term without sub-terms, if it is one that comes often and not at the very end of the input, where it
@@ -99,6 +101,11 @@ impl Names {
             return Err(error(offset, DecodeErrorReason::TooManyAtoms { max: self.spelled_max }));
         }
         let atom = text.to_atom();
+        if let Some(known) = self.asked.known
+            && !known.atoms.contains(&atom)
+        {
+            return Err(error(offset, DecodeErrorReason::UnknownAtom { atom }));
+        }
         if self.spelled > SPELLED_BEFORE_RECENT
             && self.is_uncounted
             && tag == tag::SMALL_ATOM_UTF8
@@ -126,6 +133,11 @@ impl Names {
     pub(super) fn node(&mut self, reader: &mut Reader<'_>) -> Result<Arc<Atom>> {
         let (start, offset) = (reader.rest, reader.at());
         let tag = reader.u8()?;
+        if tag == tag::NIL
+            && let Some(key) = self.asked.local
+        {
+            return Ok(Arc::clone(key.node().0));
+        }
         // The usual forms are compared in place.
         let text = match tag {
             tag::SMALL_ATOM_UTF8 => {
@@ -151,6 +163,33 @@ impl Names {
         self.nodes.rotate_right(1);
         self.nodes[0] = Some(Arc::clone(&node));
         Ok(node)
+    }
+
+    /// The incarnation of a node that [`Self::node`] gave: for the own node, which a local term leaves out, another
+    /// than was read.
+    pub(super) fn creation(&self, node: &Arc<Atom>, read: u32) -> u32 {
+        match self.asked.local {
+            Some(key) if Arc::ptr_eq(node, key.node().0) => key.node().1,
+            _ => read,
+        }
+    }
+
+    /// Refuses a function that is not known, if only known ones are asked for.
+    pub(super) fn check_export(
+        &self,
+        offset: usize,
+        module: &Atom,
+        function: &Atom,
+        arity: u8,
+    ) -> Result<()> {
+        let Some(known) = self.asked.known else { return Ok(()) };
+        let (module, function) = (module.clone(), function.clone());
+        let export = (module, function, arity);
+        if known.exports.contains(&export) {
+            return Ok(());
+        }
+        let (module, function, arity) = export;
+        Err(error(offset, DecodeErrorReason::UnknownFunction { module, function, arity }))
     }
 }
 

@@ -2,7 +2,8 @@ use bytes::BytesMut;
 
 use super::*;
 use crate::{
-    Atom, BigInt, Closure, DecodeLimits, Float, Fun, LocalKey, Map, Pid, Port, Reference, decode, tuple,
+    Atom, BigInt, Closure, DecodeLimits, Float, Fun, LocalKey, Map, Pid, Port, Reference, decode,
+    text::parse_term, tuple,
 };
 
 // The golden bytes of every kind of term stand beside the decoder, which they test too.
@@ -78,6 +79,33 @@ fn atoms_of_every_length_are_written_whole() {
 fn maps_are_written_in_the_order_of_their_keys() {
     let map: Map = [("b", 2), ("a", 1)].map(|(k, v)| (Term::Atom(k.into()), v.into())).into_iter().collect();
     assert_eq!(encode(&map.into()), *b"\x83\x74\0\0\0\x02\x77\x01a\x61\x01\x77\x01b\x61\x02");
+}
+
+/// Literally what OTP 25, 27 and 29 write with `deterministic` and `{minor_version, 2}`.
+#[test]
+fn maps_have_the_bytes_of_deterministic() {
+    let text =
+        "#{1 => a, 1.0 => b, -1.5 => c, -5 => d, a => e, 0.0 => f, b => g, [] => h, {} => i, <<>> => j,
+        [1.0] => k, [2] => l, #{} => m, 1180591620717411303424 => n, -0.5 => o}";
+    let expected: &[&[u8]] = &[
+        &[131, 116, 0, 0, 0, 15],
+        &[98, 255, 255, 255, 251, 119, 1, 100],
+        &[97, 1, 119, 1, 97],
+        &[110, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0, 64, 119, 1, 110],
+        &[70, 191, 248, 0, 0, 0, 0, 0, 0, 119, 1, 99],
+        &[70, 191, 224, 0, 0, 0, 0, 0, 0, 119, 1, 111],
+        &[70, 0, 0, 0, 0, 0, 0, 0, 0, 119, 1, 102],
+        &[70, 63, 240, 0, 0, 0, 0, 0, 0, 119, 1, 98],
+        &[119, 1, 97, 119, 1, 101],
+        &[119, 1, 98, 119, 1, 103],
+        &[104, 0, 119, 1, 105],
+        &[116, 0, 0, 0, 0, 119, 1, 109],
+        &[106, 119, 1, 104],
+        &[107, 0, 1, 2, 119, 1, 108],
+        &[108, 0, 0, 0, 1, 70, 63, 240, 0, 0, 0, 0, 0, 0, 106, 119, 1, 107],
+        &[109, 0, 0, 0, 0, 119, 1, 106],
+    ];
+    assert_eq!(encode(&parse_term(text).unwrap()), expected.concat());
 }
 
 /// OTP 26 and later store every port under the newer tag, but a distribution message may go to OTP 23.
