@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod bench;
 mod demo;
 mod failure;
 mod licences;
@@ -26,6 +27,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Benchmarks against the rivals, and the bars that are held against them.
+    Bench(bench::Arguments),
     /// Three nodes, BEAM or Rust, and an application that moves between them as they die and come back.
     Demo(demo::Arguments),
     /// Makes an OTP release available for the tests and prints the command that starts its `erl`.
@@ -38,6 +41,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
+        Command::Bench(arguments) => bench::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Otp(arguments) => otp::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),

@@ -1,0 +1,41 @@
+//! `cargo xtask bench`: measures ours and its rivals side by side, and holds the bars against what it finds.
+//!
+//! Each rival is a program of its own that stays up and is asked for one round after the other ([`program`]). Rounds
+//! are interleaved and all programs share one core, so that what the machine does otherwise meets all of them alike.
+//! What counts is the median ([`measure`]).
+
+use clap::{Args, Subcommand};
+
+use crate::Failure;
+
+mod bars;
+mod etf;
+mod measure;
+mod program;
+mod rivals;
+mod table;
+
+/// What `cargo xtask bench` is asked.
+#[derive(Args)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// The codec of terms, against BEAM, `ei`, eetf and erltf.
+    ///
+    /// Prints a table for each work, then a line `bar NAME VALUE LIMIT ok` or `... short` for each bar. Times are
+    /// medians per operation, taken in one run on one core; a bar named `A/B` is the ratio of two of them. Exits
+    /// with 1 if a bar is short or something that it needs is missing (Erlang/OTP with erl_interface, `cc`,
+    /// `taskset`), else with 0.
+    Etf(etf::Arguments),
+}
+
+/// Runs `cargo xtask bench`.
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    match &arguments.what {
+        What::Etf(arguments) => etf::run(arguments),
+    }
+}
