@@ -9,7 +9,7 @@
 //! Maps are written in map-key order, so equal terms have equal bytes: those of `term_to_binary/2` with
 //! `deterministic`.
 //!
-//! Writing takes stack for a few levels of a term only, however deep it is.
+//! Writing takes no stack for the levels of a term.
 
 mod buffer;
 pub use buffer::EncodeBuffer;
@@ -22,6 +22,7 @@ mod options;
 pub use options::{EncodeOptions, MinorVersion};
 mod segments;
 pub use segments::{Mark, Segments};
+mod stack;
 mod writer;
 use writer::Writer;
 

@@ -1,6 +1,6 @@
 //! A buffer that shares large binaries instead of copying them, for a vectored write.
 
-use std::{collections::VecDeque, io::IoSlice, mem};
+use std::{collections::VecDeque, io::IoSlice};
 
 use bytes::{Buf, Bytes, BytesMut};
 
@@ -81,8 +81,9 @@ impl Segments {
 
     /// Takes all bytes off. Memory is kept.
     pub fn clear(&mut self) {
-        *self = Self { text: mem::take(&mut self.text), ..Self::default() };
         self.text.clear();
+        self.shared.clear();
+        (self.text_start, self.shared_bytes, self.ever_shared) = (0, 0, (0, 0));
     }
 
     /// Appends bytes as they are, such as what stands between the terms of a message.

@@ -5,14 +5,18 @@ use std::slice;
 use num_bigint::Sign;
 
 use crate::{
-    Atom, Binary, Closure, Fun, Pid, Port, Reference, Term,
-    encode::{EncodeBuffer, EncodeError, form::Form},
+    Atom, Binary, Closure, Fun, Pid, Port, Record, Reference, Term,
+    encode::{
+        EncodeBuffer, EncodeError,
+        form::Form,
+        stack::{OpenClosure, Stack},
+    },
     tag,
 };
 
 /// Writes one term after what a buffer has.
 ///
-/// Where the next byte goes is passed from call to call, in a register, because every byte waits for it.
+/// Where the next byte goes is passed from call to call, so that it stays in a register: every byte waits for it.
 pub(super) struct Writer<'b, B, F> {
     out: &'b mut B,
     form: F,
@@ -22,21 +26,12 @@ pub(super) struct Writer<'b, B, F> {
     error: Option<EncodeError>,
 }
 
-/// What is left to write of a term of which the beginning is written.
-enum Rest<'t> {
-    Nothing,
-    Terms(slice::Iter<'t, Term>),
-    List(slice::Iter<'t, Term>),
-    Closure { free: slice::Iter<'t, Term>, size_at: usize, shared_bytes: u64 },
-}
-
-/// How many levels are written by recursion, which is faster than a stack of our own and allocates none. Most terms
-/// are not deeper.
-const RECURSION_MAX: u32 = 32;
-
 /// Room for any term that is written at once; a reference of five words is the longest.
 const ROOM: usize = 64;
 type Room = [u8; ROOM];
+
+/// What comes after the elements of a list.
+static LIST_END: [Term; 1] = [Term::NIL];
 
 impl<'b, B: EncodeBuffer, F: Form> Writer<'b, B, F> {
     pub(super) fn new(out: &'b mut B, form: F) -> Self {
@@ -67,166 +62,160 @@ impl<'b, B: EncodeBuffer, F: Form> Writer<'b, B, F> {
         }
     }
 
-    #[inline(always)]
     fn write_all(&mut self, before: &[u8], term: &Term) -> usize {
         let start = self.start.0;
         self.out.grow_first();
         let at = self.put(start, before);
-        self.terms(at, slice::from_ref(term), RECURSION_MAX)
+        self.run(at, term)
     }
 
-    /// Writes terms, and says where they end.
-    fn terms(&mut self, mut at: usize, terms: &[Term], levels: u32) -> usize {
-        for term in terms {
-            let room = self.room(at);
-            at += match term {
+    /// Writes a term, and says where it ends.
+    ///
+    /// Without recursion: a term may be as deep as memory allows, and a call for each tuple would take as long as
+    /// writing it.
+    #[inline(always)]
+    fn run<'t>(&mut self, at: usize, term: &'t Term) -> usize {
+        // What is written now, and the levels after that.
+        let mut terms = slice::from_ref(term).iter();
+        let mut stack: Stack<'t> = Stack::new();
+        // What is left of the buffer, and where it ends.
+        let (mut tail, mut end) = self.tail(at);
+        loop {
+            let Some(term) = terms.as_slice().first() else {
+                if let Some(closure) = stack.pop_closure() {
+                    let at = end - tail.len();
+                    self.close_closure(&closure, at);
+                    (tail, end) = self.tail(at);
+                }
+                match stack.pop() {
+                    Some(after) => terms = after,
+                    None => return end - tail.len(),
+                }
+                continue;
+            };
+            let Some(room) = tail.first_chunk_mut::<ROOM>() else {
+                let at = end - tail.len();
+                self.grow(at + ROOM);
+                (tail, end) = self.tail(at);
+                continue;
+            };
+            terms.next();
+            let len = match term {
                 Term::Int(int) => put_int(*int, room),
                 Term::Atom(atom) if F::MODERN && atom.len() <= SHORT_MAX => put_short_atom(atom, room, 0),
-                Term::Binary(binary) => match binary.as_inline() {
-                    Some((bytes, len)) => {
-                        room[..5].copy_from_slice(&[tag::BINARY, 0, 0, 0, len]);
-                        room[5..5 + Binary::INLINE_MAX].copy_from_slice(bytes);
-                        5 + usize::from(len)
-                    }
+                Term::Binary(binary) => match put_inline(binary, room) {
+                    Some(len) => len,
                     None => {
-                        at = self.put_len(at, tag::BINARY, binary.len());
-                        at = self.put_binary(at, binary);
+                        put_len(tag::BINARY, binary.len(), room);
+                        let at = end - tail.len() + 5;
+                        let at = self.put_binary(at, binary);
+                        (tail, end) = self.tail(at);
                         continue;
                     }
                 },
+                Term::Tuple(elements) => {
+                    let mut inner = elements.iter();
+                    if let Ok(arity) = u8::try_from(elements.len()) {
+                        room[..2].copy_from_slice(&[tag::SMALL_TUPLE, arity]);
+                        // Most tuples have nothing else in them.
+                        tail = leaves::<F>(&mut tail[2..], &mut inner);
+                    } else {
+                        let at = end - tail.len();
+                        let at = self.put_large_tuple_head(at, elements.len());
+                        (tail, end) = self.tail(at);
+                    }
+                    if inner.len() > 0 {
+                        stack.push_some(terms);
+                        terms = inner;
+                    }
+                    continue;
+                }
+                Term::Map(map) => {
+                    stack.push_some(terms);
+                    terms = map.as_flat().iter();
+                    put_len(tag::MAP, map.len(), room)
+                }
+                Term::ImproperList(list) => {
+                    stack.push_some(terms);
+                    terms = list.as_flat().iter();
+                    put_len(tag::LIST, list.head().len(), room)
+                }
+                Term::List(elements) => match elements.first() {
+                    None => {
+                        room[0] = tag::NIL;
+                        1
+                    }
+                    Some(first) => {
+                        // Most lists are seen to be no strings by their first element.
+                        if byte(first).is_some() {
+                            let at = end - tail.len();
+                            let string = self.put_string(at, elements);
+                            (tail, end) = self.tail(string.unwrap_or(at));
+                            if string.is_some() {
+                                continue;
+                            }
+                        }
+                        stack.push_some(terms);
+                        stack.push(LIST_END.iter());
+                        terms = elements.iter();
+                        put_len(tag::LIST, elements.len(), tail.first_chunk_mut().expect("there was room"))
+                    }
+                },
+                Term::Pid(pid) if F::MODERN && pid.node().len() <= SHORT_MAX => put_short_pid(pid, room),
+                Term::Reference(reference) if F::MODERN && reference.node().len() <= SHORT_MAX => {
+                    put_short_reference(reference, room)
+                }
                 Term::Float(float) if F::MODERN => {
                     room[0] = tag::NEW_FLOAT;
                     room[1..9].copy_from_slice(&float.get().to_be_bytes());
                     9
                 }
-                Term::Pid(pid) if F::MODERN && pid.node().len() <= SHORT_MAX => put_short_pid(pid, room),
-                Term::Reference(reference) if F::MODERN && reference.node().len() <= SHORT_MAX => {
-                    put_short_reference(reference, room)
-                }
-                Term::Tuple(elements) if levels > 0 => {
-                    at = self.open_tuple(at, elements.len());
-                    at = self.terms(at, elements, levels - 1);
+                Term::Record(record) => {
+                    stack.push_some(terms);
+                    terms = record.values.iter();
+                    let at = end - tail.len();
+                    let at = self.put_record_head(at, record);
+                    (tail, end) = self.tail(at);
                     continue;
                 }
-                Term::List(elements) if elements.is_empty() => {
-                    room[0] = tag::NIL;
-                    1
-                }
-                Term::List(elements) if levels > 0 => {
-                    at = match self.put_string(at, elements) {
-                        Some(end) => end,
-                        None => {
-                            at = self.put_len(at, tag::LIST, elements.len());
-                            at = self.terms(at, elements, levels - 1);
-                            self.put(at, &[tag::NIL])
+                Term::Fun(fun) => {
+                    let at = end - tail.len();
+                    let at = match &**fun {
+                        Fun::Closure(closure) => {
+                            stack.push_closure(terms, at + 1, self.out.shared().1);
+                            terms = closure.free.iter();
+                            self.put_closure_head(at, closure)
+                        }
+                        Fun::Export { module, function, arity } => {
+                            self.put_export(at, module, function, *arity)
                         }
                     };
+                    (tail, end) = self.tail(at);
                     continue;
                 }
-                Term::ImproperList(list) if levels > 0 => {
-                    at = self.put_len(at, tag::LIST, list.head().len());
-                    at = self.terms(at, list.as_flat(), levels - 1);
-                    continue;
-                }
-                Term::Map(map) if levels > 0 => {
-                    at = self.put_len(at, tag::MAP, map.len());
-                    at = self.terms(at, map.as_flat(), levels - 1);
-                    continue;
-                }
-                _ => {
-                    at = self.deep(at, term);
+                other => {
+                    let at = end - tail.len();
+                    let at = self.put_other(at, other);
+                    (tail, end) = self.tail(at);
                     continue;
                 }
             };
+            tail = &mut tail[len..];
         }
-        at
     }
 
-    /// Writes any term, without recursion.
-    #[cold]
+    /// The buffer from here on, and how long it is in all.
+    #[inline(always)]
+    fn tail(&mut self, at: usize) -> (&mut [u8], usize) {
+        let buf = self.out.bytes_mut();
+        let end = buf.len();
+        (&mut buf[at..], end)
+    }
+
+    /// Writes a term without sub-terms that is not written in place.
     #[inline(never)]
-    fn deep<'t>(&mut self, at: usize, term: &'t Term) -> usize {
-        let (mut at, rest) = self.open(at, term);
-        let mut stack: Vec<Rest<'t>> = match rest {
-            Rest::Nothing => return at,
-            rest => vec![rest],
-        };
-        while let Some(rest) = stack.last_mut() {
-            let next = match rest {
-                Rest::Nothing => None,
-                Rest::Terms(terms) | Rest::List(terms) | Rest::Closure { free: terms, .. } => terms.next(),
-            };
-            if let Some(term) = next {
-                let (end, rest) = self.open(at, term);
-                at = end;
-                if !matches!(rest, Rest::Nothing) {
-                    stack.push(rest);
-                }
-                continue;
-            }
-            match stack.pop() {
-                Some(Rest::List(_)) => at = self.put(at, &[tag::NIL]),
-                Some(Rest::Closure { size_at, shared_bytes, .. }) => {
-                    self.close_closure(size_at, shared_bytes, at);
-                }
-                Some(Rest::Nothing | Rest::Terms(_)) | None => {}
-            }
-        }
-        at
-    }
-
-    /// Writes a term up to its first sub-term.
-    fn open<'t>(&mut self, mut at: usize, term: &'t Term) -> (usize, Rest<'t>) {
-        let end = match term {
-            Term::Tuple(elements) => {
-                return (self.open_tuple(at, elements.len()), Rest::Terms(elements.iter()));
-            }
-            Term::Map(map) => {
-                return (self.put_len(at, tag::MAP, map.len()), Rest::Terms(map.as_flat().iter()));
-            }
-            Term::List(elements) if elements.is_empty() => self.put(at, &[tag::NIL]),
-            Term::List(elements) => {
-                if let Some(end) = self.put_string(at, elements) {
-                    return (end, Rest::Nothing);
-                }
-                return (self.put_len(at, tag::LIST, elements.len()), Rest::List(elements.iter()));
-            }
-            Term::ImproperList(list) => {
-                at = self.put_len(at, tag::LIST, list.head().len());
-                return (at, Rest::Terms(list.as_flat().iter()));
-            }
-            Term::Record(record) => {
-                at = self.put_len(at, tag::RECORD, record.names.len());
-                at = self.put(at, &[record.flags]);
-                at = self.put_atom(at, &record.module);
-                at = self.put_atom(at, &record.name);
-                for name in &record.names {
-                    at = self.put_atom(at, name);
-                }
-                return (at, Rest::Terms(record.values.iter()));
-            }
-            Term::Fun(fun) => match &**fun {
-                Fun::Closure(closure) => return self.open_closure(at, closure),
-                Fun::Export { module, function, arity } => {
-                    at = self.put(at, &[tag::EXPORT]);
-                    at = self.put_atom(at, module);
-                    at = self.put_atom(at, function);
-                    self.put(at, &[tag::SMALL_INTEGER, *arity])
-                }
-            },
-            Term::Int(int) => at + put_int(*int, self.room(at)),
-            Term::BigInt(big) => {
-                let (sign, magnitude) = big.as_bigint().to_bytes_le();
-                self.put_big(at, sign == Sign::Minus, &magnitude)
-            }
-            Term::Float(float) if self.form.text_floats() => {
-                at = self.put(at, &[tag::FLOAT]);
-                self.put(at, &float_text(float.get()))
-            }
-            Term::Float(float) => {
-                at = self.put(at, &[tag::NEW_FLOAT]);
-                self.put(at, &float.get().to_be_bytes())
-            }
+    fn put_other(&mut self, mut at: usize, term: &Term) -> usize {
+        match term {
             Term::Atom(atom) => self.put_atom(at, atom),
             Term::Pid(pid) => self.put_pid(at, pid),
             Term::Port(port) => self.put_port(at, port),
@@ -240,24 +229,50 @@ impl<'b, B: EncodeBuffer, F: Form> Writer<'b, B, F> {
                 at = self.put(at, &[bits.last_bits()]);
                 self.put_binary(at, bits.as_binary())
             }
-        };
-        (end, Rest::Nothing)
+            Term::BigInt(big) => {
+                let (sign, magnitude) = big.as_bigint().to_bytes_le();
+                self.put_big(at, sign == Sign::Minus, &magnitude)
+            }
+            Term::Float(float) if self.form.text_floats() => {
+                at = self.put(at, &[tag::FLOAT]);
+                self.put(at, &float_text(float.get()))
+            }
+            Term::Float(float) => {
+                at = self.put(at, &[tag::NEW_FLOAT]);
+                self.put(at, &float.get().to_be_bytes())
+            }
+            Term::Int(_) | Term::Fun(_) | Term::Tuple(_) | Term::Record(_) => {
+                unreachable!("written in place")
+            }
+            Term::Map(_) | Term::List(_) | Term::ImproperList(_) => unreachable!("written in place"),
+        }
     }
 
-    #[inline(always)]
-    fn open_tuple(&mut self, at: usize, arity: usize) -> usize {
-        match u8::try_from(arity) {
-            Ok(arity) => {
-                self.room(at)[..2].copy_from_slice(&[tag::SMALL_TUPLE, arity]);
-                at + 2
-            }
-            Err(_) => {
-                if arity > EncodeError::TUPLE_ARITY_MAX {
-                    self.error.get_or_insert(EncodeError::TupleArity { arity });
-                }
-                self.put_len(at, tag::LARGE_TUPLE, arity)
-            }
+    fn put_export(&mut self, mut at: usize, module: &Atom, function: &Atom, arity: u8) -> usize {
+        at = self.put(at, &[tag::EXPORT]);
+        at = self.put_atom(at, module);
+        at = self.put_atom(at, function);
+        self.put(at, &[tag::SMALL_INTEGER, arity])
+    }
+
+    #[cold]
+    fn put_large_tuple_head(&mut self, at: usize, arity: usize) -> usize {
+        if arity > EncodeError::TUPLE_ARITY_MAX {
+            self.error.get_or_insert(EncodeError::TupleArity { arity });
         }
+        self.put_len(at, tag::LARGE_TUPLE, arity)
+    }
+
+    #[inline(never)]
+    fn put_record_head(&mut self, mut at: usize, record: &Record) -> usize {
+        at = self.put_len(at, tag::RECORD, record.names.len());
+        at = self.put(at, &[record.flags]);
+        at = self.put_atom(at, &record.module);
+        at = self.put_atom(at, &record.name);
+        for name in &record.names {
+            at = self.put_atom(at, name);
+        }
+        at
     }
 
     fn put_big(&mut self, mut at: usize, negative: bool, magnitude: &[u8]) -> usize {
@@ -272,13 +287,10 @@ impl<'b, B: EncodeBuffer, F: Form> Writer<'b, B, F> {
         self.put(at, magnitude)
     }
 
-    /// Writes a list as a string if all its elements are bytes. A negative integer is no byte.
+    /// Writes a list as a string if all its elements are bytes.
+    #[inline(never)]
     fn put_string(&mut self, at: usize, elements: &[Term]) -> Option<usize> {
-        let byte = |term: &Term| term.as_int().and_then(|int| u8::try_from(int).ok());
-        let len = u16::try_from(elements.len()).ok()?;
-        // Most lists are none by their first element, and need not make room. Nor is an empty one.
-        byte(elements.first()?)?;
-        let [a, b] = len.to_be_bytes();
+        let [a, b] = u16::try_from(elements.len()).ok()?.to_be_bytes();
         let start = self.put(at, &[tag::STRING, a, b]);
         for (place, element) in self.take(start, elements.len()).iter_mut().zip(elements) {
             *place = byte(element)?;
@@ -351,29 +363,29 @@ impl<'b, B: EncodeBuffer, F: Form> Writer<'b, B, F> {
         at
     }
 
-    fn open_closure<'t>(&mut self, mut at: usize, closure: &'t Closure) -> (usize, Rest<'t>) {
-        at = self.put(at, &[tag::NEW_FUN]);
-        let (size_at, shared_bytes) = (at, self.out.shared().1);
-        at = self.put(at, &[0, 0, 0, 0, closure.arity]);
-        at = self.put(at, &closure.uniq);
+    /// Writes a closure up to its first value, with zeros for its size.
+    #[inline(never)]
+    fn put_closure_head(&mut self, mut at: usize, closure: &Closure) -> usize {
         let free = closure.free.len();
         if free > EncodeError::FREE_VARIABLES_MAX {
             self.error.get_or_insert(EncodeError::FreeVariables { free });
         }
+        at = self.put(at, &[tag::NEW_FUN, 0, 0, 0, 0, closure.arity]);
+        at = self.put(at, &closure.uniq);
         at = self.put(at, [closure.index, len_u32(free)].map(u32::to_be_bytes).as_flattened());
         at = self.put_atom(at, &closure.module);
         for int in [closure.old_index, closure.old_uniq] {
             at += put_int(i64::from(int), self.room(at));
         }
-        at = self.put_pid(at, &closure.creator);
-        (at, Rest::Closure { free: closure.free.iter(), size_at, shared_bytes })
+        self.put_pid(at, &closure.creator)
     }
 
     /// Fills in how long the closure is, itself included. Past 4 GiB it cannot be sent anyhow.
-    fn close_closure(&mut self, size_at: usize, shared_bytes: u64, end: usize) {
-        let shared = self.out.shared().1 - shared_bytes;
-        let size = u32::try_from((end - size_at) as u64 + shared).unwrap_or(u32::MAX);
-        self.out.bytes_mut()[size_at..size_at + 4].copy_from_slice(&size.to_be_bytes());
+    #[cold]
+    fn close_closure(&mut self, closure: &OpenClosure, end: usize) {
+        let shared = self.out.shared().1 - closure.shared_bytes;
+        let size = u32::try_from((end - closure.size_at) as u64 + shared).unwrap_or(u32::MAX);
+        self.out.bytes_mut()[closure.size_at..][..4].copy_from_slice(&size.to_be_bytes());
     }
 
     #[inline(never)]
@@ -394,14 +406,13 @@ impl<'b, B: EncodeBuffer, F: Form> Writer<'b, B, F> {
     }
 
     /// Writes bytes as they are.
-    #[inline(always)]
+    #[inline]
     fn put(&mut self, at: usize, bytes: &[u8]) -> usize {
         self.take(at, bytes.len()).copy_from_slice(bytes);
         at + bytes.len()
     }
 
-    /// Room for the next term or a part of it.
-    #[inline(always)]
+    /// Room for the next part of a term.
     fn room(&mut self, at: usize) -> &mut Room {
         if self.out.bytes_mut().len() < at + ROOM {
             self.grow(at + ROOM);
@@ -410,7 +421,7 @@ impl<'b, B: EncodeBuffer, F: Form> Writer<'b, B, F> {
     }
 
     /// The next so many bytes.
-    #[inline(always)]
+    #[inline]
     fn take(&mut self, at: usize, len: usize) -> &mut [u8] {
         let end = at + len;
         if self.out.bytes_mut().len() < end {
@@ -426,6 +437,48 @@ impl<'b, B: EncodeBuffer, F: Form> Writer<'b, B, F> {
     fn grow(&mut self, len: usize) {
         self.out.grow(len + (len - self.start.0));
     }
+}
+
+/// Writes the head of what has a length, and says how many bytes it took.
+#[inline(always)]
+fn put_len(tag: u8, len: usize, room: &mut Room) -> usize {
+    let [a, b, c, d] = len_u32(len).to_be_bytes();
+    room[..5].copy_from_slice(&[tag, a, b, c, d]);
+    5
+}
+
+/// Writes terms as long as they are of the kinds that come often, without sub-terms, and there is room.
+#[inline(always)]
+fn leaves<'b, F: Form>(mut tail: &'b mut [u8], terms: &mut slice::Iter<'_, Term>) -> &'b mut [u8] {
+    while let (Some(term), Some(room)) = (terms.as_slice().first(), tail.first_chunk_mut()) {
+        let len = match term {
+            Term::Int(int) => put_int(*int, room),
+            Term::Atom(atom) if F::MODERN && atom.len() <= SHORT_MAX => put_short_atom(atom, room, 0),
+            Term::Binary(binary) => match put_inline(binary, room) {
+                Some(len) => len,
+                None => break,
+            },
+            _ => break,
+        };
+        tail = &mut tail[len..];
+        terms.next();
+    }
+    tail
+}
+
+/// Writes a binary that is stored inline and says how many bytes it took.
+#[inline(always)]
+fn put_inline(binary: &Binary, room: &mut Room) -> Option<usize> {
+    let (bytes, len) = binary.as_inline()?;
+    room[..5].copy_from_slice(&[tag::BINARY, 0, 0, 0, len]);
+    room[5..5 + Binary::INLINE_MAX].copy_from_slice(bytes);
+    Some(5 + usize::from(len))
+}
+
+/// The byte that a list's element is in a string. A negative integer is none.
+#[inline]
+fn byte(term: &Term) -> Option<u8> {
+    term.as_int().and_then(|int| u8::try_from(int).ok())
 }
 
 /// Writes an integer and says how many bytes it took.
