@@ -1,13 +1,13 @@
 //! What holds for every term: it is read back from what is written, as bytes and as text, and the order is one.
 
 use crabnode_etf::{
-    DecodeLimits, EncodeOptions, MinorVersion, Segments, Term, decode, decode_bare, encode, encode_into,
-    encode_stored_into, text::parse_term, try_encode_into,
+    DecodeLimits, DecodeOptions, EncodeOptions, LocalKey, MinorVersion, Segments, Term, decode, decode_bare,
+    encode, encode_into, encode_stored_into, text::parse_term, try_encode_into,
 };
 use proptest::{collection::vec, prelude::*};
 
 mod common;
-use common::{term, textual_term};
+use common::{pid, term, textual_term};
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
@@ -34,9 +34,10 @@ proptest! {
         blob in vec(any::<u8>(), 0..6000),
         compressed in 0..=9u8,
         minor_version in prop_oneof![Just(MinorVersion::V0), Just(MinorVersion::V1), Just(MinorVersion::V2)],
+        own in pid(),
     ) {
         let limits = DecodeLimits::default();
-        let term = Term::tuple([term.clone(), Term::binary(blob), term]);
+        let term = Term::tuple([term.clone(), Term::binary(blob), own.clone().into(), term]);
         let bytes = encode(&term);
         let mut again = bytes.clone();
         encode_stored_into(&term, &mut again);
@@ -47,6 +48,9 @@ proptest! {
         prop_assert_eq!(decode(&other.clone().into(), &limits), Ok(term.clone()));
         let plain = EncodeOptions { compressed: 0, ..options }.encode(&term);
         prop_assert!(other.len() <= plain.len());
+        let local = Some(LocalKey::new([7; 16], own.node_shared(), own.creation));
+        let bytes = EncodeOptions { compressed, minor_version, local: local.clone() }.encode(&term);
+        prop_assert_eq!(DecodeOptions { local, ..Default::default() }.decode(&bytes.into()), Ok(term.clone()));
 
         let (mut message, mut segments) = (bytes::BytesMut::new(), Segments::new());
         encode_into(&term, &mut message);

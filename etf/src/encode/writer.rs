@@ -513,12 +513,14 @@ fn put_short_atom(atom: &Atom, room: &mut Room, at: usize) -> usize {
     room[at..at + 2].copy_from_slice(&[tag::SMALL_ATOM_UTF8, len as u8]);
     let room = &mut room[at + 2..];
     // By two copies of fixed length that overlap: a call for so few bytes takes longer.
-    if let (Some(first), Some(last)) = (text.first_chunk::<16>(), text.last_chunk::<16>()) {
-        room[..16].copy_from_slice(first);
-        room[len - 16..len].copy_from_slice(last);
-    } else if let (Some(first), Some(last)) = (text.first_chunk::<8>(), text.last_chunk::<8>()) {
-        room[..8].copy_from_slice(first);
-        room[len - 8..len].copy_from_slice(last);
+    if let (Some(first), Some(last)) = (text.first_chunk::<8>(), text.last_chunk::<8>()) {
+        if let (Some(first), Some(last)) = (text.first_chunk::<16>(), text.last_chunk::<16>()) {
+            room[..16].copy_from_slice(first);
+            room[len - 16..len].copy_from_slice(last);
+        } else {
+            room[..8].copy_from_slice(first);
+            room[len - 8..len].copy_from_slice(last);
+        }
     } else if let (Some(first), Some(last)) = (text.first_chunk::<4>(), text.last_chunk::<4>()) {
         room[..4].copy_from_slice(first);
         room[len - 4..len].copy_from_slice(last);

@@ -89,7 +89,7 @@ fn holder(inner: Term) -> BoxedStrategy<Term> {
     .boxed()
 }
 
-fn pid() -> impl Strategy<Value = Pid> {
+pub fn pid() -> impl Strategy<Value = Pid> {
     (node(), any::<u32>(), any::<u32>(), any::<u32>())
         .prop_map(|(node, id, serial, creation)| Pid::new(node, id, serial, creation))
 }
