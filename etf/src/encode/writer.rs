@@ -7,7 +7,7 @@ use num_bigint::Sign;
 use crate::{
     Atom, Binary, Closure, Fun, Pid, Port, Record, Reference, Term,
     encode::{
-        EncodeBuffer, EncodeError,
+        EncodeBuffer, EncodeError, buffer,
         form::Form,
         stack::{OpenClosure, Stack},
     },
@@ -22,9 +22,14 @@ pub(super) struct Writer<'b, B, F> {
     form: F,
     /// How long the buffer was, and how many binaries it shared.
     start: (usize, u64),
+    /// By how much the buffer was made longer than needed.
+    grown: usize,
     /// The first part of the term that no BEAM takes.
     error: Option<EncodeError>,
 }
+
+/// The most bytes that are filled in before they are needed.
+const GROWN_MAX: usize = 16 << 10;
 
 /// Room for any term that is written at once; a reference of five words is the longest.
 const ROOM: usize = 64;
@@ -36,7 +41,7 @@ static LIST_END: [Term; 1] = [Term::NIL];
 impl<'b, B: EncodeBuffer, F: Form> Writer<'b, B, F> {
     pub(super) fn new(out: &'b mut B, form: F) -> Self {
         let start = (out.bytes_mut().len(), out.shared().0);
-        Self { out, form, start, error: None }
+        Self { out, form, start, grown: buffer::FIRST.len(), error: None }
     }
 
     /// Writes some bytes and the term.
@@ -394,8 +399,13 @@ impl<'b, B: EncodeBuffer, F: Form> Writer<'b, B, F> {
             self.out.share(at, binary.to_bytes());
             return at;
         }
-        self.out.put(at, binary);
-        at + binary.len()
+        let end = at + binary.len();
+        match self.out.bytes_mut().get_mut(at..end) {
+            Some(place) => place.copy_from_slice(binary),
+            // Copied where nothing was filled in before.
+            None => self.out.put(at, binary),
+        }
+        end
     }
 
     #[inline(always)]
@@ -430,12 +440,13 @@ impl<'b, B: EncodeBuffer, F: Form> Writer<'b, B, F> {
         &mut self.out.bytes_mut()[at..end]
     }
 
-    /// Makes the buffer so long, and then as much longer as was written up to now: filling takes time too, so it
-    /// should not be much more than is used.
+    /// Makes the buffer so long, and then longer by twice as much as the last time, up to a limit: filling takes time
+    /// too, so it should not be much more than is used.
     #[cold]
     #[inline(never)]
     fn grow(&mut self, len: usize) {
-        self.out.grow(len + (len - self.start.0));
+        self.grown = (2 * self.grown).min(GROWN_MAX);
+        self.out.grow(len + self.grown);
     }
 }
 
