@@ -50,7 +50,8 @@ impl Atom {
     /// An atom of a text that was checked to have at most [`Self::CHARS_MAX`] characters.
     pub(crate) fn from_checked(text: &str) -> Self {
         debug_assert!(text.chars().count() <= Self::CHARS_MAX, "it was checked");
-        Self(SmolStr::new(text))
+        // `new` would look again at whether it is short.
+        Self(if text.len() <= INLINE_MAX { SmolStr::new_inline(text) } else { SmolStr::new(text) })
     }
 
     /// The atom's text.
@@ -59,6 +60,9 @@ impl Atom {
         self.0.as_str()
     }
 }
+
+/// The longest text that is stored inline, in bytes.
+const INLINE_MAX: usize = 23;
 
 /// Cuts nothing and checks: for texts known to be short.
 ///

@@ -13,8 +13,8 @@ use std::{mem, sync::Arc};
 use bytes::Bytes;
 
 use crate::{
-    Atom, Binary, BitString, Closure, DecodeLimits, Elements, Fun, LocalKey, Map, Pid, Port, Record,
-    Reference, Term, tag,
+    Atom, Binary, BitString, Closure, DecodeLimits, Elements, Fun, ImproperList, LocalKey, Map, Pid, Port,
+    Record, Reference, Term, tag,
 };
 
 mod error;
@@ -27,6 +27,7 @@ mod options;
 pub use options::{DecodeOptions, Known};
 pub(crate) mod reader;
 use reader::{Reader, Result, error};
+mod recent;
 pub(crate) mod short;
 
 /// Decodes a stored term, as `erlang:term_to_binary/1` makes it: 131 first, compressed or not, and nothing after.
@@ -380,6 +381,12 @@ impl<'a> Decoder<'a> {
         let slots = if tag == tag::MAP { 2 * count as usize } else { count as usize };
         // A list has a tail as well.
         self.promise(offset, slots + usize::from(tag == tag::LIST), owed, levels)?;
+        if tag == tag::LIST && slots == 1 {
+            // What a tag of a call is, `[alias | Reference]`, has a tail that is put here too.
+            let mut elements = Vec::with_capacity(2);
+            elements.push(FILLER);
+            return Ok(elements);
+        }
         Ok(fillers(slots))
     }
 
@@ -571,6 +578,12 @@ fn close_map(slot: &mut Term, offset: usize, flat: Vec<Term>) -> Result<()> {
 
 /// The last of these is the tail.
 fn close_improper_list(slot: &mut Term, mut elements: Vec<Term>) {
+    if let [_, .., tail] = &elements[..]
+        && !matches!(tail, Term::List(_) | Term::ImproperList(_))
+    {
+        put(slot, Term::ImproperList(ImproperList::from_elements(elements.into())));
+        return;
+    }
     let tail = elements.pop().expect("there is a tail");
     put(slot, Term::list_with_tail(elements, tail));
 }

@@ -7,7 +7,8 @@ use crate::{
     decode::{
         Asked,
         reader::{AtomText, Reader, Result, error},
-        short::{SHORT_MAX, Short, short},
+        recent::{COMMON, EMPTY, Recent},
+        short::short,
     },
     tag,
 };
@@ -22,25 +23,28 @@ pub(super) struct Names<'a> {
     is_uncounted: bool,
     /// The nodes that identifiers had last, to be shared by the next ones.
     nodes: [Option<Arc<Atom>>; 2],
-    /// Short atoms, each in the place that its text says. A copy is cheaper than checking the text again.
-    recent: Option<[Recent; RECENT]>,
+    /// Atoms that come often, or none where each that is read must be looked at.
+    common: &'static Recent,
+    /// The same with those read lately, in place of it.
+    recent: Option<Box<Recent>>,
 }
 
-#[derive(Clone)]
-struct Recent {
-    key: Short,
-    atom: Atom,
-}
-
-/// A power of two, and more than the keys of most structs.
-const RECENT: usize = 16;
-/// Filling the places pays only where there are more atoms than a usual message has.
+/// Keeping them pays only where there are more atoms than a usual message has.
 const SPELLED_BEFORE_RECENT: usize = 12;
 
 impl<'a> Names<'a> {
     pub(super) fn new(limits: &DecodeLimits, asked: Asked<'a>) -> Self {
         let (spelled_max, is_uncounted) = (limits.atoms_max, limits.atoms_max >= limits.elements_max);
-        Self { asked, spelled: 0, spelled_max, is_uncounted, nodes: [const { None }; 2], recent: None }
+        let common = if is_uncounted && asked.known.is_none() { &COMMON } else { &EMPTY };
+        Self {
+            asked,
+            spelled: 0,
+            spelled_max,
+            is_uncounted,
+            nodes: [const { None }; 2],
+            common,
+            recent: None,
+        }
     }
 
     /// Reads a term without sub-terms, if it is one that comes often and not at the very end of the input, where it
@@ -78,14 +82,9 @@ impl<'a> Names<'a> {
     }
 
     /// The atom at hand with its tag and a text of so many bytes of UTF-8, if it was read lately.
-    #[inline]
+    #[inline(always)]
     fn recent_atom(&self, with_tag: &[u8], len: u8) -> Option<&Atom> {
-        let recent = self.recent.as_ref()?;
-        let key = key_of(with_tag, len)?;
-        let place = &recent[place_of(key)];
-        let is_same = place.key[0] == key[0]
-            && (len <= LEN_IN_WORD || place.key[1] == key[1] && place.key[2] == key[2]);
-        is_same.then_some(&place.atom)
+        self.recent.as_deref().unwrap_or(self.common).get(with_tag, len)
     }
 
     /// What follows an atom's tag.
@@ -106,19 +105,17 @@ impl<'a> Names<'a> {
         {
             return Err(error(offset, DecodeErrorReason::UnknownAtom { atom }));
         }
-        if self.spelled > SPELLED_BEFORE_RECENT
-            && self.is_uncounted
-            && tag == tag::SMALL_ATOM_UTF8
-            && let Ok(len) = u8::try_from(atom.len())
-            && let Some(key) = key_of(with_tag, len)
-        {
-            #[expect(clippy::unnecessary_lazy_evaluations, reason = "it is made once, and is not small")]
-            let recent = self.recent.get_or_insert_with(|| {
-                [const { Recent { key: NO_KEY, atom: Atom::from_static("") } }; RECENT]
-            });
-            recent[place_of(key)] = Recent { key, atom: atom.clone() };
+        if self.spelled > SPELLED_BEFORE_RECENT && self.is_uncounted && tag == tag::SMALL_ATOM_UTF8 {
+            self.keep(with_tag, &atom);
         }
         Ok(atom)
+    }
+
+    // Apart, as a new table takes 3 KB of stack before it is in the heap.
+    #[inline(never)]
+    fn keep(&mut self, with_tag: &[u8], atom: &Atom) {
+        let recent = self.recent.get_or_insert_with(|| Box::new(self.common.clone()));
+        recent.insert(with_tag, atom);
     }
 
     /// An atom where nothing else may stand.
@@ -191,32 +188,4 @@ impl<'a> Names<'a> {
         let (module, function, arity) = export;
         Err(error(offset, DecodeErrorReason::UnknownFunction { module, function, arity }))
     }
-}
-
-/// Texts up to this length fit one word together with their tag and length.
-const LEN_IN_WORD: u8 = 6;
-
-/// What tells a short atom from all others: its tag, length and text if they fit one word, else its text and
-/// length.
-#[inline]
-fn key_of(with_tag: &[u8], len: u8) -> Option<Short> {
-    if len <= LEN_IN_WORD {
-        let word = u64::from_le_bytes(*with_tag.first_chunk()?);
-        let unused = u64::BITS - 8 * (2 + u32::from(len));
-        return Some([word << unused, 0, 0]);
-    }
-    let [a, b, c] = short(with_tag.get(2..)?, usize::from(len))?;
-    Some([a, b, c | u64::from(len) << 56])
-}
-
-/// No text has this key: it would have no tag, and be longer than [`SHORT_MAX`].
-const NO_KEY: Short = [0, 0, (SHORT_MAX as u64 + 1) << 56];
-
-#[inline]
-fn place_of([a, b, c]: Short) -> usize {
-    // Multiplying by an odd number carries every bit up; the upper ones choose.
-    let hash = (a ^ b ^ c).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    #[expect(clippy::cast_possible_truncation, reason = "4 bits are left")]
-    let place = (hash >> (u64::BITS - RECENT.ilog2())) as usize;
-    place
 }

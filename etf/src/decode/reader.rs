@@ -2,7 +2,7 @@
 
 use num_bigint::{BigInt, Sign};
 
-use crate::{Atom, DecodeError, DecodeErrorReason, Float, Reference, Term, tag};
+use crate::{Atom, DecodeError, DecodeErrorReason, Float, Reference, Term, decode::short::utf8, tag};
 
 /// An error is boxed on its way out, so that what is good fits registers.
 pub(crate) type Result<T, E = Box<DecodeError>> = std::result::Result<T, E>;
@@ -184,13 +184,13 @@ impl<'a> Reader<'a> {
             tag => return Err(error(offset, DecodeErrorReason::NotAnAtom { tag })),
         };
         let bytes = self.take(len)?;
-        let (text, chars) = match (tag, std::str::from_utf8(bytes)) {
-            (tag::ATOM | tag::SMALL_ATOM, Ok(ascii)) if ascii.is_ascii() => (AtomText::Utf8(ascii), len),
+        let (text, chars) = match (tag, utf8(bytes)) {
+            (tag::ATOM | tag::SMALL_ATOM, Some(ascii)) if ascii.is_ascii() => (AtomText::Utf8(ascii), len),
             (tag::ATOM | tag::SMALL_ATOM, _) => (AtomText::Latin1(bytes), len),
             // As many characters as bytes are the most there can be.
-            (_, Ok(text)) if len <= Atom::CHARS_MAX => (AtomText::Utf8(text), len),
-            (_, Ok(text)) => (AtomText::Utf8(text), text.chars().count()),
-            (_, Err(_)) => return Err(error(offset, DecodeErrorReason::AtomNotUtf8)),
+            (_, Some(text)) if len <= Atom::CHARS_MAX => (AtomText::Utf8(text), len),
+            (_, Some(text)) => (AtomText::Utf8(text), text.chars().count()),
+            (_, None) => return Err(error(offset, DecodeErrorReason::AtomNotUtf8)),
         };
         if chars > Atom::CHARS_MAX {
             return Err(error(offset, DecodeErrorReason::AtomTooLong { chars }));

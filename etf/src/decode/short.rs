@@ -1,5 +1,7 @@
 //! Texts of at most 23 bytes as three words, which compare, copy and check without loops.
 
+use ascii::AsciiStr;
+
 /// The longest text that is short, in bytes. The last byte of the words is for its length.
 pub(crate) const SHORT_MAX: usize = 23;
 
@@ -13,6 +15,19 @@ pub(crate) fn short(bytes: &[u8], len: usize) -> Option<Short> {
     let masks = MASKS.get(len)?;
     let (words, _) = all.as_chunks::<8>();
     Some([0, 1, 2].map(|i| u64::from_le_bytes(words[i]) & masks[i]))
+}
+
+/// Bytes as text, if they are UTF-8.
+///
+/// Short texts are ASCII nearly always, and seeing that they are takes a fraction of the time.
+#[inline]
+pub(crate) fn utf8(bytes: &[u8]) -> Option<&str> {
+    if bytes.len() <= SHORT_MAX
+        && let Ok(text) = AsciiStr::from_ascii(bytes)
+    {
+        return Some(text.as_str());
+    }
+    std::str::from_utf8(bytes).ok()
 }
 
 const MASKS: [Short; SHORT_MAX + 1] = {

@@ -5,7 +5,9 @@ use std::borrow::Cow;
 use bytes::Bytes;
 
 use crate::{
-    Atom, DecodeErrorReason, DecodeLimits, Reference, decode_bare,
+    Atom, DecodeErrorReason, DecodeLimits, Reference,
+    decode::short::utf8,
+    decode_bare,
     serde::{
         error::{Error, Segment},
         token::{Input, Result, Token, segment_of},
@@ -119,7 +121,7 @@ impl<'a, 'de> BytesInput<'a, 'de> {
         self.count_atom()?;
         let bytes = self.blob(len)?;
         let text = match bytes {
-            Cow::Borrowed(bytes) => std::str::from_utf8(bytes).ok().map(Cow::Borrowed),
+            Cow::Borrowed(bytes) => utf8(bytes).map(Cow::Borrowed),
             Cow::Owned(bytes) => String::from_utf8(bytes).ok().map(Cow::Owned),
         };
         let Some(text) = text else { return Err(self.error(DecodeErrorReason::AtomNotUtf8)) };
@@ -327,7 +329,7 @@ impl<'a, 'de> BytesInput<'a, 'de> {
     #[inline(always)]
     fn lend_text(&mut self, header: usize, len: usize) -> Option<&'de str> {
         let start = self.position() + header;
-        let text = std::str::from_utf8(self.borrowed?.get(start..start + len)?).ok()?;
+        let text = utf8(self.borrowed?.get(start..start + len)?)?;
         self.last = self.rest.len();
         self.rest = &self.rest[header + len..];
         Some(text)

@@ -4,12 +4,15 @@ use std::borrow::Cow;
 
 use serde::de::{self, DeserializeSeed, Deserializer, Error as _, Expected, Unexpected, Visitor};
 
-use crate::serde::{
-    bytes_input::BytesInput,
-    error::{Error, ErrorReason, Segment},
-    options::Options,
-    terms::{ATOM, TERM},
-    token::{Input, Result, Token},
+use crate::{
+    decode::short::utf8,
+    serde::{
+        bytes_input::BytesInput,
+        error::{Error, ErrorReason, Segment},
+        options::Options,
+        terms::{ATOM, TERM},
+        token::{Input, Result, Token},
+    },
 };
 
 mod access;
@@ -143,9 +146,9 @@ impl<'de, 'o, I: Input<'de>> Reader<'o, I> {
     /// Text from a binary, a charlist or an atom.
     fn text(&mut self, token: Token<'de>, expected: &dyn Expected) -> Result<Cow<'de, str>> {
         match token {
-            Token::Binary(Cow::Borrowed(bytes)) => match std::str::from_utf8(bytes) {
-                Ok(text) => Ok(Cow::Borrowed(text)),
-                Err(_) => self.wrong(&Token::Binary(Cow::Borrowed(bytes)), expected),
+            Token::Binary(Cow::Borrowed(bytes)) => match utf8(bytes) {
+                Some(text) => Ok(Cow::Borrowed(text)),
+                None => self.wrong(&Token::Binary(Cow::Borrowed(bytes)), expected),
             },
             Token::Binary(Cow::Owned(bytes)) => match String::from_utf8(bytes) {
                 Ok(text) => Ok(Cow::Owned(text)),
@@ -365,9 +368,9 @@ impl<'de, I: Input<'de>> Deserializer<'de> for &mut Reader<'_, I> {
                 "nil" | "undefined" => visitor.visit_unit(),
                 _ => visit_text(text, visitor),
             },
-            Token::Binary(Cow::Borrowed(bytes)) => match std::str::from_utf8(bytes) {
-                Ok(text) => visitor.visit_borrowed_str(text),
-                Err(_) => visitor.visit_borrowed_bytes(bytes),
+            Token::Binary(Cow::Borrowed(bytes)) => match utf8(bytes) {
+                Some(text) => visitor.visit_borrowed_str(text),
+                None => visitor.visit_borrowed_bytes(bytes),
             },
             Token::Binary(Cow::Owned(bytes)) => match String::from_utf8(bytes) {
                 Ok(text) => visitor.visit_string(text),
