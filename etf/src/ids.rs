@@ -46,7 +46,7 @@ impl Pid {
 /// As Erlang shows a pid of another node, with the node's name where the BEAM has an index of its own.
 impl fmt::Debug for Pid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "<{}.{}.{}>", self.node.as_str(), self.id, self.serial)
+        write!(f, "<{}.{}.{}>", InId(&self.node), self.id, self.serial)
     }
 }
 
@@ -76,7 +76,7 @@ impl Port {
 
 impl fmt::Debug for Port {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "#Port<{}.{}>", self.node.as_str(), self.id)
+        write!(f, "#Port<{}.{}>", InId(&self.node), self.id)
     }
 }
 
@@ -177,10 +177,21 @@ impl Hash for Reference {
 
 impl fmt::Debug for Reference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "#Ref<{}", self.node().as_str())?;
+        write!(f, "#Ref<{}", InId(self.node()))?;
         for word in self.words().iter().rev() {
             write!(f, ".{word}")?;
         }
         f.write_str(">")
+    }
+}
+
+/// A node's name inside an identifier's text: as it is, for `a@my-host` should not need quotes there, unless it has
+/// control characters. What a peer calls itself must not break or forge a line of a log.
+struct InId<'a>(&'a Atom);
+
+impl fmt::Display for InId<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.0.as_str();
+        if name.contains(char::is_control) { write!(f, "{}", self.0) } else { f.write_str(name) }
     }
 }

@@ -776,3 +776,19 @@ fn points_in_time() {
     let wrong = DateTime { month: 13, ..DateTime::from(half) };
     assert_eq!(wrong.to_system_time(), None);
 }
+
+/// Found by fuzzing: such lists were read otherwise than by way of a term.
+#[test]
+fn lists_of_no_elements_are_their_tail() {
+    fn both<T: DeserializeOwned + PartialEq + std::fmt::Debug>(bytes: &[u8], value: &T) {
+        assert_eq!(&from_bytes::<T>(bytes).unwrap(), value);
+        let term = crabnode_etf::decode(&bytes.to_vec().into(), &Default::default()).unwrap();
+        assert_eq!(&from_term::<T>(&term).unwrap(), value);
+    }
+    both(b"\x83\x6b\0\0", &BTreeMap::<String, u8>::new());
+    both(b"\x83\x6c\0\0\0\0\x6a", &());
+    both(b"\x83\x6c\0\0\0\0\x6c\0\0\0\0\x61\x05", &5_u8);
+    both(b"\x83\x6c\0\0\0\0\x77\x03nil", &None::<u8>);
+    both(b"\x83\x6c\0\0\0\0\x77\x04true", &true);
+    both(b"\x83\x68\x02\x6c\0\0\0\0\x6d\0\0\0\x01a\x6c\0\0\0\0\x77\x02ok", &("a".to_owned(), ()));
+}

@@ -207,6 +207,14 @@ impl<'a, 'de> BytesInput<'a, 'de> {
         })
     }
 
+    /// What follows the header of a list of no elements: such a list is its tail.
+    #[cold]
+    #[inline(never)]
+    fn tail(&mut self) -> Result<Token<'de>> {
+        self.rest = past_empty_lists(self.rest);
+        self.next()
+    }
+
     /// Tags that are not worth room where the usual ones are read.
     #[cold]
     #[inline(never)]
@@ -258,6 +266,15 @@ impl<'a, 'de> BytesInput<'a, 'de> {
             tag::RECORD => Token::Other("a native record"),
             tag => return Err(self.error(no_term(tag))),
         })
+    }
+
+    /// The input from the tail of a list of no elements on, if that is what comes next.
+    #[cold]
+    #[inline(never)]
+    fn tail_ahead(&self) -> Option<Self> {
+        let tail = past_empty_lists(self.rest);
+        let at = self.input.len() - tail.len();
+        (tail.len() < self.rest.len()).then(|| Self::copying(self.input, at, self.limits))
     }
 
     /// Passes over one term, or a part of one. Its parts that are terms themselves are still owed.
@@ -381,15 +398,17 @@ impl<'a, 'de> Input<'de> for BytesInput<'a, 'de> {
                 let arity = usize::from(self.u8()?);
                 Token::Tuple(self.count(arity, 1)?)
             }
-            tag::LIST => {
-                let len = self.u32()?;
-                Token::List(self.count(len, 1)?)
-            }
-            tag::STRING => {
-                let len = self.u16()?;
-                self.count(len, 1)?;
-                Token::Bytes(self.blob(len)?)
-            }
+            tag::LIST => match self.u32()? {
+                0 => return self.tail(),
+                len => Token::List(self.count(len, 1)?),
+            },
+            tag::STRING => match self.u16()? {
+                0 => Token::Nil,
+                len => {
+                    self.count(len, 1)?;
+                    Token::Bytes(self.blob(len)?)
+                }
+            },
             tag::NIL => Token::Nil,
             tag::MAP => {
                 let len = self.u32()?;
@@ -429,6 +448,7 @@ impl<'a, 'de> Input<'de> for BytesInput<'a, 'de> {
             [tag::ATOM_UTF8 | tag::ATOM, high, low, rest @ ..] => {
                 rest.get(..usize::from(u16::from_be_bytes([*high, *low])))
             }
+            [tag::LIST, ..] => return self.tail_ahead().is_some_and(|tail| tail.is_atom(texts)),
             _ => None,
         };
         text.is_some_and(|found| texts.iter().any(|text| text.as_bytes() == found))
@@ -439,6 +459,7 @@ impl<'a, 'de> Input<'de> for BytesInput<'a, 'de> {
         match self.rest {
             [tag::SMALL_ATOM_UTF8 | tag::SMALL_ATOM, found, start, ..] => (*found, *start) == (len, first),
             [tag::ATOM_UTF8 | tag::ATOM, 0, found, start, ..] => (*found, *start) == (len, first),
+            [tag::LIST, ..] => self.tail_ahead().is_some_and(|tail| tail.is_atom_starting(len, first)),
             _ => false,
         }
     }
@@ -488,7 +509,7 @@ impl<'a, 'de> Input<'de> for BytesInput<'a, 'de> {
 
     fn is_any_atom(&self) -> bool {
         let atoms = [tag::SMALL_ATOM_UTF8, tag::SMALL_ATOM, tag::ATOM_UTF8, tag::ATOM];
-        self.rest.first().is_some_and(|tag| atoms.contains(tag))
+        past_empty_lists(self.rest).first().is_some_and(|tag| atoms.contains(tag))
     }
 
     fn key(&self) -> Result<&'a [u8]> {
@@ -517,6 +538,14 @@ impl<'a, 'de> Input<'de> for BytesInput<'a, 'de> {
     fn elements_left(&self) -> usize {
         self.rest.len()
     }
+}
+
+/// Headers of lists of no elements say nothing (wire.md 8); few write them at all.
+fn past_empty_lists(mut bytes: &[u8]) -> &[u8] {
+    while let [tag::LIST, 0, 0, 0, 0, rest @ ..] = bytes {
+        bytes = rest;
+    }
+    bytes
 }
 
 /// Why no term starts with a tag.

@@ -142,7 +142,7 @@ fn write_float(float: Float, f: &mut fmt::Formatter<'_>) -> fmt::Result {
 fn write_fun(fun: &Fun, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     match fun {
         Fun::Export { module, function, arity } => write!(f, "fun {module}:{function}/{arity}"),
-        Fun::Closure(c) => write!(f, "#Fun<{}.{}.{}>", c.module.as_str(), c.old_index, c.old_uniq),
+        Fun::Closure(c) => write!(f, "#Fun<{}.{}.{}>", c.module, c.old_index, c.old_uniq),
     }
 }
 

@@ -258,7 +258,20 @@ fn identifiers_print_with_their_nodes() {
         creator: Pid::new(Atom::from("a@b"), 1, 0, 1),
         free: Elements::new(),
     };
+    let forged = crate::Closure { module: "M\n".into(), ..closure.clone() };
     assert_eq!(Term::from(Fun::Closure(closure)).to_string(), "#Fun<m.1.23>");
+    assert_eq!(Term::from(Fun::Closure(forged)).to_string(), "#Fun<'M\\n'.1.23>");
+}
+
+/// Found by fuzzing: such names broke lines.
+#[test]
+fn names_in_identifiers_stay_on_the_line() {
+    let print = |name: &str| Term::from(Pid::new(Atom::from(name), 5, 1, 9)).to_string();
+    assert_eq!(print("A-b@c.d"), "<A-b@c.d.5.1>");
+    assert_eq!(print("a\n@b"), "<'a\\n@b'.5.1>");
+    let node = Atom::from("a@\u{1b}[2J");
+    assert_eq!(Term::from(Port::new(node.clone(), 5, 9)).to_string(), "#Port<'a@\\e[2J'.5>");
+    assert_eq!(Term::from(Reference::new(node, 9, &[1]).unwrap()).to_string(), "#Ref<'a@\\e[2J'.1>");
 }
 
 /// As OTP 29 prints them.
