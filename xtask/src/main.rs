@@ -10,6 +10,7 @@ use clap::{Parser, Subcommand};
 mod bench;
 mod demo;
 mod failure;
+mod fuzz;
 mod licences;
 mod otp;
 mod process;
@@ -31,6 +32,8 @@ enum Command {
     Bench(bench::Arguments),
     /// Three nodes, BEAM or Rust, and an application that moves between them as they die and come back.
     Demo(demo::Arguments),
+    /// The fuzz targets, for a time each; needs a nightly compiler and a C++ compiler.
+    Fuzz(fuzz::Arguments),
     /// Makes an OTP release available for the tests and prints the command that starts its `erl`.
     Otp(otp::Arguments),
     /// All tests of the workspace, against every OTP release that is available.
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
+        Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::Otp(arguments) => otp::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
         Command::Verify => verify::run_all(),

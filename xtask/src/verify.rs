@@ -5,12 +5,22 @@ use crate::{
     process::{cargo, is_installed, root, run},
 };
 
+/// The fuzz targets are a workspace of their own. What links them needs a C++ compiler, checking does not.
+const FUZZ: [&str; 2] = ["--manifest-path", "fuzz/Cargo.toml"];
+
 /// Runs `cargo xtask verify`.
 pub(crate) fn run_all() -> Result<(), Failure> {
     step("formatting");
     run(cargo().args(["fmt", "--all", "--check"]))?;
+    run(cargo().args(["fmt", "--check"]).args(FUZZ))?;
     step("lints");
     run(cargo().args(["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
+    run(cargo().args(["clippy", "--quiet"]).args(FUZZ).args([
+        "--no-default-features",
+        "--",
+        "-D",
+        "warnings",
+    ]))?;
     step("documentation");
     let mut doc = cargo();
     doc.args(["doc", "--quiet", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings");

@@ -1,0 +1,28 @@
+//! Any text: terms or an error. Terms are printed, and read back the same from that.
+#![no_main]
+
+use crabnode_fuzz::limits;
+use etf::{
+    decode, encode,
+    text::{consult, consult_bytes, parse_term},
+};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| {
+    let of_bytes = consult_bytes(data);
+    let Ok(text) = str::from_utf8(data) else { return };
+    if let Ok(terms) = consult(text) {
+        let printed: String = terms.iter().map(|term| format!("{term}.\n")).collect();
+        assert_eq!(consult(&printed).as_ref(), Ok(&terms));
+        // Without a comment that says otherwise, bytes are UTF-8.
+        if !text.contains("coding") {
+            assert_eq!(of_bytes.as_ref(), Ok(&terms));
+        }
+    }
+    if let Ok(term) = parse_term(text) {
+        let printed = term.to_string();
+        assert!(!printed.contains('\n'));
+        assert_eq!(parse_term(&printed).as_ref(), Ok(&term));
+        assert_eq!(decode(&encode(&term).into(), &limits()), Ok(term));
+    }
+});
