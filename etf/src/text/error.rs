@@ -50,6 +50,13 @@ pub enum TextErrorReason {
         /// The character.
         char: char,
     },
+    /// A variable, which stands for no term here.
+    #[error("a variable, which is no term")]
+    Variable,
+    /// A pid, port, reference or closure as Erlang shows it. That does not say all that there is to it, so it does
+    /// not read back, here nor in Erlang.
+    #[error("a pid, port, reference or closure as it is shown, which cannot be read back")]
+    Identity,
     /// A `\` in a string, quoted atom or character is followed by what is no escape.
     #[error("no such escape")]
     Escape,

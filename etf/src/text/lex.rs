@@ -11,6 +11,7 @@ use nom::{
     sequence::{delimited, pair, preceded, terminated},
 };
 use num_bigint::BigInt;
+use num_traits::ToPrimitive;
 
 use crate::{
     Atom, Float, Term,
@@ -66,7 +67,7 @@ pub(super) fn next_token(text: &str) -> Lexed<'_, (&str, Token)> {
     if start.is_empty() {
         return Ok((start, (start, Token::End)));
     }
-    let (rest, token) = alt((number, name, character, quoted_atom, string, sigil, punctuation, dot))
+    let (rest, token) = alt((number, name, character, quoted_atom, string, sigil, no_term, punctuation, dot))
         .parse(start)
         .map_err(|e| e.map(|fault| or_bad_character(start, fault)))?;
     Ok((rest, (start, token)))
@@ -121,9 +122,56 @@ fn based_integer<'a>(start: &'a str, rest: &'a str, base: &str) -> Lexed<'a, Tok
         Ok(base @ 2..=36) => base,
         _ => return fail(start, TextErrorReason::Integer),
     };
-    let Ok((rest, digits)) = digits(rest, base) else { return fail(start, TextErrorReason::Integer) };
-    let value = BigInt::parse_bytes(digits.as_bytes(), base).expect("the digits are of this base");
-    Ok((rest, Token::Integer(value.into())))
+    let Ok((rest, mut all)) = digits(rest, base) else { return fail(start, TextErrorReason::Integer) };
+    let fraction = preceded(char('.'), |rest| digits(rest, base));
+    let (mut rest, fraction) = opt(fraction).parse(rest)?;
+    all.push_str(fraction.as_deref().unwrap_or_default());
+    let value = BigInt::parse_bytes(all.as_bytes(), base).expect("the digits are of this base");
+    let Some(fraction) = fraction else { return Ok((rest, Token::Integer(value.into()))) };
+
+    let mut exponent = Some(0);
+    if let Some(after) = rest.strip_prefix("#e").or_else(|| rest.strip_prefix("#E")) {
+        let (after, sign) = opt(one_of("+-")).parse(after)?;
+        let Ok((after, digits)) = digits(after, 10) else { return fail(start, TextErrorReason::Float) };
+        exponent = digits.parse::<i32>().ok().map(|value| if sign == Some('-') { -value } else { value });
+        rest = after;
+    }
+    let places = i32::try_from(fraction.len()).ok();
+    let scale = exponent.zip(places).and_then(|(exponent, places)| exponent.checked_sub(places));
+    match scale.and_then(|scale| scaled(&value, base, scale)).and_then(Float::new) {
+        Some(float) => Ok((rest, Token::Float(float))),
+        None => fail(start, TextErrorReason::Float),
+    }
+}
+
+/// The float nearest to the value times a power of the base; nothing if it is too large for one.
+fn scaled(value: &BigInt, base: u32, exponent: i32) -> Option<f64> {
+    /// More than any two floats are apart.
+    const BITS_MAX: f64 = 2200.0;
+    /// Of a quotient: more than a float has.
+    const BITS_KEPT: u64 = 66;
+    #[expect(clippy::cast_precision_loss, reason = "only whether it is out of all range")]
+    let magnitude = value.bits() as f64 + f64::from(exponent) * f64::from(base).log2();
+    if value.bits() == 0 || magnitude < -BITS_MAX {
+        return Some(0.0);
+    }
+    if magnitude > BITS_MAX {
+        return None;
+    }
+    let power = BigInt::from(base).pow(exponent.unsigned_abs());
+    if exponent >= 0 {
+        return (value * power).to_f64();
+    }
+    let shift = (power.bits() + BITS_KEPT).saturating_sub(value.bits());
+    let dividend = value << shift;
+    // A last bit that says whether there is more makes rounding see it.
+    let quotient: BigInt = &dividend / &power;
+    let more = u8::from(&quotient * &power != dividend);
+    let float = ((quotient << 1u8) + more).to_f64()?;
+    let halvings = i32::try_from(shift + 1).ok()?;
+    // In two steps, each a power that is a float.
+    let half = halvings / 2;
+    Some(float * 2f64.powi(-half) * 2f64.powi(half - halvings))
 }
 
 /// Digits with single `_` between them, which are left out.
@@ -182,7 +230,7 @@ fn string(text: &str) -> Lexed<'_, Token> {
 }
 
 /// A string of OTP 27 with `~` and what it is before it: a list (`s`) or a UTF-8 binary (`b`, or nothing), in capitals
-/// with every `\` as it stands.
+/// with every `\` as it stands. Nothing means `B` before three quotes.
 fn sigil(text: &str) -> Lexed<'_, Token> {
     let (rest, _) = char('~').parse(text)?;
     let (start, kind) = opt(one_of("bBsS")).parse(rest)?;
@@ -201,7 +249,13 @@ fn sigil(text: &str) -> Lexed<'_, Token> {
                 _ => quoted(text, rest, close, "a string")?,
             }
         }
-        found => found?,
+        found => {
+            let (after, content) = found?;
+            match kind {
+                Some('b' | 's') => (after, unescaped(text, &content)?),
+                _ => (after, content),
+            }
+        }
     };
     let token = match kind {
         Some('s' | 'S') => Token::String(content),
@@ -232,6 +286,22 @@ fn quoted<'a>(start: &'a str, mut rest: &'a str, quote: char, what: &'static str
         content.push(c);
         rest = after;
     }
+}
+
+/// With what each `\` stands for. The content is a copy, so an error is at the start of the literal.
+fn unescaped<'a>(start: &'a str, content: &str) -> Result<String, nom::Err<Fault<'a>>> {
+    let mut result = String::new();
+    let mut rest = content;
+    while let Some((plain, _)) = rest.split_once('\\') {
+        result.push_str(plain);
+        let Ok((after, c)) = escape(&rest[plain.len()..]) else {
+            return Err(nom::Err::Failure(Fault { rest: start, reason: Some(TextErrorReason::Escape) }));
+        };
+        result.push(c);
+        rest = after;
+    }
+    result.push_str(rest);
+    Ok(result)
 }
 
 /// A `\` and what it stands for.
@@ -303,7 +373,26 @@ fn triple_quoted(start: &str) -> Lexed<'_, String> {
             None => return fail(at, TextErrorReason::Indentation),
         }
     }
-    Ok((after, content.join("\n")))
+    let mut content = content.join("\n");
+    if content.ends_with('\r') {
+        content.pop();
+    }
+    Ok((after, content))
+}
+
+/// What looks like a term and is none: a variable, and how pids and the like are shown.
+fn no_term(text: &str) -> Lexed<'_, Token> {
+    let starts_variable = |c: char| c == '_' || (is_name_char(c) && c.is_uppercase());
+    let variable = recognize(pair(satisfy(starts_variable), take_while(is_name_char)));
+    let shown = alt((tag("#Ref<"), tag("#Port<"), tag("#Fun<"), recognize(pair(char('<'), shown_node))));
+    let variable = value(TextErrorReason::Variable, variable);
+    let (_, reason) = alt((variable, value(TextErrorReason::Identity, shown))).parse(text)?;
+    fail(text, reason)
+}
+
+/// What a pid starts with: a number, or the name of a node.
+fn shown_node(text: &str) -> Lexed<'_, char> {
+    satisfy(|c| is_name_char(c) || c == '\'').parse(text)
 }
 
 fn punctuation(text: &str) -> Lexed<'_, Token> {

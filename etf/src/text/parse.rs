@@ -193,9 +193,10 @@ impl<'a> Parser<'a> {
         })
     }
 
-    /// A sign before a number, or before a character, which is a number too.
+    /// A sign before a number, or before a character, which is a number too. It may be in parentheses.
     fn signed(&mut self, negative: bool) -> Result<Term> {
         self.advance()?;
+        let parentheses = self.opening_parentheses()?;
         let term = match &self.token {
             Token::Integer(int) if negative => Term::from(-big(int)),
             Token::Integer(int) => int.clone(),
@@ -204,7 +205,25 @@ impl<'a> Parser<'a> {
             _ => return Err(self.unexpected("a number")),
         };
         self.advance()?;
+        self.closing_parentheses(parentheses)?;
         Ok(term)
+    }
+
+    /// Reads as many as there are.
+    fn opening_parentheses(&mut self) -> Result<usize> {
+        let mut count = 0;
+        while self.token == Token::Punctuation("(") {
+            self.advance()?;
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    fn closing_parentheses(&mut self, count: usize) -> Result<()> {
+        for _ in 0..count {
+            self.separator("')'", &[")"])?;
+        }
+        Ok(())
     }
 
     /// String literals that follow each other are one.
@@ -255,7 +274,9 @@ impl<'a> Parser<'a> {
             let mut size = None;
             if self.token == Token::Punctuation(":") {
                 self.advance()?;
+                let parentheses = self.opening_parentheses()?;
                 size = Some(self.size("a size")?);
+                self.closing_parentheses(parentheses)?;
             }
             let mut kind = Kind::default();
             if self.token == Token::Punctuation("/") {

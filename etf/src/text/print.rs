@@ -107,7 +107,7 @@ fn write_term<'a>(term: &'a Term, f: &mut fmt::Formatter<'_>, stack: &mut Vec<Wo
 /// on, where not every whole number is a float.
 fn write_float(float: Float, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let value = float.get();
-    let shortest = format!("{:e}", value.abs());
+    let shortest = shortest(value.abs());
     let (mantissa, exponent) = shortest.split_once('e').expect("this form has an exponent");
     let exponent: i32 = exponent.parse().expect("an exponent is a number");
     let digits: String = mantissa.chars().filter(|&c| c != '.').collect();
@@ -136,6 +136,15 @@ fn write_float(float: Float, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let rest = if rest.is_empty() { "0" } else { rest };
         write!(f, "{first}.{rest}e{exponent_text}")
     }
+}
+
+/// The fewest digits that read back as the same float, and of two that are as near the even one, as Erlang has it.
+fn shortest(value: f64) -> String {
+    let shortest = format!("{value:e}");
+    let digits = shortest.bytes().take_while(|&byte| byte != b'e').filter(u8::is_ascii_digit).count();
+    // Correctly rounded to so many digits it differs only where two are as near.
+    let even = format!("{value:.*e}", digits - 1);
+    if even.parse() == Ok(value) { even } else { shortest }
 }
 
 /// A closure shows its number and hash as older releases count, which is what Erlang does.

@@ -41,6 +41,7 @@ fn integers_and_characters() {
         ("+5", 5),
         ("$a", 97),
         ("-$a", -97),
+        ("-((5))", -5),
         ("$\\n", 10),
         ("$\\\\", 92),
         ("$\\s", 32),
@@ -93,6 +94,25 @@ fn floats_print_short() {
     reads_as("1.0e-3", "0.001");
     reads_as("1.5E+10", "1.5e10");
     reads_as("1_0.0_1e1_0", "1.001e11");
+    // Two of as many digits are as near: the even one.
+    reads_as("224043003990950.125", "224043003990950.12");
+}
+
+/// From OTP 29.
+#[test]
+fn floats_of_any_base() {
+    for (text, printed) in [
+        ("16#1.8", "1.5"),
+        ("16#a.b", "10.6875"),
+        ("2#1.01#e4", "20.0"),
+        ("16#f.f#E-1", "0.99609375"),
+        ("16#fe8.0#e16", "7.511514186814529e22"),
+        ("36#Z.Z", "35.97222222222222"),
+        ("-3#0.1", "-0.3333333333333333"),
+        ("2#0.0#e-999999", "0.0"),
+    ] {
+        reads_as(text, printed);
+    }
 }
 
 #[test]
@@ -113,6 +133,7 @@ fn triple_quoted_strings() {
     let text = "\"\"\"\n  triple \"quoted\" \\n string\n    indented\n\n  last\n  \"\"\"";
     assert_eq!(parse_term(text), Ok(Term::charlist("triple \"quoted\" \\n string\n  indented\n\nlast")));
     assert_eq!(parse_term("\"\"\"\n\"\"\""), Ok(Term::NIL));
+    assert_eq!(parse_term("\"\"\"\r\nab\r\ncd\r\n\"\"\""), Ok(Term::charlist("ab\r\ncd")));
     assert_eq!(parse_term("\"\"\"\"\n \"\"\"\n b\n\"\"\"\"  \"c\""), Ok(Term::charlist(" \"\"\"\n bc")));
     assert_eq!(
         error("\"\"\"\n a\n  \"\"\"."),
@@ -128,6 +149,9 @@ fn sigils() {
     reads_as("~B'a\\n'", r#"<<"a\\n">>"#);
     reads_as("~s{a\"\\}}", r#""a\"}""#);
     reads_as("~S|a\\|", r#""a\\""#);
+    reads_as("~b\"\"\"\n a\\tb\n \"\"\"", r#"<<"a\tb">>"#);
+    reads_as("~s\"\"\"\na\\tb\n\"\"\"", r#""a\tb""#);
+    reads_as("~\"\"\"\na\\tb\n\"\"\"", r#"<<"a\\tb">>"#);
     assert_eq!(error("~x\"a\"."), "line 1, column 1: character '~' has no place here");
 }
 
@@ -167,6 +191,7 @@ fn binaries() {
         ("<<1,2:16,\"x\"/utf8,5:3>>", "<<1,0,2,120,5:3>>"),
         ("<<-1>>", "<<\"ÿ\">>"),
         ("<<-1:12>>", "<<255,15:4>>"),
+        ("<<1:(16)>>", "<<0,1>>"),
         ("<<300>>", "<<\",\">>"),
         ("<<5:12/little>>", "<<5,0:4>>"),
         ("<<16#1234:16/little>>", "<<52,18>>"),
@@ -307,7 +332,24 @@ fn errors_say_where_and_what() {
         ("[a | b, c].", "line 1, column 7: expected ']', found ,"),
         ("#{a}.", "line 1, column 4: expected '=>', found }"),
         ("#r{a}.", "line 1, column 2: expected '{' of a map, found r"),
-        ("{a,\n  'é日', Var}.", "line 2, column 9: character 'V' has no place here"),
+        ("{a,\n  'é日', Var}.", "line 2, column 9: a variable, which is no term"),
+        ("{_a}.", "line 1, column 2: a variable, which is no term"),
+        (
+            "{a,\n <0.1.0>}.",
+            "line 2, column 2: a pid, port, reference or closure as it is shown, which cannot be read back",
+        ),
+        (
+            "<a@b.1.0>.",
+            "line 1, column 1: a pid, port, reference or closure as it is shown, which cannot be read back",
+        ),
+        (
+            "#Ref<0.1.2.3>.",
+            "line 1, column 1: a pid, port, reference or closure as it is shown, which cannot be read back",
+        ),
+        ("16#1.0#e.", "line 1, column 1: a malformed float, or one that is too large"),
+        ("16#1.0#e999999999999.", "line 1, column 1: a malformed float, or one that is too large"),
+        ("~b\"\"\"\n\\x\n\"\"\".", "line 1, column 1: no such escape"),
+        ("-((1).", "line 1, column 6: expected ')', found ."),
         ("end.", "line 1, column 1: expected a term, found end"),
         ("{a.b}.", "line 1, column 3: character '.' has no place here"),
         ("- x.", "line 1, column 3: expected a number, found x"),
