@@ -213,7 +213,7 @@ impl Hash for Elements {
 }
 
 /// What a term holds, if it is of a kind that holds others.
-fn elements(term: &Term) -> Option<&Elements> {
+pub(crate) fn elements(term: &Term) -> Option<&Elements> {
     match term {
         Term::Tuple(elements) | Term::List(elements) => Some(elements),
         Term::ImproperList(list) => Some(list.elements()),
@@ -240,7 +240,7 @@ fn has_elements(term: &Term) -> bool {
 }
 
 /// The same term with other elements in it.
-fn shell(of: &Term, elements: Elements) -> Term {
+pub(crate) fn shell(of: &Term, elements: Elements) -> Term {
     match of {
         Term::Tuple(_) => Term::Tuple(elements),
         Term::List(_) => Term::List(elements),

@@ -29,7 +29,7 @@
 //! | write a stored term | [`encode`], [`encode_stored_into`], [`EncodeOptions`] as for `term_to_binary/2` |
 //! | write a term of a distribution message | [`encode_into`], [`try_encode_into`] |
 //! | write large binaries without a copy | either, into [`Segments`] |
-//! | compare | `Ord` and `Eq`, [`Term::cmp_erlang`] for `==` |
+//! | compare | `Ord` and `Eq`, [`Term::cmp_erlang`] for `==`, [`Term::eq_before_27`] for `=:=` of older releases |
 //! | write down, match | [`term!`], [`match_term!`], [`matches_term!`], [`let_term!`] |
 //! | go to and from Rust types | [`serde`](mod@serde) |
 //! | print | `Display` |

@@ -14,11 +14,25 @@ use num_traits::{FromPrimitive, Signed};
 
 use crate::{BitString, Closure, Fun, Map, Pid, Port, Record, Reference, Term};
 
+mod zeros;
+
 impl Term {
-    /// Erlang's order: `Less` where Erlang says `<`, `Equal` where it says `==`, so also for `1` and `1.0`.
+    /// Erlang's order: `Less` where Erlang says `<`, `Equal` where it says `==`, so also for `1` and `1.0`, and for
+    /// `0.0` and `-0.0`.
+    ///
+    /// Sorting by it (`sort_by`, which is stable) is `lists:sort/1` of OTP 29; before, that may have terms which are
+    /// `==` in another order.
     #[must_use]
     pub fn cmp_erlang(&self, other: &Self) -> Ordering {
         compare(self, other, false)
+    }
+
+    /// The order of keys in a map, in which `maps:iterator(Map, ordered)` goes through it: as Erlang's, but every
+    /// integer before every float, and `-0.0` before `0.0` as in OTP 27 and later. `Equal` exactly where `Eq` says
+    /// so.
+    #[must_use]
+    pub fn cmp_exact(&self, other: &Self) -> Ordering {
+        compare(self, other, true)
     }
 }
 

@@ -14,7 +14,8 @@ use crate::{Atom, Binary, BitString, Elements, Map, Pid, Port, Reference};
 /// An Erlang term.
 ///
 /// `Eq` and `Hash` are Erlang's exact equality (`=:=`, as OTP 27 and later have it: `0.0` and `-0.0` differ), and
-/// `Ord` is its order of terms.
+/// `Ord` is its order of terms. [`Term::cmp_erlang`] is `==` and `<`, [`Term::cmp_exact`] the order of keys in a map,
+/// and [`Term::eq_before_27`] is `=:=` of older releases.
 ///
 /// Nothing that is done with a term takes more stack the deeper it is.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -68,6 +69,9 @@ impl Big {
 pub struct Float(f64);
 
 impl Float {
+    pub(crate) const ZERO: Self = Self(0.0);
+    pub(crate) const NEGATIVE_ZERO: Self = Self(-0.0);
+
     /// The float, or nothing for an infinity or not-a-number, which Erlang does not have.
     #[must_use]
     pub fn new(value: f64) -> Option<Self> {

@@ -183,6 +183,42 @@ fn erlang_takes_numbers_by_value() {
     }
 }
 
+/// From OTP 25; `Eq` and `cmp_erlang` from OTP 27.
+#[test]
+fn zeros_are_one_before_otp_27() {
+    let equal = [
+        ("0.0", "-0.0"),
+        ("{-0.0, [0.0 | -0.0]}", "{0.0, [-0.0 | -0.0]}"),
+        ("#{a => -0.0}", "#{a => 0.0}"),
+        ("#{-0.0 => a}", "#{0.0 => a}"),
+        // Sorted otherwise.
+        ("#{{-0.0, 2} => a, {0.0, 1} => b}", "#{{0.0, 2} => a, {0.0, 1} => b}"),
+        ("[#{#{[-0.0] => 1} => 2}, {}, []]", "[#{#{[0.0] => 1} => 2}, {}, []]"),
+    ];
+    for (a, b) in equal.map(|(a, b)| (text(a), text(b))) {
+        assert!(a.eq_before_27(&b) && b.eq_before_27(&a) && a != b, "{a} and {b}");
+        assert_eq!(a.cmp_before_27(&b), Ordering::Equal, "{a} and {b}");
+        assert_eq!(a.without_negative_zeros(), b.without_negative_zeros(), "{a} and {b}");
+    }
+    for (a, b) in [("1", "1.0"), ("0", "-0.0"), ("#{0 => a}", "#{-0.0 => a}"), ("[-0.0]", "{-0.0}")] {
+        assert!(!text(a).eq_before_27(&text(b)), "{a} and {b}");
+    }
+    let (a, b) = (text("#{-0.0 => b}"), text("#{0.0 => a}"));
+    assert_eq!((a.cmp_erlang(&b), a.cmp_before_27(&b)), (Ordering::Less, Ordering::Greater));
+    let closed = |zero| closure("m", 0, 0, vec![float(zero)]);
+    assert!(closed(0.0).eq_before_27(&closed(-0.0)));
+    let of_record = |zero| record("r", vec![("a".into(), float(zero))]);
+    assert!(of_record(0.0).eq_before_27(&of_record(-0.0)));
+    assert_eq!(*text("#{-0.0 => a, 0.0 => b}").without_negative_zeros(), text("#{0.0 => b}"));
+}
+
+#[test]
+fn keys_of_maps_have_an_order_of_their_own() {
+    let mut keys = ["a", "1.5", "0.0", "2", "-0.0", "1", "{1.0}", "{2}", "1.0"].map(text);
+    keys.sort_by(Term::cmp_exact);
+    assert_eq!(keys, ["1", "2", "-0.0", "0.0", "1.0", "1.5", "a", "{2}", "{1.0}"].map(text));
+}
+
 #[test]
 fn missing_words_of_references_are_zero() {
     let (short, long) = (reference("a@b", 1, &[1]), reference("a@b", 1, &[1, 0, 0]));
@@ -210,8 +246,8 @@ fn whole_binaries_and_bit_strings_compare_by_bits() {
 
 #[test]
 fn deep_terms_take_no_stack() {
-    let nested = |last: i64| {
-        let mut term = Term::from(last);
+    let nested = |last: Term| {
+        let mut term = last;
         for level in 0..100_000 {
             term = match level % 4 {
                 0 => tuple!(term),
@@ -222,9 +258,9 @@ fn deep_terms_take_no_stack() {
         }
         term
     };
-    let (a, b) = (nested(1), nested(2));
+    let (a, b) = (nested(1.into()), nested(2.into()));
     assert_eq!(a.cmp(&b), Ordering::Less);
     assert_eq!(a.cmp(&a), Ordering::Equal);
-    // Dropping them would take it.
-    std::mem::forget((a, b));
+    let (zero, negative) = (nested(float(0.0)), nested(float(-0.0)));
+    assert!(zero.eq_before_27(&negative));
 }

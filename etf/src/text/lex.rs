@@ -122,56 +122,41 @@ fn based_integer<'a>(start: &'a str, rest: &'a str, base: &str) -> Lexed<'a, Tok
         Ok(base @ 2..=36) => base,
         _ => return fail(start, TextErrorReason::Integer),
     };
-    let Ok((rest, mut all)) = digits(rest, base) else { return fail(start, TextErrorReason::Integer) };
-    let fraction = preceded(char('.'), |rest| digits(rest, base));
-    let (mut rest, fraction) = opt(fraction).parse(rest)?;
-    all.push_str(fraction.as_deref().unwrap_or_default());
-    let value = BigInt::parse_bytes(all.as_bytes(), base).expect("the digits are of this base");
-    let Some(fraction) = fraction else { return Ok((rest, Token::Integer(value.into()))) };
+    let Ok((rest, whole)) = digits(rest, base) else { return fail(start, TextErrorReason::Integer) };
+    let (rest, fraction) = opt(preceded(char('.'), |rest| digits(rest, base))).parse(rest)?;
+    let Some(fraction) = fraction else { return Ok((rest, Token::Integer(big(&whole, base).into()))) };
 
-    let mut exponent = Some(0);
+    let (mut rest, mut exponent) = (rest, String::from("0"));
     if let Some(after) = rest.strip_prefix("#e").or_else(|| rest.strip_prefix("#E")) {
         let (after, sign) = opt(one_of("+-")).parse(after)?;
         let Ok((after, digits)) = digits(after, 10) else { return fail(start, TextErrorReason::Float) };
-        exponent = digits.parse::<i32>().ok().map(|value| if sign == Some('-') { -value } else { value });
+        exponent = sign.into_iter().chain(digits.chars()).collect();
         rest = after;
     }
-    let places = i32::try_from(fraction.len()).ok();
-    let scale = exponent.zip(places).and_then(|(exponent, places)| exponent.checked_sub(places));
-    match scale.and_then(|scale| scaled(&value, base, scale)).and_then(Float::new) {
+    let float = match base {
+        10 => format!("{whole}.{fraction}e{exponent}").parse().ok(),
+        _ => based_float(base, whole, &fraction, &exponent),
+    };
+    match float.and_then(Float::new) {
         Some(float) => Ok((rest, Token::Float(float))),
         None => fail(start, TextErrorReason::Float),
     }
 }
 
-/// The float nearest to the value times a power of the base; nothing if it is too large for one.
-fn scaled(value: &BigInt, base: u32, exponent: i32) -> Option<f64> {
-    /// More than any two floats are apart.
-    const BITS_MAX: f64 = 2200.0;
-    /// Of a quotient: more than a float has.
-    const BITS_KEPT: u64 = 66;
-    #[expect(clippy::cast_precision_loss, reason = "only whether it is out of all range")]
-    let magnitude = value.bits() as f64 + f64::from(exponent) * f64::from(base).log2();
-    if value.bits() == 0 || magnitude < -BITS_MAX {
-        return Some(0.0);
-    }
-    if magnitude > BITS_MAX {
-        return None;
-    }
-    let power = BigInt::from(base).pow(exponent.unsigned_abs());
-    if exponent >= 0 {
-        return (value * power).to_f64();
-    }
-    let shift = (power.bits() + BITS_KEPT).saturating_sub(value.bits());
-    let dividend = value << shift;
-    // A last bit that says whether there is more makes rounding see it.
-    let quotient: BigInt = &dividend / &power;
-    let more = u8::from(&quotient * &power != dividend);
-    let float = ((quotient << 1u8) + more).to_f64()?;
-    let halvings = i32::try_from(shift + 1).ok()?;
-    // In two steps, each a power that is a float.
-    let half = halvings / 2;
-    Some(float * 2f64.powi(-half) * 2f64.powi(half - halvings))
+/// By way of a float as OTP does it, and so not always the nearest: what is read should not depend on who reads.
+fn based_float(base: u32, mut digits: String, fraction: &str, exponent: &str) -> Option<f64> {
+    let fraction = match fraction.trim_end_matches('0') {
+        "" => "0",
+        fraction => fraction,
+    };
+    digits.push_str(fraction);
+    let exponent: i32 = exponent.parse().ok()?;
+    let exponent = exponent.checked_sub(i32::try_from(fraction.len()).ok()?)?;
+    Some(big(&digits, base).to_f64()? * f64::from(base).powf(f64::from(exponent)))
+}
+
+fn big(digits: &str, base: u32) -> BigInt {
+    BigInt::parse_bytes(digits.as_bytes(), base).expect("the digits are of this base")
 }
 
 /// Digits with single `_` between them, which are left out.
