@@ -68,6 +68,19 @@ fn drop_all(terms: Vec<Term>, levels: usize, deep: &mut Vec<Vec<Term>>) {
         let inner = match term {
             Term::Tuple(elements) | Term::List(elements) => elements.into_vec(),
             Term::Int(_) | Term::Float(_) => continue,
+            // Each by itself, which is inlined: what drops any term is not.
+            Term::Atom(atom) => {
+                drop(atom);
+                continue;
+            }
+            Term::Binary(binary) => {
+                drop(binary);
+                continue;
+            }
+            Term::Pid(pid) => {
+                drop(pid);
+                continue;
+            }
             Term::Map(map) => map.into_elements().into_vec(),
             Term::ImproperList(list) => list.into_elements().into_vec(),
             Term::Record(record) => record.values.into_vec(),
@@ -75,13 +88,7 @@ fn drop_all(terms: Vec<Term>, levels: usize, deep: &mut Vec<Vec<Term>>) {
                 Fun::Closure(closure) => closure.free.into_vec(),
                 Fun::Export { .. } => continue,
             },
-            Term::BigInt(_)
-            | Term::Atom(_)
-            | Term::Reference(_)
-            | Term::Port(_)
-            | Term::Pid(_)
-            | Term::Binary(_)
-            | Term::BitString(_) => continue,
+            Term::BigInt(_) | Term::Reference(_) | Term::Port(_) | Term::BitString(_) => continue,
         };
         if inner.is_empty() {
             continue;
