@@ -9,8 +9,19 @@ use crabnode_etf::{
 };
 use flate2::{Compress, Compression, FlushCompress};
 
+/// What decoding makes of it. Serde reads bytes by ways of its own and must come to the same.
 fn decoded(bytes: &[u8]) -> Result<Term, DecodeErrorReason> {
-    decode(&Bytes::copy_from_slice(bytes), &DecodeLimits::default()).map_err(|error| error.reason)
+    let decoded = decode(&Bytes::copy_from_slice(bytes), &DecodeLimits::default());
+    #[cfg(feature = "serde")]
+    {
+        use crabnode_etf::serde::from_bytes;
+
+        let by_serde = from_bytes::<Term>(bytes).ok();
+        assert!(by_serde.as_ref() == decoded.as_ref().ok(), "{by_serde:?} by serde, not {decoded:?}");
+        // What nobody asked for is passed over.
+        assert!(from_bytes::<serde::de::IgnoredAny>(bytes).is_ok() || decoded.is_err());
+    }
+    decoded.map_err(|error| error.reason)
 }
 
 /// More is promised than there is: nothing may be allocated for it.
