@@ -663,9 +663,9 @@ fn put(slot: &mut Term, term: Term) {
 }
 
 /// The largest tuple that any BEAM makes or takes.
-const TUPLE_ARITY_MAX: u32 = (1 << 24) - 1;
+pub(crate) const TUPLE_ARITY_MAX: u32 = (1 << 24) - 1;
 /// The BEAM takes no closure over more.
-const FREE_VARIABLES_MAX: u32 = 255;
+pub(crate) const FREE_VARIABLES_MAX: u32 = 255;
 
 #[cfg(test)]
 mod tests;

@@ -26,6 +26,7 @@
 //! |---|---|
 //! | read a stored term (131 first) | [`decode`], [`decode_prefix`], [`DecodeOptions`] as for `binary_to_term/2` |
 //! | read a term of a distribution message | [`decode_bare`] |
+//! | read without building terms | [`cursor`] |
 //! | write a stored term | [`encode`], [`encode_stored_into`], [`EncodeOptions`] as for `term_to_binary/2` |
 //! | write a term of a distribution message | [`encode_into`], [`try_encode_into`] |
 //! | write large binaries without a copy | either, into [`Segments`] |
@@ -43,6 +44,7 @@ mod atom;
 pub use atom::{Atom, AtomTooLong};
 mod binary;
 pub use binary::{Binary, BitString};
+pub mod cursor;
 mod decode;
 pub use decode::{DecodeError, DecodeErrorReason, DecodeOptions, Known, decode, decode_bare, decode_prefix};
 #[cfg(feature = "eetf")]

@@ -1,6 +1,6 @@
 //! Why bytes are no term.
 
-use crate::Atom;
+use crate::{Atom, cursor::Kind};
 
 /// Bytes that are no term, or one that goes past a limit.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -15,7 +15,7 @@ pub struct DecodeError {
 }
 
 impl DecodeError {
-    pub(super) fn new(offset: usize, reason: DecodeErrorReason) -> Self {
+    pub(crate) fn new(offset: usize, reason: DecodeErrorReason) -> Self {
         Self { offset, inflated: false, reason }
     }
 
@@ -55,6 +55,14 @@ pub enum DecodeErrorReason {
     UnknownTag {
         /// The byte.
         tag: u8,
+    },
+    /// Another kind of term than was asked for ([`crate::cursor`]).
+    #[error("expected {expected}, found {found}")]
+    Unexpected {
+        /// What was asked for.
+        expected: &'static str,
+        /// What there is.
+        found: Kind,
     },
     /// An atom that is not UTF-8 though its tag says so.
     #[error("an atom is not UTF-8")]
