@@ -34,8 +34,12 @@ pub(super) fn skip_one(reader: &mut Reader<'_>) -> Result<usize> {
         tag::ATOM | tag::SMALL_ATOM | tag::ATOM_UTF8 | tag::SMALL_ATOM_UTF8 | tag::ATOM_CACHE_REF => {
             reader.atom_of(offset, tag)?;
         }
-        tag::NEW_PID | tag::PID => drop(reader.pid_of(offset, tag, skip_atom)?),
-        tag::V4_PORT | tag::NEW_PORT | tag::PORT => drop(reader.port_of(tag, skip_atom)?),
+        tag::NEW_PID | tag::PID => {
+            reader.pid_of(offset, tag, skip_atom)?;
+        }
+        tag::V4_PORT | tag::NEW_PORT | tag::PORT => {
+            reader.port_of(tag, skip_atom)?;
+        }
         tag::NEWER_REFERENCE | tag::NEW_REFERENCE | tag::REFERENCE => {
             reader.reference_of(offset, tag, skip_atom)?;
         }

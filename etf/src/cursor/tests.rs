@@ -92,7 +92,10 @@ fn atoms_of_every_form() {
 fn lists_of_every_form_are_gone_through() {
     let ints = |bytes: &[u8]| {
         let (mut cursor, mut ints) = (at(bytes), Vec::new());
-        cursor.for_each(|cursor| Ok(ints.push(cursor.int()?)))?;
+        cursor.for_each(|cursor| {
+            ints.push(cursor.int()?);
+            Ok(())
+        })?;
         cursor.end().map(|()| ints)
     };
     assert_eq!(ints(&bytes("[]")), Ok(vec![]));
