@@ -21,6 +21,8 @@ pub use epmd_process::EpmdProcess;
 mod erl_node;
 pub use erl_node::ErlNode;
 
+pub mod golden;
+
 mod otp;
 pub use otp::Otp;
 

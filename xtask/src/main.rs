@@ -11,6 +11,7 @@ mod bench;
 mod demo;
 mod failure;
 mod fuzz;
+mod golden;
 mod licences;
 mod otp;
 mod process;
@@ -34,6 +35,8 @@ enum Command {
     Demo(demo::Arguments),
     /// The fuzz targets, for a time each; needs a nightly compiler and a C++ compiler.
     Fuzz(fuzz::Arguments),
+    /// The golden bytes of `interop-tests/golden`, written anew by every OTP release.
+    Golden(golden::Arguments),
     /// Makes an OTP release available for the tests and prints the command that starts its `erl`.
     Otp(otp::Arguments),
     /// All tests of the workspace, against every OTP release that is available.
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Fuzz(arguments) => fuzz::run(&arguments),
+        Command::Golden(arguments) => golden::run(&arguments),
         Command::Otp(arguments) => otp::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
         Command::Verify => verify::run_all(),
