@@ -1,5 +1,7 @@
 //! What we make of the golden bytes of every release: the same terms, the same bytes, the same text (wire.md 8).
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use etf::{
     DecodeError, DecodeErrorReason, DecodeLimits, DecodeOptions, Term, decode_prefix, encode,
@@ -257,5 +259,20 @@ fn bytes_after_the_term_are_counted() {
         assert_eq!(options.decode_prefix(&longer.clone().into()), Ok((term, used)), "{}", case.name);
         let error = options.decode(&longer.into()).expect_err("one byte too many");
         assert_eq!(error.reason, DecodeErrorReason::TrailingBytes { bytes: 1 }, "{}", case.name);
+    }
+}
+
+/// Nothing before a term's end is a whole term.
+#[test]
+fn every_truncation_is_an_error() {
+    let mut seen = BTreeSet::new();
+    for (case, _) in readable().filter(|(case, _)| seen.insert(case.bytes.clone())) {
+        let (_, used) = read(&case).expect("it is readable");
+        // Of long ones not all: each takes the whole time again.
+        for end in (0..used).filter(|end| used < 500 || end % (used / 50) == 0) {
+            let cut = Bytes::copy_from_slice(&case.bytes[..end]);
+            let decoded = decode_prefix(&cut, &DecodeLimits::default());
+            assert!(decoded.is_err(), "OTP {}, {} up to {end}: {decoded:?}", case.release, case.name);
+        }
     }
 }
