@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use etf::{
-    DecodeError, DecodeErrorReason, DecodeLimits, DecodeOptions, Term, decode_prefix, encode,
-    text::parse_term,
+    DecodeError, DecodeErrorReason, DecodeLimits, DecodeOptions, Term, decode_bare, decode_prefix, encode,
+    encode_into, text::parse_term,
 };
 use interop_tests::golden::{Case, Made, RELEASES, cases, cases_of};
 
@@ -259,6 +259,34 @@ fn bytes_after_the_term_are_counted() {
         assert_eq!(options.decode_prefix(&longer.clone().into()), Ok((term, used)), "{}", case.name);
         let error = options.decode(&longer.into()).expect_err("one byte too many");
         assert_eq!(error.reason, DecodeErrorReason::TrailingBytes { bytes: 1 }, "{}", case.name);
+    }
+}
+
+/// In a distribution message (wire.md 4.2) the same bytes stand without a 131, and nothing is compressed or local.
+#[test]
+fn messages_have_the_same_terms_bare() {
+    let limits = DecodeLimits::default();
+    for (case, term) in readable() {
+        let label = format!("OTP {}, {}", case.release, case.name);
+        let input = Bytes::copy_from_slice(&case.bytes);
+        let bare = decode_bare(&input, 1, &[], &limits);
+        if case.bytes[1] == 80 {
+            let reason = bare.expect_err(&label).reason;
+            assert_eq!(reason, DecodeErrorReason::CompressedInside, "{label}");
+        } else {
+            let (_, used) = read(&case).expect("it is readable");
+            assert_eq!(bare, Ok((term.clone(), used)), "{label}");
+        }
+        // A 131 in there is no term's start.
+        assert!(decode_bare(&input, 0, &[], &limits).is_err(), "{label}");
+        let mut message = BytesMut::new();
+        encode_into(&term, &mut message);
+        let end = message.len();
+        assert_eq!(decode_bare(&message.freeze(), 0, &[], &limits), Ok((term, end)), "{label}");
+    }
+    for case in cases().into_iter().filter(is_local) {
+        let bare = decode_bare(&case.bytes.clone().into(), 1, &[], &limits);
+        assert_eq!(bare.map_err(|error| error.reason), Err(DecodeErrorReason::LocalTerm), "{}", case.name);
     }
 }
 
