@@ -41,6 +41,7 @@ const PAYLOADS: [&str; 6] = ["list", "map", "bin", "deep", "structs", "call"];
 /// Which program does it, the method as that knows it, and how the table calls it. Ours come first.
 const DECODE: &[(usize, &str, &str)] = &[
     (RUST, "decode.term", "crabnode-etf, Term"),
+    (RUST, "decode.cursor", "crabnode-etf, cursor"),
     (RUST, "decode.serde", "crabnode-etf, serde"),
     (BEAM, "decode.beam", "BEAM, binary_to_term"),
     (EI, "decode.walk", "ei, cursor walk"),
@@ -71,6 +72,8 @@ const RATIOS: &[(&str, &str, &str, f64)] = &[
     ("decode.term", "list", "decode.eetf", 0.25),
     ("decode.term", "map", "decode.beam", 0.45),
     ("decode.term", "map", "decode.eetf", 0.4),
+    ("decode.cursor", "list", "decode.walk", 0.8),
+    ("decode.cursor", "map", "decode.walk", 0.8),
     ("decode.serde", "list", "decode.walk", 0.8),
     ("decode.serde", "map", "decode.walk", 0.8),
     ("encode.term", "list", "encode.beam", 0.4),
