@@ -83,6 +83,8 @@ const RATIOS: &[(&str, &str, &str, f64)] = &[
     ("decode.term", "call", "decode.beam", 0.5),
     ("decode.term", "call", "decode.eetf", 0.5),
     ("decode.term", "call", "decode.erltf", 0.5),
+    // `ei` builds no tree, so against it stands what builds none either.
+    ("decode.cursor", "call", "decode.walk", 0.5),
     ("encode.term", "call", "encode.beam", 0.5),
     ("encode.term", "call", "encode.x", 0.5),
     ("encode.term", "call", "encode.eetf", 0.5),
