@@ -1,25 +1,42 @@
 //! What stands in a frame before the control message (wire.md 4.2).
 //!
-//! Which form a body has follows from the agreed flags, and the other form ends the connection. This release
-//! speaks the pass-through form only, `112 131 Control [131 Payload]`: its nodes offer neither
-//! DIST_HDR_ATOM_CACHE nor FRAGMENTS, so no peer can agree on them.
+//! Which form a body has follows from the agreed flags, and the other form ends the connection: pass-through,
+//! `112 131 Control [131 Payload]`, where neither DIST_HDR_ATOM_CACHE nor FRAGMENTS was agreed on, and with a
+//! distribution header otherwise.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
+use etf::Segments;
 use handshake::DistFlags;
+
+use crate::FragmentError;
 
 /// The first byte of a body in pass-through form.
 const PASS_THROUGH: u8 = 112;
-
-/// What stands before each term of a body in pass-through form.
+/// What stands before each term of a body in pass-through form, and before a distribution header.
 const VERSION: u8 = 131;
+/// A header, and after it a whole message.
+const HEADER: u8 = 68;
+/// A header, and after it the first fragment of a message.
+const FIRST_FRAGMENT: u8 = 69;
+/// Another fragment.
+const FRAGMENT: u8 = 70;
 
-/// Flags were agreed on that put a distribution header in front of each message, which this release does
-/// neither read nor write. It must not offer them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{agreed} was agreed on, and distribution headers are not spoken here")]
-pub struct HeaderAgreed {
-    /// Those of DIST_HDR_ATOM_CACHE and FRAGMENTS that both sides have.
-    pub agreed: DistFlags,
+/// The form of all bodies of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    PassThrough,
+    Header,
+}
+
+/// What a body with a distribution header is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Start {
+    /// A message; where its header starts.
+    Whole { header_at: usize },
+    /// The first of `count` fragments.
+    First { sequence: u64, count: u64, header_at: usize },
+    /// A later fragment.
+    Rest { sequence: u64, fragment: u64, payload_at: usize },
 }
 
 /// A body that is not of the form agreed on.
@@ -30,6 +47,12 @@ pub enum BodyError {
     NotPassThrough {
         /// What it starts with; 131 is a distribution header.
         found: u8,
+    },
+    /// The body does not start with 131 and a distribution header or fragment.
+    #[error("a message starts with {found:?}, not with a distribution header")]
+    NoHeader {
+        /// What it starts with; 112 is pass-through form.
+        found: [u8; 2],
     },
     /// A term does not start with 131.
     #[error("a term at byte {at} of a message starts with {found}, not with {VERSION}")]
@@ -45,15 +68,42 @@ pub enum BodyError {
         /// How long the body is.
         bytes: usize,
     },
+    /// A fragment, which was not agreed on.
+    #[error("a fragment, without FRAGMENTS agreed on")]
+    FragmentNotAgreed,
 }
 
-/// Refuses agreed flags that need a distribution header.
-pub(crate) fn check_flags(flags: DistFlags) -> Result<(), HeaderAgreed> {
-    let agreed = flags & (DistFlags::DIST_HDR_ATOM_CACHE | DistFlags::FRAGMENTS);
-    if agreed.is_empty() { Ok(()) } else { Err(HeaderAgreed { agreed }) }
+impl Form {
+    pub(crate) fn of(flags: DistFlags) -> Self {
+        let agreed = flags & (DistFlags::DIST_HDR_ATOM_CACHE | DistFlags::FRAGMENTS);
+        if agreed.is_empty() { Self::PassThrough } else { Self::Header }
+    }
 }
 
-/// Where the control message of a body starts.
+/// What a body with a distribution header is.
+pub(crate) fn start(body: &Bytes) -> Result<Result<Start, FragmentError>, BodyError> {
+    let Some(&found) = body.first_chunk::<2>() else {
+        return Err(BodyError::Truncated { bytes: body.len() });
+    };
+    let numbers = || {
+        let sequence = body.get(2..)?.first_chunk()?;
+        let fragment = body.get(10..)?.first_chunk()?;
+        Some((u64::from_be_bytes(*sequence), u64::from_be_bytes(*fragment)))
+    };
+    let truncated = FragmentError::Truncated { bytes: body.len() };
+    Ok(match found {
+        [VERSION, HEADER] => Ok(Start::Whole { header_at: 2 }),
+        [VERSION, FIRST_FRAGMENT] => numbers()
+            .map(|(sequence, count)| Start::First { sequence, count, header_at: 18 })
+            .ok_or(truncated),
+        [VERSION, FRAGMENT] => numbers()
+            .map(|(sequence, fragment)| Start::Rest { sequence, fragment, payload_at: 18 })
+            .ok_or(truncated),
+        found => return Err(BodyError::NoHeader { found }),
+    })
+}
+
+/// Where the control message of a body in pass-through form starts.
 pub(crate) fn control_at(body: &Bytes) -> Result<usize, BodyError> {
     match body.first() {
         Some(&PASS_THROUGH) => {}
@@ -63,7 +113,7 @@ pub(crate) fn control_at(body: &Bytes) -> Result<usize, BodyError> {
     term_at(body, 1)?.ok_or(BodyError::Truncated { bytes: body.len() })
 }
 
-/// Where the payload of a body starts whose control message ends at `at`; nothing if the body ends there.
+/// Where the payload of a body in pass-through form starts whose control message ends at `at`; nothing if the body ends there.
 pub(crate) fn payload_at(body: &Bytes, at: usize) -> Result<Option<usize>, BodyError> {
     term_at(body, at)
 }
@@ -76,13 +126,29 @@ fn term_at(body: &Bytes, at: usize) -> Result<Option<usize>, BodyError> {
     }
 }
 
-/// Starts a body, up to its control message.
-pub(crate) fn put_start(out: &mut BytesMut) {
-    out.put_u8(PASS_THROUGH);
-    out.put_u8(VERSION);
+/// Starts a body in pass-through form, up to its control message.
+pub(crate) fn put_start(out: &mut Segments) {
+    out.put_slice(&[PASS_THROUGH, VERSION]);
 }
 
-/// Puts what stands between the control message and the payload.
-pub(crate) fn put_payload_start(out: &mut BytesMut) {
-    out.put_u8(VERSION);
+/// Puts what stands between the control message and the payload in pass-through form.
+pub(crate) fn put_payload_start(out: &mut Segments) {
+    out.put_slice(&[VERSION]);
+}
+
+/// Starts a body up to its distribution header.
+pub(crate) fn put_header_start(out: &mut Segments) {
+    out.put_slice(&[VERSION, HEADER]);
+}
+
+/// Starts a message's first fragment up to its distribution header.
+pub(crate) fn put_first_fragment_start(sequence: u64, count: u64, out: &mut Segments) {
+    out.put_slice(&[VERSION, FIRST_FRAGMENT]);
+    out.put_slice([sequence, count].map(u64::to_be_bytes).as_flattened());
+}
+
+/// Starts another fragment up to its part of the payload.
+pub(crate) fn put_fragment_start(sequence: u64, fragment: u64, out: &mut Segments) {
+    out.put_slice(&[VERSION, FRAGMENT]);
+    out.put_slice([sequence, fragment].map(u64::to_be_bytes).as_flattened());
 }

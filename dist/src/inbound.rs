@@ -5,10 +5,13 @@ use etf::{Atom, DecodeError, decode_bare};
 use handshake::DistFlags;
 use tracing::{debug, trace};
 
+use crate::cache::InCache;
+use crate::fragment::{Assembly, Partial};
 use crate::frame::{Frame, Frames};
+use crate::header::{Form, Start};
 use crate::{
-    BodyError, ControlError, ControlMessage, EndsError, FrameTooLong, HeaderAgreed, Limits, NodedownReason,
-    Op, PayloadMissing, Signal, header,
+    BodyError, ControlError, ControlMessage, EndsError, FragmentError, FrameTooLong, HeaderError, Limits,
+    NodedownReason, Op, PayloadMissing, Signal, header,
 };
 
 /// What a connection's bytes say, from the first byte after the handshake on.
@@ -27,6 +30,13 @@ pub struct Inbound {
     peer: Atom,
     limits: Limits,
     frames: Frames,
+    form: Form,
+    /// Whether the peer may send fragments.
+    has_fragments: bool,
+    cache: InCache,
+    assembly: Assembly,
+    /// What the references in the message at hand stand for; kept for its memory.
+    atoms: Vec<Atom>,
     failed: Option<InboundError>,
 }
 
@@ -62,6 +72,12 @@ pub enum Fault {
     /// Bad bytes: the body is not of the form agreed on.
     #[error(transparent)]
     Body(#[from] BodyError),
+    /// The peer broke the rules: its distribution header.
+    #[error(transparent)]
+    Header(#[from] HeaderError),
+    /// The peer broke the rules, or our limits: its fragments.
+    #[error(transparent)]
+    Fragment(#[from] FragmentError),
     /// Bad bytes, or our limits: the control message is no term.
     #[error("the control message: {0}")]
     ControlTerm(#[source] DecodeError),
@@ -89,6 +105,8 @@ impl InboundError {
         match self.fault {
             Fault::FrameTooLong(_) => NodedownReason::Emsgsize,
             Fault::Body(_)
+            | Fault::Header(_)
+            | Fault::Fragment(_)
             | Fault::ControlTerm(_)
             | Fault::Control(_)
             | Fault::PayloadMissing(_)
@@ -105,10 +123,20 @@ impl InboundError {
 impl Inbound {
     /// The start of a connection of the node `own` to `peer`, with the agreed flags. Bytes that came with the
     /// handshake's last message are the first to be handled.
-    pub fn new(own: Atom, peer: Atom, flags: DistFlags, limits: Limits) -> Result<Self, HeaderAgreed> {
-        header::check_flags(flags)?;
-        let frames = Frames::new(limits.frame_bytes_max);
-        Ok(Self { own, peer, limits, frames, failed: None })
+    #[must_use]
+    pub fn new(own: Atom, peer: Atom, flags: DistFlags, limits: Limits) -> Self {
+        Self {
+            own,
+            peer,
+            frames: Frames::new(limits.frame_bytes_max),
+            form: Form::of(flags),
+            has_fragments: flags.contains(DistFlags::FRAGMENTS),
+            cache: InCache::default(),
+            assembly: Assembly::new(&limits),
+            atoms: Vec::new(),
+            limits,
+            failed: None,
+        }
     }
 
     /// Takes bytes that arrived. They are looked at in [`Inbound::poll_output`].
@@ -138,44 +166,103 @@ impl Inbound {
     }
 
     fn next(&mut self) -> Result<Option<Received>, InboundError> {
-        match self.frames.next() {
-            Ok(None) => Ok(None),
-            Ok(Some(Frame::Tick)) => Ok(Some(Received::Tick)),
-            Ok(Some(Frame::Body(body))) => {
-                let mut op = None;
-                let signal = self.signal(&body, &mut op).map_err(|fault| {
-                    let start = &body[..body.len().min(InboundError::START_BYTES_MAX)];
-                    InboundError { fault, op, frame_start: start.to_vec() }
-                })?;
-                Ok(Some(Received::Signal(signal)))
-            }
-            Err(too_long) => {
-                let start = self.frames.peek(InboundError::START_BYTES_MAX);
-                Err(InboundError { fault: too_long.into(), op: None, frame_start: start.to_vec() })
+        loop {
+            match self.frames.next() {
+                Ok(None) => return Ok(None),
+                Ok(Some(Frame::Tick)) => return Ok(Some(Received::Tick)),
+                Ok(Some(Frame::Body(body))) => {
+                    let mut op = None;
+                    let signal = self.body(&body, &mut op).map_err(|fault| {
+                        let start = &body[..body.len().min(InboundError::START_BYTES_MAX)];
+                        InboundError { fault, op, frame_start: start.to_vec() }
+                    })?;
+                    if let Some(signal) = signal {
+                        return Ok(Some(Received::Signal(signal)));
+                    }
+                }
+                Err(too_long) => {
+                    let start = self.frames.peek(InboundError::START_BYTES_MAX);
+                    return Err(InboundError {
+                        fault: too_long.into(),
+                        op: None,
+                        frame_start: start.to_vec(),
+                    });
+                }
             }
         }
     }
 
-    fn signal(&self, body: &Bytes, op_seen: &mut Option<Op>) -> Result<Signal, Fault> {
-        let control_at = header::control_at(body)?;
-        let (control, control_end) =
-            decode_bare(body, control_at, &[], &self.limits.decode).map_err(Fault::ControlTerm)?;
+    /// The signal that a body completes; nothing for a fragment that is not the last.
+    fn body(&mut self, body: &Bytes, op_seen: &mut Option<Op>) -> Result<Option<Signal>, Fault> {
+        if self.form == Form::PassThrough {
+            let control_at = header::control_at(body)?;
+            self.atoms.clear();
+            let (control, control_end) = self.control(body, control_at, op_seen)?;
+            let payload_at = match control.op().has_payload() {
+                true => header::payload_at(body, control_end)?,
+                false => None,
+            };
+            return self.signal(control, payload_at.map(|at| (body, at))).map(Some);
+        }
+        let start = header::start(body)?;
+        if !self.has_fragments && !matches!(start, Ok(Start::Whole { .. })) {
+            return Err(BodyError::FragmentNotAgreed.into());
+        }
+        let (header_at, fragmented) = match start? {
+            Start::Whole { header_at } => (header_at, None),
+            Start::First { sequence, count, header_at } => {
+                self.assembly.check_start(sequence, count)?;
+                (header_at, (count > 1).then_some((sequence, count)))
+            }
+            Start::Rest { sequence, fragment, payload_at } => {
+                let done = self.assembly.go_on(sequence, fragment, &body[payload_at..])?;
+                let Some(Partial { control, atoms, payload, .. }) = done else { return Ok(None) };
+                *op_seen = Some(control.op());
+                self.atoms = atoms;
+                return self.signal(control, Some((&payload.into(), 0))).map(Some);
+            }
+        };
+        let control_at = self.cache.read_header(body, header_at, &mut self.atoms)?;
+        let (control, control_end) = self.control(body, control_at, op_seen)?;
+        if let Some((sequence, count)) = fragmented {
+            let atoms = std::mem::take(&mut self.atoms);
+            self.assembly.start(sequence, count, (control, atoms, &body[control_end..]))?;
+            return Ok(None);
+        }
+        let payload_at = (control_end < body.len()).then_some((body, control_end));
+        self.signal(control, payload_at).map(Some)
+    }
+
+    /// The control message that starts there, and where it ends.
+    fn control(
+        &self,
+        body: &Bytes,
+        at: usize,
+        op_seen: &mut Option<Op>,
+    ) -> Result<(ControlMessage, usize), Fault> {
+        let (control, end) =
+            decode_bare(body, at, &self.atoms, &self.limits.decode).map_err(Fault::ControlTerm)?;
         let control = ControlMessage::from_term(control)?;
-        let op = control.op();
-        *op_seen = Some(op);
+        *op_seen = Some(control.op());
         log_unknown(&control);
+        Ok((control, end))
+    }
+
+    /// The signal of a control message and of its payload, which starts there.
+    fn signal(&self, control: ControlMessage, payload: Option<(&Bytes, usize)>) -> Result<Signal, Fault> {
+        let op = control.op();
         let payload = if op.has_payload() {
-            let payload_at = header::payload_at(body, control_end)?.ok_or(PayloadMissing { op })?;
+            let (bytes, at) = payload.ok_or(PayloadMissing { op })?;
             // What follows the last term is ignored, as the BEAM does (wire.md 4.2).
             let (payload, _end) =
-                decode_bare(body, payload_at, &[], &self.limits.decode).map_err(Fault::PayloadTerm)?;
+                decode_bare(bytes, at, &self.atoms, &self.limits.decode).map_err(Fault::PayloadTerm)?;
             Some(payload)
         } else {
             None
         };
         let signal = Signal::from_wire(control, payload)?;
         signal.check_ends(&self.own, &self.peer)?;
-        trace!(%op, bytes = body.len(), "recv signal");
+        trace!(%op, "recv signal");
         Ok(signal)
     }
 }

@@ -9,7 +9,8 @@
 //! 1. The driver reads from the socket into [`Inbound::read_buffer`] and tells [`Ticker::received`].
 //! 2. `frame` cuts the bytes into frames. The length is held against [`Limits::frame_bytes_max`] before
 //!    anything is allocated for it; a frame of length 0 is a tick.
-//! 3. `header` finds where in the frame the control message starts.
+//! 3. `header` says which form the frame has, `cache` reads its distribution header, which names the message's atoms,
+//!    and `fragment` keeps what is only a part of a message.
 //! 4. `etf` decodes the control term, and [`ControlMessage::from_term`] makes it one of the operations of
 //!    [`OPS`], with real types: a `Pid` where a pid belongs.
 //! 5. `etf` decodes the payload, if the operation has one. Its binaries are slices of the frame.
@@ -24,21 +25,24 @@
 //!
 //! 1. A process makes a [`Signal`], which knows nothing of flags.
 //! 2. [`Signal::to_wire`] chooses the operation that the agreed flags allow, or withholds the signal.
-//! 3. [`encode_signal`] appends it to the connection's queue as one frame.
-//! 4. The driver writes the queue to the socket and tells [`Ticker::wrote`]; when the [`Ticker`] says so, it
-//!    writes a [`TICK`].
+//! 3. [`Outbound`] appends it to the connection's queue: as one frame, or in fragments with room between them for
+//!    what others send.
+//! 4. The driver writes what [`Outbound::poll_output`] gives to the socket and tells [`Ticker::wrote`]; when the
+//!    [`Ticker`] says so, it writes a [`TICK`].
 //!
 //! # Not here
 //!
-//! Links, monitors and names are tables of the node, which needs them for its own processes too. Distribution
-//! headers, the atom cache and fragments are not spoken in this release; a connection that agreed on them is
-//! refused ([`HeaderAgreed`]).
+//! Links, monitors and names are tables of the node, which needs them for its own processes too.
 #![forbid(unsafe_code)]
 
 mod frame;
 pub use frame::{FRAME_BYTES_MAX_BEAM, FrameTooLong, TICK};
 mod header;
-pub use header::{BodyError, HeaderAgreed};
+pub use header::BodyError;
+mod cache;
+pub use cache::HeaderError;
+mod fragment;
+pub use fragment::FragmentError;
 mod op;
 pub use op::{Arity, OPS, Op, OpRow};
 mod control;
@@ -51,7 +55,7 @@ pub use signal::{EndsError, NotSent, PayloadMissing, Signal, Withheld};
 mod inbound;
 pub use inbound::{Fault, Inbound, InboundError, Received};
 mod outbound;
-pub use outbound::{EncodeError, Encoded, encode_signal, encode_tick};
+pub use outbound::{EncodeError, Encoded, Outbound, encode_signal, encode_tick};
 mod tick;
 pub use tick::{TickConfig, TickConfigError, TickVerdict, Ticker};
 mod limits;

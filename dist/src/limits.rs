@@ -8,11 +8,16 @@ pub struct Limits {
     /// How many bytes a frame may have, without its four bytes of length.
     ///
     /// Default 134,217,728 (128 MiB). The BEAM has no limit below 2 GiB. Without fragments a message is one
-    /// frame whatever its size, so this is the largest message a peer can send us; a longer one ends the
+    /// frame whatever its size, so this is the largest message such a peer can send us; a longer one ends the
     /// connection with `emsgsize`. It is looked at before anything is allocated. A frame that is being received
     /// takes at most twice the memory of the part that has arrived, so a peer has to send what it wants us
     /// to hold.
     pub frame_bytes_max: usize,
+    /// How many bytes the messages may have together of which fragments are missing.
+    ///
+    /// Default 536,870,912 (512 MiB), which is the longest message that `decode` takes. A BEAM sends what is
+    /// longer than 64 KiB in fragments of that size, those of several senders in turn.
+    pub fragments_bytes_max: usize,
     /// Limits on the terms in a frame.
     ///
     /// Default: those of `etf`. A frame is decoded as soon as it is whole.
@@ -21,6 +26,6 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { frame_bytes_max: 128 << 20, decode: DecodeLimits::default() }
+        Self { frame_bytes_max: 128 << 20, fragments_bytes_max: 512 << 20, decode: DecodeLimits::default() }
     }
 }

@@ -184,5 +184,27 @@ pub enum Signal {
     },
 }
 
+impl Signal {
+    /// The process that sends it, if it is known which: behind what that one sent before, it must not come first.
+    #[must_use]
+    pub fn from(&self) -> Option<&Pid> {
+        match self {
+            Self::Send { from, .. } => from.as_ref(),
+            Self::RegSend { from, .. }
+            | Self::AliasSend { from, .. }
+            | Self::Link { from, .. }
+            | Self::Unlink { from, .. }
+            | Self::UnlinkAck { from, .. }
+            | Self::Exit { from, .. }
+            | Self::Exit2 { from, .. }
+            | Self::Monitor { from, .. }
+            | Self::Demonitor { from, .. }
+            | Self::MonitorExit { from: MonitorTarget::Pid(from), .. } => Some(from),
+            Self::SpawnRequest { request, .. } => Some(&request.from),
+            Self::MonitorExit { .. } | Self::SpawnReply { .. } | Self::GroupLeader { .. } => None,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests;

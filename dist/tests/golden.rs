@@ -371,7 +371,7 @@ fn unhex(hex: &str) -> Vec<u8> {
 }
 
 fn inbound() -> Inbound {
-    Inbound::new(OWN, PEER, ALL_25, Limits::default()).unwrap()
+    Inbound::new(OWN, PEER, ALL_25, Limits::default())
 }
 
 #[test]

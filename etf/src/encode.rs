@@ -17,7 +17,8 @@ mod compress;
 mod error;
 pub use error::EncodeError;
 mod form;
-use form::{Bare, Stored};
+pub use form::AtomTable;
+use form::{Bare, Cached, Stored};
 mod options;
 pub use options::{EncodeOptions, MinorVersion};
 mod segments;
@@ -25,6 +26,8 @@ pub use segments::{Mark, Segments};
 mod stack;
 mod writer;
 use writer::Writer;
+
+use std::cell::RefCell;
 
 use crate::{Term, tag};
 
@@ -74,6 +77,19 @@ pub fn encode_into(term: &Term, out: &mut impl EncodeBuffer) {
 /// For a tuple, list or map of 2^32 elements, which would have taken 128 GiB of memory.
 pub fn try_encode_into(term: &Term, out: &mut impl EncodeBuffer) -> Result<(), EncodeError> {
     Writer::new(out, Bare).write_or_rewind(&[], term)
+}
+
+/// As [`try_encode_into`], for a message with a distribution header: atoms that `atoms` gives a number for are written
+/// as references to it.
+///
+/// # Panics
+/// For a tuple, list or map of 2^32 elements, which would have taken 128 GiB of memory.
+pub fn try_encode_cached_into(
+    term: &Term,
+    atoms: &mut impl AtomTable,
+    out: &mut impl EncodeBuffer,
+) -> Result<(), EncodeError> {
+    Writer::new(out, Cached(&RefCell::new(atoms))).write_or_rewind(&[], term)
 }
 
 #[cfg(test)]

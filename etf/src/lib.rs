@@ -55,8 +55,8 @@ mod elements;
 pub use elements::Elements;
 mod encode;
 pub use encode::{
-    EncodeBuffer, EncodeError, EncodeOptions, Mark, MinorVersion, Segments, encode, encode_into,
-    encode_stored_into, try_encode_into,
+    AtomTable, EncodeBuffer, EncodeError, EncodeOptions, Mark, MinorVersion, Segments, encode, encode_into,
+    encode_stored_into, try_encode_cached_into, try_encode_into,
 };
 mod ids;
 pub use ids::{Pid, Port, Reference};

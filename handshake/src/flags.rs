@@ -132,10 +132,8 @@ impl DistFlags {
     /// made up for per feature, by the agreed flags.
     pub const REQUIRED: DistFlags = DistFlags::MANDATORY_23;
 
-    /// What a visible crabnode offers: all of OTP 29's flags, except that this release neither writes nor reads
-    /// distribution headers (DIST_HDR_ATOM_CACHE) and FRAGMENTS. A hidden node takes PUBLISHED away.
-    pub const OFFERED: DistFlags =
-        DistFlags(0x6d_07df_7fbd & !(Self::DIST_HDR_ATOM_CACHE.0 | Self::FRAGMENTS.0));
+    /// What a visible crabnode offers: all of OTP 29's flags. A hidden node takes PUBLISHED away.
+    pub const OFFERED: DistFlags = DistFlags(0x6d_07df_7fbd);
 
     /// The set of these bits; bits without a name are kept.
     pub const fn from_bits(bits: u64) -> DistFlags {
@@ -251,10 +249,8 @@ mod tests {
     }
 
     #[test]
-    fn offered_is_what_otp_29_offers_without_header_and_fragments() {
-        assert_eq!(DistFlags::OFFERED.bits(), 0x6d_075f_5fbd);
-        assert!(!DistFlags::OFFERED.contains(DistFlags::DIST_HDR_ATOM_CACHE));
-        assert!(!DistFlags::OFFERED.contains(DistFlags::FRAGMENTS));
+    fn offered_is_what_otp_29_offers() {
+        assert_eq!(DistFlags::OFFERED.bits(), 0x6d_07df_7fbd);
         assert!(DistFlags::OFFERED.contains(DistFlags::MANDATORY_26));
         assert!(!DistFlags::OFFERED.contains(DistFlags::NAME_ME));
     }

@@ -46,6 +46,9 @@ pub struct NodeConfig {
     pub out_bytes_max: usize,
     /// The largest frame that is accepted. Default 128 MiB; memory is taken as bytes arrive, not before.
     pub frame_bytes_max: usize,
+    /// How many bytes of a peer's messages may wait for their missing fragments, in which a BEAM sends what is
+    /// longer than 64 KiB. Default 512 MiB, which is the longest message; memory is taken as bytes arrive.
+    pub fragments_bytes_max: usize,
     /// What one term from a peer may cost: its depth, its elements and atoms, its largest integer. A peer whose
     /// term goes past one of these loses its connection, as with a term that is malformed.
     ///
@@ -90,6 +93,7 @@ impl NodeConfig {
             busy_bytes: 1 << 20,
             out_bytes_max: 256 << 20,
             frame_bytes_max: 128 << 20,
+            fragments_bytes_max: 512 << 20,
             decode: DecodeLimits::default(),
             mailbox_messages_max: 1 << 20,
             half_open_max: 256,

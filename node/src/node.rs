@@ -519,7 +519,11 @@ impl Inner {
     }
 
     pub(crate) fn inbound_limits(&self) -> dist::Limits {
-        dist::Limits { frame_bytes_max: self.config.frame_bytes_max, decode: self.config.decode.clone() }
+        dist::Limits {
+            frame_bytes_max: self.config.frame_bytes_max,
+            fragments_bytes_max: self.config.fragments_bytes_max,
+            decode: self.config.decode.clone(),
+        }
     }
 
     // --- Routes -------------------------------------------------------------------------------------------

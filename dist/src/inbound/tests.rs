@@ -9,8 +9,12 @@ use crate::{TICK, encode_signal, encode_tick};
 const OWN: Atom = Atom::from_static("own@host");
 const PEER: Atom = Atom::from_static("peer@host");
 
+/// What two nodes agree on of which one knows no headers.
+const PASS_THROUGH: DistFlags =
+    DistFlags::OFFERED.without(DistFlags::DIST_HDR_ATOM_CACHE).without(DistFlags::FRAGMENTS);
+
 fn inbound() -> Inbound {
-    Inbound::new(OWN, PEER, DistFlags::OFFERED, Limits::default()).unwrap()
+    Inbound::new(OWN, PEER, PASS_THROUGH, Limits::default())
 }
 
 fn peer() -> Pid {
@@ -30,8 +34,12 @@ fn send(message: Term) -> Signal {
 }
 
 fn bytes_of(signal: &Signal) -> BytesMut {
+    bytes_of_with(signal, PASS_THROUGH)
+}
+
+fn bytes_of_with(signal: &Signal, flags: DistFlags) -> BytesMut {
     let mut out = BytesMut::new();
-    let _ = encode_signal(signal, DistFlags::OFFERED, &mut out).unwrap();
+    let _ = encode_signal(signal, flags, &mut out).unwrap();
     out
 }
 
@@ -156,17 +164,6 @@ fn what_follows_the_last_term_is_ignored() {
 }
 
 #[test]
-fn headers_that_were_agreed_on_are_refused_at_once() {
-    for flag in [DistFlags::DIST_HDR_ATOM_CACHE, DistFlags::FRAGMENTS] {
-        let agreed = DistFlags::OFFERED.with(flag);
-        let refused = HeaderAgreed { agreed: flag };
-        assert_eq!(Inbound::new(OWN, PEER, agreed, Limits::default()).unwrap_err(), refused);
-        let mut out = BytesMut::new();
-        assert_eq!(encode_signal(&link(), agreed, &mut out), Err(refused.into()));
-    }
-}
-
-#[test]
 fn a_long_binary_is_a_slice_of_its_frame() {
     let signal = send(Term::binary(vec![7; 100_000]));
     let mut inbound = inbound();
@@ -187,6 +184,107 @@ fn unknown_flags_and_options_are_no_error() {
     let mut inbound = inbound();
     inbound.handle(&framed(&body(&[tuple!(37, 1 << 20, peer(), own()), Term::atom("hello")])));
     assert_eq!(inbound.poll_output(), Ok(Some(Received::Signal(send(Term::atom("hello"))))));
+}
+
+fn with_headers() -> Inbound {
+    Inbound::new(OWN, PEER, DistFlags::OFFERED, Limits::default())
+}
+
+/// The first fragment of a message to us, with a header of one atom.
+fn first(sequence: u64, count: u64, payload: &[u8]) -> Vec<u8> {
+    let mut out = BytesMut::from(&[131, 69][..]);
+    out.extend_from_slice(&sequence.to_be_bytes());
+    out.extend_from_slice(&count.to_be_bytes());
+    out.extend_from_slice(&[1, 8, 7, 2, b'o', b'k']);
+    encode_into(&tuple!(22, peer(), own()), &mut out);
+    out.extend_from_slice(payload);
+    framed(&out)
+}
+
+fn rest(sequence: u64, fragment: u64, payload: &[u8]) -> Vec<u8> {
+    framed(&[&[131, 70][..], &sequence.to_be_bytes(), &fragment.to_be_bytes(), payload].concat())
+}
+
+fn fragment_fault(frames: &[Vec<u8>]) -> Fault {
+    let mut inbound = with_headers();
+    inbound.handle(&frames.concat());
+    loop {
+        if let Err(error) = inbound.poll_output() {
+            return error.fault;
+        }
+    }
+}
+
+#[test]
+fn fragments_of_several_messages_come_in_turn() {
+    // {ok, <<1,2,3>>}, of which the atom is in the header; split at every byte.
+    let payload = [104, 2, 82, 0, 109, 0, 0, 0, 3, 1, 2, 3];
+    let message = tuple!(atom "ok", Term::binary(vec![1, 2, 3]));
+    for cut in 0..=payload.len() {
+        let (a, b) = payload.split_at(cut);
+        let mut inbound = with_headers();
+        let frames = [
+            first(5, 3, a),
+            first(6, 2, &payload),
+            rest(5, 2, &[]),
+            TICK.to_vec(),
+            bytes_of_with(&link(), DistFlags::OFFERED).to_vec(),
+            rest(5, 1, b),
+            first(7, 1, &payload),
+            rest(6, 1, b"ignored"),
+        ];
+        inbound.handle(&frames.concat());
+        assert_eq!(inbound.poll_output(), Ok(Some(Received::Tick)));
+        assert_eq!(inbound.poll_output(), Ok(Some(Received::Signal(link()))));
+        for _ in 0..3 {
+            assert_eq!(inbound.poll_output(), Ok(Some(Received::Signal(send(message.clone())))), "{cut}");
+        }
+        assert_eq!(inbound.poll_output(), Ok(None));
+    }
+}
+
+#[test]
+fn fragments_that_break_the_rules_are_refused() {
+    use FragmentError as Error;
+    let fault = |frames: &[Vec<u8>]| match fragment_fault(frames) {
+        Fault::Fragment(error) => error,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(fault(&[first(5, 0, &[])]), Error::NoFragments);
+    assert_eq!(fault(&[first(0, 2, &[])]), Error::SequenceZero);
+    assert_eq!(fault(&[first(5, 2, &[]), first(5, 2, &[])]), Error::Again { sequence: 5 });
+    assert_eq!(fault(&[rest(5, 1, &[])]), Error::NotStarted { sequence: 5 });
+    let out_of_order = |found, expected| Error::OutOfOrder { sequence: 5, found, expected };
+    assert_eq!(fault(&[first(5, 3, &[]), rest(5, 1, &[])]), out_of_order(1, 2));
+    assert_eq!(fault(&[first(5, 3, &[]), rest(5, 3, &[])]), out_of_order(3, 2));
+    assert_eq!(fault(&[first(5, 2, &[]), rest(5, 0, &[])]), out_of_order(0, 1));
+    assert_eq!(fault(&[framed(&[131, 70, 0, 0])]), Error::Truncated { bytes: 4 });
+    let mut link_in_two = first(5, 2, &[]);
+    let op_at = link_in_two.iter().position(|&byte| byte == 22).unwrap();
+    link_in_two[op_at] = 1;
+    assert_eq!(fault(&[link_in_two]), Error::NoPayload { count: 2 });
+
+    let mut limited = Inbound::new(
+        OWN,
+        PEER,
+        DistFlags::OFFERED,
+        Limits { fragments_bytes_max: 100_000, ..Limits::default() },
+    );
+    limited.handle(&first(5, 1 << 40, &[0; 60_000]));
+    assert_eq!(limited.poll_output(), Ok(None));
+    limited.handle(&first(6, 1 << 40, &[0; 60_000]));
+    let error = limited.poll_output().unwrap_err();
+    assert_eq!(error.fault, Error::TooManyBytes { max: 100_000 }.into());
+
+    // Without the flag there are none, and without either flag there is no header.
+    let mut unfragmented =
+        Inbound::new(OWN, PEER, DistFlags::OFFERED.without(DistFlags::FRAGMENTS), Limits::default());
+    unfragmented.handle(&first(5, 1, &[106]));
+    assert_eq!(unfragmented.poll_output().unwrap_err().fault, BodyError::FragmentNotAgreed.into());
+    assert_eq!(fragment_fault(&[framed(b"pq")]), BodyError::NoHeader { found: *b"pq" }.into());
+    assert_eq!(fragment_fault(&[framed(&[131])]), BodyError::Truncated { bytes: 1 }.into());
+    let empty_slot = HeaderError::EmptySlot { slot: 7 };
+    assert_eq!(fragment_fault(&[framed(&[131, 68, 1, 0, 7])]), empty_slot.into());
 }
 
 fn drain(inbound: &mut Inbound) -> usize {
@@ -213,12 +311,14 @@ proptest! {
         bodies in vec(prop_oneof![
             vec(any::<u8>(), 1..200),
             vec(any::<u8>(), 1..200).prop_map(|tail| [&[112, 131, 104][..], &tail].concat()),
+            (68..71_u8, vec(any::<u8>(), 1..200)).prop_map(|(tag, tail)| [&[131, tag][..], &tail].concat()),
         ], 1..10)
     ) {
         for body in bodies {
-            let mut inbound = inbound();
-            inbound.handle(&framed(&body));
-            drain(&mut inbound);
+            for mut inbound in [inbound(), with_headers()] {
+                inbound.handle(&framed(&body));
+                drain(&mut inbound);
+            }
         }
     }
 

@@ -1,13 +1,14 @@
 use etf::{Atom, Pid, Term};
 
 use super::*;
+use crate::{Inbound, Limits, Received};
 
 #[test]
 fn a_frame_is_its_length_and_its_body() {
     let pid = |node| Pid::new(Atom::from_static(node), 1, 2, 3);
     let signal = Signal::Link { from: pid("a@h"), to: pid("b@h") };
     let mut out = BytesMut::new();
-    let encoded = encode_signal(&signal, DistFlags::OFFERED, &mut out).unwrap();
+    let encoded = encode_signal(&signal, DistFlags::MANDATORY_26, &mut out).unwrap();
     assert_eq!(encoded, Encoded::Frame { op: Op::Link, bytes: 46 });
     let mut expected = vec![0, 0, 0, 42, 112, 131, 104, 3, 97, 1];
     for node in [b"a@h", b"b@h"] {
@@ -16,6 +17,49 @@ fn a_frame_is_its_length_and_its_body() {
         expected.extend_from_slice(&[0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3]);
     }
     assert_eq!(out, expected);
+}
+
+/// The second time nothing is spelled out.
+#[test]
+fn atoms_are_sent_once() {
+    let pid = |node| Pid::new(Atom::from_static(node), 1, 2, 3);
+    let signal = Signal::Link { from: pid("a@h"), to: pid("b@h") };
+    let (mut outbound, mut out) = (Outbound::new(DistFlags::OFFERED), Segments::new());
+    let frame = |outbound: &mut Outbound, out: &mut Segments| {
+        out.clear();
+        let _ = outbound.handle(&signal).unwrap();
+        outbound.poll_output(out);
+        out.chunks().flatten().copied().collect::<Vec<u8>>()
+    };
+    let first = frame(&mut outbound, &mut out);
+    assert_eq!(first[..8], [0, 0, 0, 49, 131, 68, 2, 0x88]);
+    assert_eq!((first.windows(3).filter(|text| *text == b"a@h").count(), first.len()), (1, 53));
+    let second = frame(&mut outbound, &mut out);
+    assert_eq!(second[..8], [0, 0, 0, 41, 131, 68, 2, 0]);
+    assert_eq!(second[11..18], [104, 3, 97, 1, 88, 82, 0]);
+}
+
+/// What the peer was not told it does not know.
+#[test]
+fn atoms_of_a_message_that_is_not_sent_are_sent_later() {
+    let pid = |node| Pid::new(Atom::from_static(node), 1, 2, 3);
+    let send = |message| Signal::Send {
+        from: Some(pid("a@h")),
+        to: pid("b@h"),
+        message,
+        token: None,
+        priority: false,
+    };
+    let (mut outbound, mut out) = (Outbound::new(DistFlags::OFFERED), Segments::new());
+    let too_large = Term::tuple(vec![Term::atom("late"); etf::EncodeError::TUPLE_ARITY_MAX + 1]);
+    assert!(matches!(outbound.handle(&send(too_large)), Err(EncodeError::Term(_))));
+    assert!(outbound.is_empty());
+    let late = send(Term::atom("late"));
+    let _ = outbound.handle(&late).unwrap();
+    outbound.poll_output(&mut out);
+    let mut inbound = Inbound::new("b@h".into(), "a@h".into(), DistFlags::OFFERED, Limits::default());
+    out.chunks().for_each(|chunk| inbound.handle(chunk));
+    assert_eq!(inbound.poll_output(), Ok(Some(Received::Signal(late))));
 }
 
 #[test]
@@ -37,4 +81,86 @@ fn a_term_that_no_beam_takes_is_not_sent() {
     let error = encode_signal(&signal, DistFlags::OFFERED, &mut out);
     assert_eq!(error, Err(etf::EncodeError::TupleArity { arity }.into()));
     assert_eq!(out, &b"x"[..]);
+}
+
+fn sent(sender: u32, number: usize, bytes: usize) -> Signal {
+    let message = Term::tuple([number.into(), Term::binary(vec![7; bytes]), Term::atom("end")]);
+    let from = Some(Pid::new(Atom::from_static("a@h"), sender, 0, 3));
+    let to = Pid::new(Atom::from_static("b@h"), 1, 0, 3);
+    Signal::Send { from, to, message, token: None, priority: false }
+}
+
+/// What arrives of signals, in which order, and how many bytes each write had.
+fn arrives(signals: &[Signal], flags: DistFlags) -> (Vec<Signal>, Vec<usize>) {
+    let mut outbound = Outbound::new(flags);
+    let mut inbound = Inbound::new("b@h".into(), "a@h".into(), flags, Limits::default());
+    let (mut received, mut writes) = (Vec::new(), Vec::new());
+    for signal in signals {
+        let before = outbound.len();
+        let Ok(Encoded::Frame { bytes, .. }) = outbound.handle(signal) else { panic!("not sent") };
+        assert_eq!(outbound.len(), before + bytes);
+    }
+    let mut out = Segments::new();
+    while outbound.poll_output(&mut out) {
+        writes.push(out.len());
+        out.chunks().for_each(|chunk| inbound.handle(chunk));
+        out.clear();
+        while let Some(Received::Signal(signal)) = inbound.poll_output().unwrap() {
+            received.push(signal);
+        }
+    }
+    assert!(outbound.is_empty());
+    (received, writes)
+}
+
+#[test]
+fn a_long_message_leaves_room_for_others_and_none_for_its_sender() {
+    let large = 20 << 20;
+    let signals = [
+        sent(1, 0, large),
+        sent(2, 0, 10),
+        sent(1, 1, 10),
+        sent(1, 2, large),
+        sent(3, 0, large),
+        sent(1, 3, 5000),
+        sent(2, 1, 5000),
+    ];
+    let (received, writes) = arrives(&signals, DistFlags::OFFERED);
+    let order: Vec<usize> =
+        received.iter().map(|signal| signals.iter().position(|sent| sent == signal).unwrap()).collect();
+    assert_eq!(order[..2], [1, 6], "those of the second sender are first");
+    let place = |number| order.iter().position(|&n| n == number).unwrap();
+    assert!([0, 2, 3, 5].map(place).is_sorted(), "the first sender's in their order: {order:?}");
+    assert_eq!(order.len(), signals.len());
+    assert!(writes.iter().all(|&bytes| bytes < 2 * Outbound::FRAGMENT_BYTES), "{writes:?}");
+}
+
+#[test]
+fn without_fragments_all_go_as_they_come() {
+    let signals = [sent(1, 0, 5 << 20), sent(2, 0, 10), sent(1, 1, 10)];
+    for missing in [DistFlags::FRAGMENTS, DistFlags::FRAGMENTS.with(DistFlags::DIST_HDR_ATOM_CACHE)] {
+        let (received, writes) = arrives(&signals, DistFlags::OFFERED.without(missing));
+        assert!(received == signals);
+        assert_eq!(writes.len(), 1);
+    }
+}
+
+/// The payload is shared up to the socket.
+#[test]
+fn a_large_binary_is_not_copied() {
+    for bytes in [100_000, 30 << 20] {
+        let signal = sent(1, 0, bytes);
+        let Signal::Send { message, .. } = &signal else { unreachable!() };
+        let binary = message.as_tuple().unwrap()[1].as_binary().unwrap().as_ptr_range();
+        let mut outbound = Outbound::new(DistFlags::OFFERED);
+        let _ = outbound.handle(&signal).unwrap();
+        let (mut out, mut shared) = (Segments::new(), 0);
+        while outbound.poll_output(&mut out) {
+            let in_binary = out.chunks().filter(|chunk| binary.contains(&chunk.as_ptr()));
+            shared += in_binary.map(<[u8]>::len).sum::<usize>();
+            out.clear();
+        }
+        // But for the end of the last fragment, if that is short.
+        assert!(shared + Segments::SHARED_BYTES_MIN > bytes, "{shared} of {bytes}");
+    }
 }

@@ -1,5 +1,7 @@
 //! How the two forms of a term differ, for the compiler to see through.
 
+use std::cell::RefCell;
+
 use crate::{Atom, LocalKey, MinorVersion};
 
 /// What is written otherwise here than there.
@@ -12,6 +14,11 @@ pub(super) trait Form: Copy {
     /// Whether atoms that Latin-1 has are written in it.
     fn latin1_atoms(self) -> bool {
         false
+    }
+
+    /// The number of the atom among those of the message's header, to be written in its place.
+    fn cached(self, _atom: &Atom) -> Option<u8> {
+        None
     }
 
     /// Whether floats are written as text.
@@ -37,6 +44,32 @@ pub(super) struct Bare;
 
 impl Form for Bare {
     const OLD_PORTS: bool = true;
+}
+
+/// A term of a distribution message that has a header with atoms.
+pub(super) struct Cached<'a, A>(pub(super) &'a RefCell<&'a mut A>);
+
+impl<A> Clone for Cached<'_, A> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<A> Copy for Cached<'_, A> {}
+
+impl<A: AtomTable> Form for Cached<'_, A> {
+    const OLD_PORTS: bool = true;
+    const MODERN: bool = false;
+
+    fn cached(self, atom: &Atom) -> Option<u8> {
+        self.0.borrow_mut().number(atom)
+    }
+}
+
+/// The atoms of a message's distribution header (wire.md 4.3), to which its terms refer by number.
+pub trait AtomTable {
+    /// The atom's number, under which the header will have it; nothing if the term has to spell it out.
+    fn number(&mut self, atom: &Atom) -> Option<u8>;
 }
 
 /// A stored term that [`EncodeOptions`](crate::EncodeOptions) say how to write.

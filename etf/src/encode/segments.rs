@@ -73,6 +73,12 @@ impl Segments {
         self.text.len() + self.shared_bytes
     }
 
+    /// How many bytes fit into the buffer, which has all that is not shared.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.text.capacity()
+    }
+
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -89,6 +95,49 @@ impl Segments {
     /// Appends bytes as they are, such as what stands between the terms of a message.
     pub fn put_slice(&mut self, bytes: &[u8]) {
         self.text.extend_from_slice(bytes);
+    }
+
+    /// Appends all that another has, which is empty afterwards and keeps its memory. Shared binaries stay shared.
+    pub fn append(&mut self, other: &mut Self) {
+        let start = self.text_start + self.text.len() as u64;
+        self.text.extend_from_slice(&other.text);
+        self.shared
+            .extend(other.shared.drain(..).map(|(at, binary)| (start + at - other.text_start, binary)));
+        self.shared_bytes += other.shared_bytes;
+        self.ever_shared =
+            (self.ever_shared.0 + other.ever_shared.0, self.ever_shared.1 + other.ever_shared.1);
+        other.clear();
+    }
+
+    /// Takes so many bytes off the front and appends them to another. Long pieces are shared, not copied.
+    ///
+    /// # Panics
+    /// When there are not so many.
+    pub fn move_front(&mut self, mut len: usize, to: &mut Self) {
+        assert!(len <= self.len(), "{len} bytes taken off where there are {}", self.len());
+        while len > 0 {
+            let now = len.min(self.chunk().len());
+            let piece = match self.shared.front_mut() {
+                Some((at, binary)) if *at == self.text_start => {
+                    let piece = binary.split_to(now);
+                    self.shared_bytes -= now;
+                    if binary.is_empty() {
+                        self.shared.pop_front();
+                    }
+                    piece
+                }
+                _ => {
+                    self.text_start += now as u64;
+                    self.text.split_to(now).freeze()
+                }
+            };
+            if now >= Self::SHARED_BYTES_MIN {
+                buffer::Buffer::share(to, to.text.len(), piece);
+            } else {
+                to.put_slice(&piece);
+            }
+            len -= now;
+        }
     }
 
     /// The place where the next byte goes.

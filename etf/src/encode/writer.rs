@@ -312,6 +312,9 @@ impl<'b, B: EncodeBuffer, F: Form> Writer<'b, B, F> {
     }
 
     fn put_long_atom(&mut self, mut at: usize, atom: &Atom) -> usize {
+        if let Some(number) = self.form.cached(atom) {
+            return self.put(at, &[tag::ATOM_CACHE_REF, number]);
+        }
         if self.form.latin1_atoms()
             && let Some(text) = latin1(atom)
         {

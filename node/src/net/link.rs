@@ -2,8 +2,9 @@
 
 use std::{io, sync::Arc};
 
-use bytes::BytesMut;
+use bytes::Buf;
 use dist::{Inbound, NodedownReason, Received, TICK, TickVerdict, Ticker};
+use etf::Segments;
 use etf::Term;
 use handshake::Established;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -46,28 +47,22 @@ async fn drive<S: AsyncRead + AsyncWrite + Unpin>(
 ) -> Ended {
     let (mut reader, mut writer) = tokio::io::split(stream);
     let own = inner.node_atom().clone();
-    let Ok(mut inbound) = Inbound::new(own, route.node.clone(), established.flags, inner.inbound_limits())
-    else {
-        unreachable!("we offer no distribution header, so none was agreed on");
-    };
+    let mut inbound = Inbound::new(own, route.node.clone(), established.flags, inner.inbound_limits());
     let mut ticker = Ticker::new(clock::now(), inner.tick_config(), !inner.is_visible(established));
-    let (mut out, mut written) = (BytesMut::new(), 0);
+    let mut out = Segments::new();
     inbound.handle(&established.leftover);
     if let Err(reason) = route_received(inner, route, &mut inbound) {
         return Ended::Reason(reason);
     }
     loop {
-        if written == out.len() {
-            written = 0;
+        if out.is_empty() {
             // A buffer that grew for a burst is not kept for good.
             if out.capacity() > KEEP_BYTES_MAX {
-                out = BytesMut::new()
-            } else {
-                out.clear()
+                out = Segments::new();
             }
             route.take(&mut out);
         }
-        let pending = written < out.len();
+        let pending = !out.is_empty();
         tokio::select! {
             reason = attempt.aborted() => return Ended::Asked(reason),
             read = reader.read_buf(inbound.read_buffer()) => {
@@ -79,8 +74,7 @@ async fn drive<S: AsyncRead + AsyncWrite + Unpin>(
                     return Ended::Reason(reason);
                 }
             }
-            write = writer.write(&out[written..]), if pending => {
-                written += write.as_ref().copied().unwrap_or_default();
+            write = writer.write_buf(&mut out), if pending => {
                 if closed(write) {
                     return Ended::Reason(NodedownReason::ConnectionClosed);
                 }
@@ -92,9 +86,9 @@ async fn drive<S: AsyncRead + AsyncWrite + Unpin>(
                 return Ended::Reason(NodedownReason::Shutdown);
             }
             () = sleep_until(ticker.poll_timeout()) => {
-                match ticker.handle_timeout(clock::now(), out.len() - written) {
+                match ticker.handle_timeout(clock::now(), out.remaining()) {
                     TickVerdict::Nothing => {}
-                    TickVerdict::SendTick => out.extend_from_slice(&TICK),
+                    TickVerdict::SendTick => out.put_slice(&TICK),
                     TickVerdict::Dead => return Ended::Reason(NodedownReason::NetTickTimeout),
                 }
             }

@@ -5,9 +5,8 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use bytes::BytesMut;
-use dist::{Encoded, Op, Signal, Withheld};
-use etf::Atom;
+use dist::{Encoded, Op, Outbound, Signal, Withheld};
+use etf::{Atom, Pid, Segments};
 use handshake::DistFlags;
 use tokio::sync::{Notify, watch};
 
@@ -65,7 +64,7 @@ enum State {
         id: ConnectionId,
         flags: DistFlags,
         visible: bool,
-        out: BytesMut,
+        out: Box<Outbound>,
         overrun: bool,
     },
     Closed,
@@ -95,8 +94,8 @@ impl Route {
             State::Connecting { waiting, .. } if waiting.len() >= WAITING_MAX => Pushed::Lost,
             State::Connecting { waiting, bytes } => {
                 // What the peer can be sent is not known yet. The size hardly differs.
-                let mut encoded = BytesMut::new();
-                if let Err(error) = dist::encode_signal(&signal, DistFlags::OFFERED, &mut encoded) {
+                let mut encoded = Outbound::new(DistFlags::OFFERED);
+                if let Err(error) = encoded.handle(&signal) {
                     tracing::error!(peer = self.node.as_str(), %error, "a signal cannot be sent");
                     return Pushed::Lost;
                 }
@@ -109,7 +108,7 @@ impl Route {
             }
             State::Up { overrun: true, .. } => Pushed::Lost,
             State::Up { flags, out, overrun, .. } => {
-                match dist::encode_signal(&signal, *flags, out) {
+                match out.handle(&signal) {
                     Ok(Encoded::Frame { .. }) => {}
                     Ok(Encoded::Withheld(withheld)) => return Pushed::Withheld(withheld),
                     Err(error) => {
@@ -119,12 +118,12 @@ impl Route {
                 }
                 let bytes = out.len();
                 if bytes > self.limits.bytes_max {
-                    (*overrun, *out) = (true, BytesMut::new());
+                    (*overrun, **out) = (true, Outbound::new(*flags));
                     self.overrun.notify_one();
                     return Pushed::Lost;
                 }
                 self.wake.notify_one();
-                if bytes > self.limits.busy_bytes { Pushed::Busy } else { Pushed::Queued }
+                if self.is_busy(out, signal.from()) { Pushed::Busy } else { Pushed::Queued }
             }
         }
     }
@@ -134,9 +133,9 @@ impl Route {
     pub(crate) fn up(&self, id: ConnectionId, flags: DistFlags, visible: bool) -> Vec<(Signal, Pushed)> {
         let mut state = self.lock();
         let State::Connecting { waiting, .. } = &mut *state else { return Vec::new() };
-        let (mut out, mut unsent) = (BytesMut::new(), Vec::new());
+        let (mut out, mut unsent) = (Box::new(Outbound::new(flags)), Vec::new());
         for signal in std::mem::take(waiting) {
-            match dist::encode_signal(&signal, flags, &mut out) {
+            match out.handle(&signal) {
                 // Nobody will acknowledge it.
                 Ok(Encoded::Frame { op: Op::Unlink, .. }) => unsent.push((signal, Pushed::Queued)),
                 Ok(Encoded::Frame { .. }) => {}
@@ -166,11 +165,10 @@ impl Route {
     }
 
     /// Takes what is to be written, leaving an empty buffer. False when there is nothing.
-    pub(crate) fn take(&self, into: &mut BytesMut) -> bool {
+    pub(crate) fn take(&self, into: &mut Segments) -> bool {
         match &mut *self.lock() {
             State::Up { out, .. } if !out.is_empty() => {
-                into.clear();
-                std::mem::swap(into, out);
+                out.poll_output(into);
             }
             _ => return false,
         }
@@ -190,14 +188,20 @@ impl Route {
         self.wake.notified().await;
     }
 
-    /// Returns once a sender need not wait: the queue is short, or the route is closed.
-    pub(crate) async fn ready(&self) {
+    /// Whether a sender has to wait: the queue is long, or its last message is still going out. That of another
+    /// sender is nothing to wait for: between its fragments there is room.
+    fn is_busy(&self, out: &Outbound, from: Option<&Pid>) -> bool {
+        out.ready_len() > self.limits.busy_bytes || from.is_some_and(|from| out.is_fragmenting(from))
+    }
+
+    /// Returns once a sender need not wait, or the route is closed.
+    pub(crate) async fn ready(&self, from: &Pid) {
         let mut drained = self.drained.subscribe();
         loop {
             drained.mark_unchanged();
             let busy = match &*self.lock() {
                 State::Connecting { .. } => true,
-                State::Up { out, .. } => out.len() > self.limits.busy_bytes,
+                State::Up { out, .. } => self.is_busy(out, Some(from)),
                 State::Closed => false,
             };
             if !busy || drained.changed().await.is_err() {
@@ -266,7 +270,7 @@ mod tests {
         assert_eq!(route.push(message(6000)), Pushed::Lost);
         assert_eq!(route.push(message(3000)), Pushed::Busy, "a smaller one still fits");
         assert_eq!(route.up(id(), FLAGS, true), []);
-        let mut out = BytesMut::new();
+        let mut out = Segments::new();
         assert!(route.take(&mut out));
         assert!((9000..10_000).contains(&out.len()), "{}", out.len());
         assert!(!route.take(&mut out));
@@ -281,7 +285,7 @@ mod tests {
         assert_eq!(route.push(message(10_000)), Pushed::Lost);
         route.overrun().await;
         assert_eq!(route.push(message(1)), Pushed::Lost);
-        assert!(!route.take(&mut BytesMut::new()), "nothing of it is kept");
+        assert!(!route.take(&mut Segments::new()), "nothing of it is kept");
     }
 
     #[test]

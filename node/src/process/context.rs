@@ -155,7 +155,7 @@ impl Context {
     /// await: dropping the future does not take it back.
     pub async fn send(&self, dest: impl Into<Dest>, message: impl Into<Term>) {
         if let Some(route) = self.inner().emit_send(self.pid(), dest.into(), message.into()) {
-            route.ready().await;
+            route.ready(self.pid()).await;
         }
     }
 

@@ -84,8 +84,7 @@ impl Wire {
 
     fn new(stream: TcpStream, established: Established, own: &str) -> Self {
         let peer = established.peer.as_str().into();
-        let mut inbound = Inbound::new(own.into(), peer, established.flags, dist::Limits::default())
-            .expect("no header was agreed on");
+        let mut inbound = Inbound::new(own.into(), peer, established.flags, dist::Limits::default());
         inbound.handle(&established.leftover);
         Self { stream, established, inbound }
     }
