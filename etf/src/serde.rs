@@ -51,7 +51,10 @@
 //!
 //! Names are written as they are; `#[serde(rename_all = "snake_case")]` makes them Erlang's. A list of properties is
 //! what Elixir calls a keyword list: `[{Key, Value}, Flag]`, where of several with one key the first counts.
-//! Elixir's own structs for dates and times are in [`elixir`].
+//! Elixir's own structs for dates and times, ranges and sets are in [`elixir`].
+//!
+//! An enum reads structs of several modules, as exceptions are, by `#[serde(tag = "__struct__")]` and variants with
+//! `#[serde(rename = "Elixir.ArgumentError")]`.
 //!
 //! `#[serde(flatten)]` and untagged enums look at a value before it is known what it is for: pids and the like are
 //! errors in there, atoms are text, and `Term` reads as in a format for people.

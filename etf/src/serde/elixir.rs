@@ -1,4 +1,4 @@
-//! Elixir's structs for dates and times.
+//! Elixir's structs for dates and times, ranges and sets.
 //!
 //! Each is written as Elixir's own struct, with its `__struct__` and `calendar`, and read from it; another module or
 //! another calendar than `Calendar.ISO` is an error. The ranges of the fields are those of Elixir and not checked.
@@ -35,6 +35,26 @@ use serde::{
 };
 
 use crate::Atom;
+
+/// `#[serde(with = "crabnode_etf::serde::elixir::map_set")]`: a set, or whatever has elements, as a `MapSet`, in the
+/// form of Elixir 1.15 and later, which older ones take as well; read from that of any.
+///
+/// ```
+/// use crabnode_etf::serde::{from_term, to_term};
+/// use std::collections::BTreeSet;
+///
+/// #[derive(serde::Serialize, serde::Deserialize)]
+/// struct Post {
+///     #[serde(with = "crabnode_etf::serde::elixir::map_set")]
+///     tags: BTreeSet<u8>,
+/// }
+///
+/// let term = to_term(&Post { tags: BTreeSet::from([1, 2]) })?;
+/// assert_eq!(term.to_string(), "#{tags => #{'__struct__' => 'Elixir.MapSet',map => #{1 => [],2 => []}}}");
+/// assert_eq!(from_term::<Post>(&term)?.tags, BTreeSet::from([1, 2]));
+/// # Ok::<(), crabnode_etf::serde::Error>(())
+/// ```
+pub mod map_set;
 
 /// A struct of Elixir: its module, fields that always hold the same atom, and the others.
 macro_rules! elixir_struct {

@@ -378,7 +378,8 @@ impl<'de, I: Input<'de>> Deserializer<'de> for &mut Reader<'_, I> {
             },
             Token::Tuple(arity) => self.tuple(arity, visitor),
             token @ (Token::List(_) | Token::Bytes(_) | Token::Nil) => self.list(token, visitor),
-            Token::Map(len) => self.map(len, Fields::ANY, visitor),
+            // Who does not know what it is may tell by its `__struct__`.
+            Token::Map(len) => self.map(len, Fields { module: None, has_module: true }, visitor),
             token @ Token::Other(_) => self.wrong(&token, &visitor),
         }
     }
