@@ -27,17 +27,22 @@
 //! | read a stored term (131 first) | [`decode`], [`decode_prefix`], [`DecodeOptions`] as for `binary_to_term/2` |
 //! | read a term of a distribution message | [`decode_bare`] |
 //! | read without building terms | [`cursor`] |
+//! | refuse new atoms and funs, as `binary_to_term/2` with `safe` | [`DecodeOptions`] with [`Known`] |
+//! | read and write what only this node may read (`local`) | [`DecodeOptions`], [`EncodeOptions`], [`LocalKey`] |
 //! | write a stored term | [`encode`], [`encode_stored_into`], [`EncodeOptions`] as for `term_to_binary/2` |
 //! | write a term of a distribution message | [`encode_into`], [`try_encode_into`] |
 //! | write large binaries without a copy | either, into [`Segments`] |
 //! | compare | `Ord` and `Eq`, [`Term::cmp_erlang`] for `==`, [`Term::eq_before_27`] for `=:=` of older releases |
 //! | write down, match | [`term!`], [`match_term!`], [`matches_term!`], [`let_term!`] |
-//! | go to and from Rust types | [`serde`](mod@serde) |
+//! | go to and from Rust types | [`serde`][serde-module] |
 //! | print | `Display` |
 //! | read text, `sys.config`, `.app` | [`text::consult`], [`text::consult_bytes`], [`text::parse_term`] |
 //!
-//! Feature `serde`, on by default: the module [`serde`](mod@serde). Feature `eetf`: conversions to and from the terms
+//! Feature `serde`, on by default: the module [`serde`][serde-module]. Feature `eetf`: conversions to and from the terms
 //! of the `eetf` crate.
+//!
+#![cfg_attr(feature = "serde", doc = "[serde-module]: mod@serde")]
+#![cfg_attr(not(feature = "serde"), doc = "[serde-module]: https://docs.rs/crabnode-etf")]
 #![forbid(unsafe_code)]
 
 mod atom;

@@ -1,8 +1,11 @@
 //! Erlang's own text form of terms, both ways.
 //!
 //! Printing is what `io:format("~tp")` gives on one line in a runtime started with `+pc unicode`: lists of printable
-//! characters as strings, everything else spelled out. Reading is `file:consult/1`'s grammar of OTP 29, which is that
-//! of `sys.config` and `.app` files; it takes what older releases take as well.
+//! characters as strings, everything else spelled out. Maps are in the order of their keys, as `~tkp` has them from
+//! OTP 26 on; without `k` a map prints in whatever order its node keeps it. Words are quoted as by OTP 27 and later.
+//!
+//! Reading is `file:consult/1`'s grammar of OTP 29, which is that of `sys.config` and `.app` files; it takes what older
+//! releases take as well, but for strings that start with three quotes, which are what they are since OTP 27.
 //!
 //! ```
 //! use crabnode_etf::text::{TextError, consult, parse_term};
@@ -15,7 +18,8 @@
 //! # Ok::<(), TextError>(())
 //! ```
 //!
-//! Pids, ports, references and closures print as Erlang shows them, and as in Erlang that text does not read back.
+//! Pids, ports, references and closures print as Erlang shows them, with the name of their node for its number
+//! (`<a@b.91.0>`), and as in Erlang that text does not read back.
 
 mod bits;
 mod encoding;

@@ -238,7 +238,10 @@ fn exceptions() {
         #[serde(rename = "Elixir.UndefinedFunctionError")]
         Undefined { module: String, function: String, arity: u8, message: Option<String> },
     }
-    assert_eq!(read::<Exception>(ARGUMENT_ERROR), Exception::Argument { message: "bad".into() });
+    let argument = Exception::Argument { message: "bad".into() };
+    assert_eq!(read::<Exception>(ARGUMENT_ERROR), argument);
+    let written = "#{'__struct__' => 'Elixir.ArgumentError',message => <<\"bad\">>}";
+    assert_eq!(to_term(&argument).unwrap().to_string(), written);
     let (module, function) = ("Elixir.Foo".into(), "bar".into());
     let undefined = Exception::Undefined { module, function, arity: 2, message: None };
     assert_eq!(read::<Exception>(UNDEFINED_FUNCTION), undefined);

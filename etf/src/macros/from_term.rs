@@ -19,7 +19,7 @@ use crate::{Atom, BigInt, Binary, BitString, Fun, Map, Pid, Port, Record, Refere
 /// | [`Term`], `&Term` | any term |
 /// | `Option` | `nil` and `undefined` as `None`, else what the type in it takes |
 ///
-/// Whole structs and enums are what [`serde`](crate::serde) is for.
+/// Whole structs and enums are what the module `serde` is for.
 pub trait FromTerm<'a>: Sized {
     /// The value that a term stands for, if it is one of this type.
     fn from_term(term: &'a Term) -> Option<Self>;

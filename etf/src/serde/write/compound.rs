@@ -243,10 +243,16 @@ impl<'a, 'o> Fields<'a, 'o> {
 
     fn field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<()> {
         if self.of == FieldsOf::Map {
-            if self.has_module && name == STRUCT {
-                return Err(Error::new(ErrorReason::DuplicateKey));
+            if name == STRUCT {
+                if self.has_module {
+                    return Err(Error::new(ErrorReason::DuplicateKey));
+                }
+                // A module, as in an enum with `#[serde(tag = "__struct__")]`.
+                self.writer.atom(STRUCT)?;
+                self.writer.atom_at = self.writer.out.len();
+            } else {
+                self.writer.name(name)?;
             }
-            self.writer.name(name)?;
         }
         value.serialize(&mut *self.writer).map_err(|error| error.inside(Segment::Field(name.into())))?;
         self.len += 1;
