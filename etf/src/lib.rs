@@ -35,7 +35,7 @@
 //! | compare | `Ord` and `Eq`, [`Term::cmp_erlang`] for `==`, [`Term::eq_before_27`] for `=:=` of older releases |
 //! | write down, match | [`term!`], [`match_term!`], [`matches_term!`], [`let_term!`] |
 //! | go to and from Rust types | [`serde`][serde-module] |
-//! | print | `Display` |
+//! | print | `Display`, with `{:#}` on several lines |
 //! | read text, `sys.config`, `.app` | [`text::consult`], [`text::consult_bytes`], [`text::parse_term`] |
 //!
 //! Feature `serde`, on by default: the module [`serde`][serde-module]. Feature `eetf`: conversions to and from the terms

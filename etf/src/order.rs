@@ -6,6 +6,10 @@
 //! all of them apart. The *exact* one, which Erlang has for the keys of maps, puts every integer before every
 //! float and `-0.0` before `0.0`, and is equal only for what `=:=` says is equal. Comparing keeps its own stack,
 //! so deep terms take heap and not stack.
+//!
+//! One thing has no order that all nodes share: two maps with the same number of keys, at least two and at most 32,
+//! that lie in keys of maps. OTP 26 and later compare their atom keys by the node's own table of atoms there; here,
+//! as up to OTP 25, it is by their text.
 
 use std::{cmp::Ordering, slice};
 

@@ -29,6 +29,7 @@ pub use error::{TextError, TextErrorReason};
 mod lex;
 mod parse;
 pub use parse::{DEPTH_MAX, consult, parse_term};
+mod pretty;
 mod print;
 
 /// Words that are no atoms unless quoted, in the order of the alphabet. `else` and `maybe` are words since OTP 27;

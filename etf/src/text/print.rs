@@ -5,7 +5,10 @@ use std::{
     iter, slice,
 };
 
-use crate::{Atom, Binary, BitString, Float, Fun, Term, text::RESERVED};
+use crate::{
+    Atom, Binary, BitString, Float, Fun, Term,
+    text::{RESERVED, pretty},
+};
 
 /// As Erlang writes it: in quotes unless it starts with a small letter and has only letters, digits, `_` and `@`
 /// (of Latin-1) and is no reserved word. [`Atom::as_str`] is the plain text.
@@ -15,9 +18,24 @@ impl fmt::Display for Atom {
     }
 }
 
-/// As `io:format("~tp")` writes it, on one line.
+/// As `io:format("~tp")` writes it: on one line, and with `{:#}` on several where it has more than 78 characters, as
+/// far as it is less than 128 levels deep.
+///
+/// ```
+/// let term = crabnode_etf::term!([first, {a_tag, [<<"forty characters of text in this binary">>, {second, 3}]}, last]);
+/// let lines = "[first,
+///  {a_tag,[<<\"forty characters of text in this binary\">>,{second,3}]},
+///  last]";
+/// assert_eq!(format!("{term:#}"), lines);
+/// assert_eq!(term.to_string(), lines.replace("\n ", ""));
+/// ```
 impl fmt::Display for Term {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if f.alternate()
+            && let Some(lines) = pretty::lines(self)
+        {
+            return f.write_str(&lines);
+        }
         let mut stack = vec![Work::Term(self)];
         while let Some(work) = stack.pop() {
             match work {
@@ -231,7 +249,7 @@ pub(super) fn is_name_char(c: char) -> bool {
     is_atom_start(c) || matches!(c, 'A'..='Z' | 'À'..='Ö' | 'Ø'..='Þ' | '0'..='9' | '_' | '@')
 }
 
-fn is_printable_list(elements: &[Term]) -> bool {
+pub(super) fn is_printable_list(elements: &[Term]) -> bool {
     !elements.is_empty() && elements.iter().all(|element| printable(element).is_some())
 }
 
