@@ -38,7 +38,7 @@ use crate::{
     Atom, BigInt, DecodeError, DecodeErrorReason, DecodeLimits, Float, Pid, Port, Reference, Term,
     decode::{
         decode_bare, inflate,
-        reader::{self, AtomText, Reader, error},
+        reader::{self, AtomText, PidParts, Reader, ReferenceParts, error, no_term, past_empty_lists},
     },
     tag,
 };
@@ -66,8 +66,40 @@ pub enum ListStart<'a> {
     Nil,
     /// It is a list of these integers, all below 256, and read with that.
     Bytes(&'a [u8]),
-    /// So many elements follow, and then the tail: `[]` or a list as a rule, which goes on there.
+    /// So many elements follow, at least one, and then the tail: `[]` or a list as a rule, which goes on there.
     Cells(usize),
+}
+
+/// A process identifier that lies in the bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PidRef<'a> {
+    /// The name of its node.
+    pub node: Cow<'a, str>,
+    /// As [`Pid::id`].
+    pub id: u32,
+    /// As [`Pid::serial`].
+    pub serial: u32,
+    /// As [`Pid::creation`].
+    pub creation: u32,
+}
+
+/// A reference that lies in the bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReferenceRef<'a> {
+    /// The name of its node.
+    pub node: Cow<'a, str>,
+    /// As [`Reference::creation`].
+    pub creation: u32,
+    words: [u32; Reference::WORDS_MAX],
+    len: usize,
+}
+
+impl ReferenceRef<'_> {
+    /// As [`Reference::words`].
+    #[must_use]
+    pub fn words(&self) -> &[u32] {
+        &self.words[..self.len]
+    }
 }
 
 /// The bytes of a stored term, inflated if they are compressed: what [`Cursor::stored`] takes.
@@ -121,10 +153,10 @@ impl<'a> Cursor<'a> {
     /// What the next term is.
     pub fn peek(&self) -> Result<Kind> {
         let offset = self.offset();
-        let Some(&tag) = self.reader.rest.first() else {
+        let Some(&tag) = past_empty_lists(self.reader.rest).first() else {
             return Err(DecodeError::new(offset, DecodeErrorReason::Truncated { needed: 1, left: 0 }));
         };
-        Kind::of(tag).ok_or_else(|| DecodeError::new(offset, skip::no_term(tag)))
+        Kind::of(tag).ok_or_else(|| DecodeError::new(offset, no_term(tag)))
     }
 
     // --- Numbers --------------------------------------------------------------------------------------------
@@ -192,11 +224,7 @@ impl<'a> Cursor<'a> {
             if !is_atom_tag(tag) {
                 return Ok(None);
             }
-            Ok(Some(match reader.atom_of(offset, tag)? {
-                AtomText::Utf8(text) => Cow::Borrowed(text),
-                AtomText::Cached(atom) => Cow::Borrowed(atom.as_str()),
-                AtomText::Latin1(bytes) => Cow::Owned(bytes.iter().map(|&byte| char::from(byte)).collect()),
-            }))
+            reader.atom_of(offset, tag).map(|atom| Some(text_of(atom)))
         })
     }
 
@@ -222,8 +250,7 @@ impl<'a> Cursor<'a> {
     /// What follows this atom, if it is next.
     #[inline]
     fn after_atom(&self, text: &str) -> Option<&'a [u8]> {
-        let rest = self.reader.rest;
-        match rest {
+        match past_empty_lists(self.reader.rest) {
             [tag::SMALL_ATOM_UTF8, len, rest @ ..] if usize::from(*len) == text.len() => {
                 rest.strip_prefix(text.as_bytes())
             }
@@ -299,6 +326,30 @@ impl<'a> Cursor<'a> {
             }
             let parts = reader.pid_of(offset, tag, node)?;
             Ok(Some(Pid::new(parts.node, parts.id, parts.serial, parts.creation)))
+        })
+    }
+
+    /// A process identifier, with the name of its node borrowed.
+    #[inline]
+    pub fn pid_ref(&mut self) -> Result<PidRef<'a>> {
+        self.read("a pid", |reader, offset, tag| {
+            if !matches!(tag, tag::NEW_PID | tag::PID) {
+                return Ok(None);
+            }
+            let PidParts { node, id, serial, creation } = reader.pid_of(offset, tag, node_ref)?;
+            Ok(Some(PidRef { node, id, serial, creation }))
+        })
+    }
+
+    /// A reference, with the name of its node borrowed.
+    #[inline]
+    pub fn reference_ref(&mut self) -> Result<ReferenceRef<'a>> {
+        self.read("a reference", |reader, offset, tag| {
+            if !matches!(tag, tag::NEWER_REFERENCE | tag::NEW_REFERENCE | tag::REFERENCE) {
+                return Ok(None);
+            }
+            let ReferenceParts { node, creation, words, len } = reader.reference_of(offset, tag, node_ref)?;
+            Ok(Some(ReferenceRef { node, creation, words, len }))
         })
     }
 
@@ -494,7 +545,9 @@ impl<'a> Cursor<'a> {
         expected: &'static str,
         read: impl FnOnce(&mut Reader<'a>, usize, u8) -> reader::Result<Option<T>>,
     ) -> Result<T> {
-        let (start, offset) = (self.reader.rest, self.offset());
+        let start = self.reader.rest;
+        self.reader.rest = past_empty_lists(start);
+        let offset = self.offset();
         let result = self.reader.u8().and_then(|tag| read(&mut self.reader, offset, tag));
         match result {
             Ok(Some(value)) => Ok(value),
@@ -522,6 +575,20 @@ fn node(reader: &mut Reader<'_>) -> reader::Result<Atom> {
     let offset = reader.at();
     let tag = reader.u8()?;
     reader.atom_of(offset, tag).map(AtomText::to_atom)
+}
+
+fn node_ref<'a>(reader: &mut Reader<'a>) -> reader::Result<Cow<'a, str>> {
+    let offset = reader.at();
+    let tag = reader.u8()?;
+    reader.atom_of(offset, tag).map(text_of)
+}
+
+fn text_of(atom: AtomText<'_>) -> Cow<'_, str> {
+    match atom {
+        AtomText::Utf8(text) => Cow::Borrowed(text),
+        AtomText::Cached(atom) => Cow::Borrowed(atom.as_str()),
+        AtomText::Latin1(bytes) => Cow::Owned(bytes.iter().map(|&byte| char::from(byte)).collect()),
+    }
 }
 
 fn is_atom_tag(tag: u8) -> bool {

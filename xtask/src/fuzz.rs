@@ -13,8 +13,8 @@ use crate::{
 };
 
 /// The targets, in the order they run, and whose corpora each starts from.
-const TARGETS: [(&str, &[&str]); 3] =
-    [("decode", &["decode"]), ("serde", &["serde", "decode"]), ("text", &["text"])];
+const TARGETS: [(&str, &[&str]); 4] =
+    [("decode", &["decode"]), ("cursor", &["decode"]), ("serde", &["serde", "decode"]), ("text", &["text"])];
 
 /// The longest input, in bytes: enough for every path, and short ones are tried faster.
 const INPUT_BYTES_MAX: u32 = 4096;

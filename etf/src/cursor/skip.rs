@@ -4,7 +4,7 @@ use crate::{
     DecodeErrorReason, DecodeLimits,
     decode::{
         FREE_VARIABLES_MAX,
-        reader::{Reader, Result, error},
+        reader::{Reader, Result, error, no_term},
     },
     tag,
 };
@@ -110,16 +110,4 @@ fn skip_atom(reader: &mut Reader<'_>) -> Result<()> {
     let offset = reader.at();
     let tag = reader.u8()?;
     reader.atom_of(offset, tag).map(drop)
-}
-
-/// Why a tag starts no term.
-pub(super) fn no_term(tag: u8) -> DecodeErrorReason {
-    match tag {
-        tag::LOCAL => DecodeErrorReason::LocalTerm,
-        tag::OLD_FUN => DecodeErrorReason::OldFun,
-        tag::VERSION => DecodeErrorReason::VersionInside,
-        tag::COMPRESSED => DecodeErrorReason::CompressedInside,
-        tag if tag::INTERNAL.contains(&tag) => DecodeErrorReason::InternalTag { tag },
-        tag => DecodeErrorReason::UnknownTag { tag },
-    }
 }

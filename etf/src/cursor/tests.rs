@@ -104,6 +104,10 @@ fn lists_of_every_form_are_gone_through() {
     // A list in the tail of a list, one of no cells, and a string after them.
     let cells = [131, 108, 0, 0, 0, 1, 97, 1, 108, 0, 0, 0, 0, 107, 0, 2, 2, 3];
     assert_eq!(ints(&cells), Ok(vec![1, 2, 3]));
+    // A list of no cells is its tail, whatever that is.
+    let mut tail = at(&[131, 108, 0, 0, 0, 0, 108, 0, 0, 0, 0, 97, 5]);
+    assert_eq!((tail.peek(), tail.int(), tail.end()), (Ok(Kind::Integer), Ok(5), Ok(())));
+    assert!(at(&[131, 108, 0, 0, 0, 0, 119, 1, b'a']).is_atom("a"));
     let improper = ints(&bytes("[1 | 2]")).unwrap_err();
     assert_eq!(improper.to_string(), "at byte 8: expected a list, found an integer");
     let (improper, mut cursor) = (bytes("[a | b]"), Cursor::stored(&[131, 106]).unwrap());

@@ -291,6 +291,27 @@ impl AtomText<'_> {
     }
 }
 
+/// Headers of lists of no elements say nothing (wire.md 8); few write them at all.
+pub(crate) fn past_empty_lists(mut bytes: &[u8]) -> &[u8] {
+    while let [tag::LIST, 0, 0, 0, 0, rest @ ..] = bytes {
+        bytes = rest;
+    }
+    bytes
+}
+
+/// Why a tag starts no term.
+pub(crate) fn no_term(tag: u8) -> DecodeErrorReason {
+    match tag {
+        tag::ATOM_CACHE_REF => DecodeErrorReason::AtomCacheRefInStored,
+        tag::LOCAL => DecodeErrorReason::LocalTerm,
+        tag::OLD_FUN => DecodeErrorReason::OldFun,
+        tag::VERSION => DecodeErrorReason::VersionInside,
+        tag::COMPRESSED => DecodeErrorReason::CompressedInside,
+        tag if tag::INTERNAL.contains(&tag) => DecodeErrorReason::InternalTag { tag },
+        tag => DecodeErrorReason::UnknownTag { tag },
+    }
+}
+
 /// That what starts at `offset` is bad.
 #[cold]
 pub(crate) fn error(offset: usize, reason: DecodeErrorReason) -> Box<DecodeError> {

@@ -6,7 +6,10 @@ use bytes::Bytes;
 
 use crate::{
     Atom, DecodeErrorReason, DecodeLimits, Reference,
-    decode::short::utf8,
+    decode::{
+        reader::{no_term, past_empty_lists},
+        short::utf8,
+    },
     decode_bare,
     serde::{
         error::{Error, Segment},
@@ -537,26 +540,5 @@ impl<'a, 'de> Input<'de> for BytesInput<'a, 'de> {
 
     fn elements_left(&self) -> usize {
         self.rest.len()
-    }
-}
-
-/// Headers of lists of no elements say nothing (wire.md 8); few write them at all.
-fn past_empty_lists(mut bytes: &[u8]) -> &[u8] {
-    while let [tag::LIST, 0, 0, 0, 0, rest @ ..] = bytes {
-        bytes = rest;
-    }
-    bytes
-}
-
-/// Why no term starts with a tag.
-fn no_term(tag: u8) -> DecodeErrorReason {
-    match tag {
-        tag::ATOM_CACHE_REF => DecodeErrorReason::AtomCacheRefInStored,
-        tag::LOCAL => DecodeErrorReason::LocalTerm,
-        tag::OLD_FUN => DecodeErrorReason::OldFun,
-        tag::VERSION => DecodeErrorReason::VersionInside,
-        tag::COMPRESSED => DecodeErrorReason::CompressedInside,
-        tag if tag::INTERNAL.contains(&tag) => DecodeErrorReason::InternalTag { tag },
-        tag => DecodeErrorReason::UnknownTag { tag },
     }
 }

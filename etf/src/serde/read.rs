@@ -400,8 +400,14 @@ impl<'de, I: Input<'de>> Deserializer<'de> for &mut Reader<'_, I> {
         deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64 deserialize_u128
     }
 
+    /// One past the range of 32 bits would be an infinity, which has no term.
     fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value> {
-        self.deserialize_f64(visitor)
+        match self.input.next()? {
+            Token::Float(float) if float.abs() > f64::from(f32::MAX) => {
+                Err(Error::invalid_value(Unexpected::Float(float), &"a float of 32 bits"))
+            }
+            token => self.number(&token, visitor),
+        }
     }
 
     /// An integer is a float too: what is written as `1` may well be meant as `1.0`.

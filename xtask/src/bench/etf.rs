@@ -41,7 +41,8 @@ const PAYLOADS: [&str; 6] = ["list", "map", "bin", "deep", "structs", "call"];
 /// Which program does it, the method as that knows it, and how the table calls it. Ours come first.
 const DECODE: &[(usize, &str, &str)] = &[
     (RUST, "decode.term", "crabnode-etf, Term"),
-    (RUST, "decode.cursor", "crabnode-etf, cursor"),
+    (RUST, "decode.cursor", "crabnode-etf, cursor into values"),
+    (RUST, "decode.cursor-any", "crabnode-etf, cursor walk"),
     (RUST, "decode.serde", "crabnode-etf, serde"),
     (BEAM, "decode.beam", "BEAM, binary_to_term"),
     (EI, "decode.walk", "ei, cursor walk"),

@@ -16,14 +16,11 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use etf::{
-    DecodeError, DecodeLimits, Segments, Term,
-    cursor::{Cursor, Kind, ListStart},
-    serde::Options,
-};
+use etf::{DecodeLimits, Segments, Term, serde::Options};
 
 mod payloads;
 use payloads::{Typed, options};
+mod walk;
 
 fn main() {
     let dir = env::args_os().nth(1).expect("usage: bench-etf DIR");
@@ -78,6 +75,9 @@ impl Payload {
         assert_eq!(etf::encode(&self.term), self.deterministic, "{}: our bytes are the BEAM's", self.name);
         let term = |bytes: Vec<u8>| etf::decode(&bytes.into(), &self.limits).expect("it is a term");
 
+        assert!(walk::typed(self.name, &self.bytes).is_ok_and(|len| len > 0), "{}: typed cursor", self.name);
+        assert!(walk::any(&self.bytes).is_ok(), "{}: cursor", self.name);
+
         let typed = Typed::read(self.name, &self.bytes, &self.options).expect("it is of this type");
         let mut out = Vec::new();
         typed.write(&mut out, &self.options).expect("it has a term");
@@ -98,7 +98,8 @@ impl Payload {
         let bytes = &self.bytes;
         match method {
             "decode.term" => took(count, || etf::decode(black_box(bytes), &self.limits)),
-            "decode.cursor" => took(count, || walk(black_box(bytes)).expect("it was walked before")),
+            "decode.cursor" => took(count, || walk::typed(self.name, black_box(bytes))),
+            "decode.cursor-any" => took(count, || walk::any(black_box(bytes))),
             "decode.serde" => took(count, || Typed::read(self.name, black_box(bytes), &self.options)),
             "decode.eetf" => took(count, || eetf::Term::decode(&black_box(bytes)[..])),
             "decode.erltf" => took(count, || erltf::decode(black_box(bytes))),
@@ -166,47 +167,6 @@ impl Payload {
         let shared = out.chunks().filter(|chunk| binary.as_ptr_range().contains(&chunk.as_ptr()));
         binary.len() - shared.map(<[u8]>::len).sum::<usize>()
     }
-}
-
-/// Reads every number, text and identifier, and gives something that takes them all to know. As `ei` is made to, see
-/// `bench/rivals/ei_etf.c`.
-fn walk(bytes: &[u8]) -> Result<u64, DecodeError> {
-    let mut cursor = Cursor::stored(bytes)?;
-    let (mut left, mut sum) = (1_usize, 0_u64);
-    while left > 0 {
-        left -= 1;
-        let value = match cursor.peek()? {
-            Kind::Integer => cursor.int()?.cast_unsigned(),
-            Kind::Float => cursor.float()?.get().to_bits(),
-            Kind::Atom => cursor.atom()?.len() as u64,
-            Kind::Binary => cursor.binary()?.len() as u64,
-            Kind::Pid => cursor.pid()?.id.into(),
-            Kind::Reference => cursor.reference()?.words()[0].into(),
-            Kind::Tuple => {
-                left += cursor.tuple()?;
-                1
-            }
-            Kind::Map => {
-                left += 2 * cursor.map()?;
-                1
-            }
-            Kind::Nil | Kind::List => match cursor.list()? {
-                ListStart::Nil => 1,
-                ListStart::Bytes(bytes) => bytes.len() as u64,
-                ListStart::Cells(cells) => {
-                    left += cells + 1;
-                    1
-                }
-            },
-            _ => {
-                cursor.skip()?;
-                1
-            }
-        };
-        sum = sum.wrapping_add(value);
-    }
-    cursor.end()?;
-    Ok(sum)
 }
 
 /// How many terms there are in all, `[]` at the end of a list not counted.
