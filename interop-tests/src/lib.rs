@@ -21,6 +21,9 @@ pub use epmd_process::EpmdProcess;
 mod erl_node;
 pub use erl_node::ErlNode;
 
+mod erl_terms;
+pub use erl_terms::{Compared, ErlTerms};
+
 pub mod golden;
 
 mod otp;

@@ -1,5 +1,7 @@
-//! Random terms of every kind.
+//! Random terms of every kind. `interop-tests` has this file too, to ask running OTP releases about such terms.
 #![allow(dead_code, reason = "each test program uses a part")]
+
+use std::collections::BTreeSet;
 
 use crabnode_etf::{Atom, BigInt, BitString, Closure, Float, Fun, Pid, Port, Record, Reference, Term};
 use proptest::{collection::vec, prelude::*};
@@ -9,10 +11,27 @@ pub(crate) fn textual_term() -> impl Strategy<Value = Term> {
     nested(textual_leaf())
 }
 
+/// What terms may hold that not every OTP release takes.
+#[derive(Clone, Copy)]
+pub(crate) struct Reach {
+    /// The largest byte of flags of a native record, if there are any.
+    pub(crate) record_flags_max: Option<u8>,
+    /// Whether closures say who made them.
+    pub(crate) creators: bool,
+    /// Whether identifiers use all bits that their encoding has, and references more than three words.
+    pub(crate) wide: bool,
+}
+
 /// Any term.
 pub(crate) fn term() -> impl Strategy<Value = Term> {
-    let leaf = prop_oneof![3 => textual_leaf(), 1 => identifier()];
-    nested(leaf.boxed()).prop_flat_map(|term| prop_oneof![4 => Just(term.clone()), 1 => holder(term)])
+    term_within(Reach { record_flags_max: Some(u8::MAX), creators: true, wide: true })
+}
+
+/// Any term that a release takes.
+pub(crate) fn term_within(reach: Reach) -> impl Strategy<Value = Term> {
+    let leaf = prop_oneof![3 => textual_leaf(), 1 => identifier(reach)];
+    nested(leaf.boxed())
+        .prop_flat_map(move |term| prop_oneof![4 => Just(term.clone()), 1 => holder(term, reach)])
 }
 
 fn nested(leaf: BoxedStrategy<Term>) -> impl Strategy<Value = Term> {
@@ -57,41 +76,53 @@ fn textual_leaf() -> BoxedStrategy<Term> {
     .boxed()
 }
 
-fn identifier() -> BoxedStrategy<Term> {
+fn identifier(reach: Reach) -> BoxedStrategy<Term> {
+    let (bits, words_max) = if reach.wide { (64, 5) } else { (28, 3) };
     prop_oneof![
-        pid().prop_map(Term::Pid),
-        (node(), any::<u64>(), any::<u32>())
-            .prop_map(|(node, id, creation)| Port::new(node, id, creation).into()),
-        (node(), any::<u32>(), vec(any::<u32>(), 1..6)).prop_map(|(node, creation, words)| Reference::new(
-            node, creation, &words
+        pid(reach).prop_map(Term::Pid),
+        (node(), any::<u64>(), any::<u32>()).prop_map(move |(node, id, creation)| Port::new(
+            node,
+            id >> (64 - bits),
+            creation
         )
-        .unwrap()
         .into()),
-    ]
-    .boxed()
-}
-
-/// Kinds that hold terms and come rarely.
-fn holder(inner: Term) -> BoxedStrategy<Term> {
-    let fields = vec((atom(), Just(inner.clone())), 0..3);
-    prop_oneof![
-        (any::<u8>(), atom(), atom(), fields).prop_map(|(flags, module, name, fields)| {
-            Term::Record(Box::new(Record::new(flags, module, name, fields)))
-        }),
-        (any::<[u8; 16]>(), any::<i32>(), any::<u32>(), atom(), pid(), vec(Just(inner), 0..3)).prop_map(
-            |(uniq, old, index, module, creator, free)| {
-                let (arity, old_index, old_uniq, free) = (uniq[0], old, old.wrapping_mul(31), free.into());
-                Fun::Closure(Closure { arity, uniq, index, module, old_index, old_uniq, creator, free })
-                    .into()
+        (node(), any::<u32>(), vec(any::<u32>(), 1..=words_max)).prop_map(
+            move |(node, creation, mut words)| {
+                words[0] >>= if reach.wide { 0 } else { 32 - 18 };
+                Reference::new(node, creation, &words).unwrap().into()
             }
         ),
     ]
     .boxed()
 }
 
-pub fn pid() -> impl Strategy<Value = Pid> {
-    (node(), any::<u32>(), any::<u32>(), any::<u32>())
-        .prop_map(|(node, id, serial, creation)| Pid::new(node, id, serial, creation))
+/// Kinds that hold terms and come rarely.
+fn holder(inner: Term, reach: Reach) -> BoxedStrategy<Term> {
+    let creator = match reach.creators {
+        true => pid(reach).boxed(),
+        false => Just(Pid::new(Atom::from("nonode@nohost"), 0, 0, 0)).boxed(),
+    };
+    let closure =
+        (any::<[u8; 16]>(), any::<i32>(), any::<u32>(), atom(), creator, vec(Just(inner.clone()), 0..3));
+    let closure = closure.prop_map(|(uniq, old, index, module, creator, free)| {
+        let (arity, old_index, old_uniq, free) = (uniq[0], old, old.wrapping_mul(31), free.into());
+        Fun::Closure(Closure { arity, uniq, index, module, old_index, old_uniq, creator, free }).into()
+    });
+    let Some(flags_max) = reach.record_flags_max else { return closure.boxed() };
+    let fields = vec((atom(), Just(inner)), 0..3);
+    let record = (0..=flags_max, atom(), atom(), fields).prop_map(|(flags, module, name, mut fields)| {
+        let mut names = BTreeSet::new();
+        fields.retain(|(name, _)| names.insert(name.clone()));
+        Term::Record(Box::new(Record::new(flags, module, name, fields)))
+    });
+    prop_oneof![record, closure].boxed()
+}
+
+pub fn pid(reach: Reach) -> impl Strategy<Value = Pid> {
+    let (id_bits, serial_bits) = if reach.wide { (32, 32) } else { (15, 13) };
+    (node(), any::<u32>(), any::<u32>(), any::<u32>()).prop_map(move |(node, id, serial, creation)| {
+        Pid::new(node, id >> (32 - id_bits), serial >> (32 - serial_bits), creation)
+    })
 }
 
 fn node() -> impl Strategy<Value = Atom> {
