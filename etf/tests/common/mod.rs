@@ -79,7 +79,7 @@ fn textual_leaf() -> BoxedStrategy<Term> {
 fn identifier(reach: Reach) -> BoxedStrategy<Term> {
     let (bits, words_max) = if reach.wide { (64, 5) } else { (28, 3) };
     prop_oneof![
-        pid(reach).prop_map(Term::Pid),
+        pid_within(reach).prop_map(Term::Pid),
         (node(), any::<u64>(), any::<u32>()).prop_map(move |(node, id, creation)| Port::new(
             node,
             id >> (64 - bits),
@@ -99,7 +99,7 @@ fn identifier(reach: Reach) -> BoxedStrategy<Term> {
 /// Kinds that hold terms and come rarely.
 fn holder(inner: Term, reach: Reach) -> BoxedStrategy<Term> {
     let creator = match reach.creators {
-        true => pid(reach).boxed(),
+        true => pid_within(reach).boxed(),
         false => Just(Pid::new(Atom::from("nonode@nohost"), 0, 0, 0)).boxed(),
     };
     let closure =
@@ -118,7 +118,13 @@ fn holder(inner: Term, reach: Reach) -> BoxedStrategy<Term> {
     prop_oneof![record, closure].boxed()
 }
 
-pub fn pid(reach: Reach) -> impl Strategy<Value = Pid> {
+/// Any process identifier.
+#[allow(dead_code, reason = "not every test that shares this needs it")]
+pub(crate) fn pid() -> impl Strategy<Value = Pid> {
+    pid_within(Reach { record_flags_max: Some(u8::MAX), creators: true, wide: true })
+}
+
+fn pid_within(reach: Reach) -> impl Strategy<Value = Pid> {
     let (id_bits, serial_bits) = if reach.wide { (32, 32) } else { (15, 13) };
     (node(), any::<u32>(), any::<u32>(), any::<u32>()).prop_map(move |(node, id, serial, creation)| {
         Pid::new(node, id >> (32 - id_bits), serial >> (32 - serial_bits), creation)
