@@ -8,12 +8,17 @@ use etf::{
 };
 use libfuzzer_sys::fuzz_target;
 
+/// The longest text that is read again: `<<0:99999999>>` is 25 MB of it, which takes seconds.
+const PRINTED_BYTES_MAX: usize = 64 << 10;
+
 fuzz_target!(|data: &[u8]| {
     let of_bytes = consult_bytes(data);
     let Ok(text) = str::from_utf8(data) else { return };
     if let Ok(terms) = consult(text) {
         let printed: String = terms.iter().map(|term| format!("{term}.\n")).collect();
-        assert_eq!(consult(&printed).as_ref(), Ok(&terms));
+        if printed.len() < PRINTED_BYTES_MAX {
+            assert_eq!(consult(&printed).as_ref(), Ok(&terms));
+        }
         // Without a comment that says otherwise, bytes are UTF-8.
         if !text.contains("coding") {
             assert_eq!(of_bytes.as_ref(), Ok(&terms));
@@ -22,7 +27,9 @@ fuzz_target!(|data: &[u8]| {
     if let Ok(term) = parse_term(text) {
         let printed = term.to_string();
         assert!(!printed.contains('\n'));
-        assert_eq!(parse_term(&printed).as_ref(), Ok(&term));
+        if printed.len() < PRINTED_BYTES_MAX {
+            assert_eq!(parse_term(&printed).as_ref(), Ok(&term));
+        }
         assert_eq!(decode(&encode(&term).into(), &limits()), Ok(term));
     }
 });

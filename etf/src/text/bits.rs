@@ -8,6 +8,13 @@ use crate::{BitString, Float, Term, text::TextErrorReason};
 /// The longest binary that is read, in bits: 16 MiB, so that `<<0:99999999999>>` in a file does not take the machine.
 const BITS_MAX: usize = 16 << 23;
 
+/// How many bits the binaries of a text may have together: [`BITS_MAX`], and for each byte of the text what the widest
+/// way of writing a byte, a character as UTF-32, makes of it. So a text of plain binaries is read however long it is,
+/// and one of many `<<0:99999999>>` takes no more than one of them.
+pub(super) fn all_bits_max(text: &str) -> usize {
+    text.len().saturating_mul(32).saturating_add(BITS_MAX)
+}
+
 /// The value before `:` and `/`.
 pub(super) enum Value {
     Integer(BigInt),
@@ -84,15 +91,25 @@ fn set<T: PartialEq + Copy>(place: &mut Option<T>, value: T) -> bool {
 }
 
 /// A bit string under construction.
-#[derive(Default)]
 pub(super) struct Bits {
     bytes: Vec<u8>,
     len: usize,
+    max: usize,
 }
 
 type Result<T> = std::result::Result<T, TextErrorReason>;
 
 impl Bits {
+    /// None yet, and no more than are left.
+    pub(super) fn within(left: usize) -> Self {
+        Self { bytes: Vec::new(), len: 0, max: left.min(BITS_MAX) }
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
     /// Appends a segment.
     pub(super) fn add(&mut self, value: &Value, size: Option<usize>, kind: &Kind) -> Result<()> {
         // A float is no exception: without `/float` it is a mistake.
@@ -176,8 +193,8 @@ impl Bits {
 
     /// Appends the lowest bits of an integer in two's complement.
     fn add_integer(&mut self, int: &BigInt, bits: usize, little: bool) -> Result<()> {
-        if bits > BITS_MAX {
-            return Err(TextErrorReason::TooManyBits { max: BITS_MAX });
+        if bits > self.max {
+            return Err(TextErrorReason::TooManyBits { max: self.max });
         }
         let fill = if int.sign() == num_bigint::Sign::Minus { 0xff } else { 0 };
         let mut bytes = int.to_signed_bytes_le();
@@ -204,8 +221,8 @@ impl Bits {
 
     /// Appends the upper bits of a byte.
     fn add_bits(&mut self, byte: u8, count: usize) -> Result<()> {
-        if self.len + count > BITS_MAX {
-            return Err(TextErrorReason::TooManyBits { max: BITS_MAX });
+        if self.len + count > self.max {
+            return Err(TextErrorReason::TooManyBits { max: self.max });
         }
         let byte = byte & 0xff_u8.checked_shl(8 - u32::try_from(count).unwrap_or(8)).unwrap_or(0);
         let used = self.len % 8;

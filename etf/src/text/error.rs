@@ -78,7 +78,7 @@ pub enum TextErrorReason {
     /// A segment of a binary with a value, size and type that do not go together.
     #[error("a binary segment whose value, size and type do not go together")]
     Segment,
-    /// A binary of more bits than this reads.
+    /// A binary of more bits than this reads, or than are left to the binaries of a text together.
     #[error("a binary of more than {max} bits")]
     TooManyBits {
         /// The limit.

@@ -9,7 +9,7 @@ use crate::{
     Atom, Float, Fun, Map, Term,
     text::{
         TextError, TextErrorReason,
-        bits::{Bits, Kind, Value},
+        bits::{Bits, Kind, Value, all_bits_max},
         lex::{Token, next_token},
     },
 };
@@ -57,6 +57,8 @@ struct Parser<'a> {
     token: Token,
     /// Where `token` starts.
     start: usize,
+    /// How many bits binaries may still have.
+    bits_left: usize,
 }
 
 /// What is begun and not ended.
@@ -80,7 +82,8 @@ enum Begun {
 
 impl<'a> Parser<'a> {
     fn new(text: &'a str) -> Result<Self> {
-        let mut parser = Self { text, rest: text, token: Token::End, start: 0 };
+        let mut parser =
+            Self { text, rest: text, token: Token::End, start: 0, bits_left: all_bits_max(text) };
         parser.advance()?;
         Ok(parser)
     }
@@ -263,7 +266,7 @@ impl<'a> Parser<'a> {
             return Err(self.error(self.start, TextErrorReason::TooDeep { max: BINARY_DEPTH_MAX }));
         }
         self.advance()?;
-        let mut bits = Bits::default();
+        let mut bits = Bits::within(self.bits_left);
         if self.token == Token::Punctuation(">>") {
             self.advance()?;
             return Ok(bits.into_term());
@@ -284,6 +287,8 @@ impl<'a> Parser<'a> {
             }
             bits.add(&value, size, &kind).map_err(|reason| self.error(start, reason))?;
             if self.separator("',' or '>>'", &[",", ">>"])? == ">>" {
+                // Those of a binary in a binary count twice, which is what they take.
+                self.bits_left = self.bits_left.saturating_sub(bits.len());
                 return Ok(bits.into_term());
             }
         }

@@ -412,3 +412,15 @@ fn bytes_are_utf8_unless_they_say_otherwise() {
     assert!(consult_bytes(b"\n\n%% coding: latin-1\n\"\xe9\".").is_err());
     assert!(consult_bytes(b"coding: latin-1\n\"\xe9\".").is_err());
 }
+
+/// Found by fuzzing: each one alone was within the limit.
+#[test]
+fn many_long_binaries_are_limited_together() {
+    let long = "<<0:134217728>>";
+    assert!(parse_term(&format!("[{long}]")).is_ok());
+    let error = parse_term(&format!("[{long}, {long}]")).unwrap_err();
+    assert!(matches!(error.reason, TextErrorReason::TooManyBits { .. }), "{error}");
+    // What is written out is read however long it is.
+    let chars = format!("<<\"{}\"/utf32>>", "a".repeat(3 << 20));
+    assert!(parse_term(&format!("[{chars}, {chars}]")).is_ok());
+}
