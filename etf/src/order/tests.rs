@@ -264,3 +264,22 @@ fn deep_terms_take_no_stack() {
     let (zero, negative) = (nested(float(0.0)), nested(float(-0.0)));
     assert!(zero.eq_before_27(&negative));
 }
+
+/// As OTP 29 has them. Each is less than the next, though all after what decides says otherwise.
+#[test]
+fn records_are_ordered_by_definition_then_values() {
+    let record = |module: &'static str, name: &'static str, flags, fields: &[(&'static str, i64)]| {
+        let fields = fields.iter().map(|&(name, value)| (Atom::from(name), Term::from(value)));
+        Term::Record(Box::new(crate::Record::new(flags, module, name, fields.collect::<Vec<_>>())))
+    };
+    let sorted = [
+        record("a", "b", 1, &[("y", 2), ("z", 2)]),
+        record("b", "a", 1, &[("y", 2), ("z", 2)]),
+        record("b", "b", 0, &[("y", 2), ("z", 2)]),
+        record("b", "b", 1, &[("y", 2)]),
+        record("b", "b", 1, &[("x", 1), ("z", 2)]),
+        record("b", "b", 1, &[("y", 1), ("x", 2)]),
+        record("b", "b", 1, &[("y", 2), ("x", 1)]),
+    ];
+    assert!(sorted.is_sorted_by(|a, b| a < b && a.cmp_exact(b).is_lt()));
+}

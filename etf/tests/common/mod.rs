@@ -22,9 +22,19 @@ pub(crate) struct Reach {
     pub(crate) wide: bool,
 }
 
+impl Reach {
+    /// What the format has.
+    const ALL: Self = Self { record_flags_max: Some(u8::MAX), creators: true, wide: true };
+}
+
 /// Any term.
 pub(crate) fn term() -> impl Strategy<Value = Term> {
-    term_within(Reach { record_flags_max: Some(u8::MAX), creators: true, wide: true })
+    term_within(Reach::ALL)
+}
+
+/// Any pid.
+pub(crate) fn pid() -> impl Strategy<Value = Pid> {
+    pid_within(Reach::ALL)
 }
 
 /// Any term that a release takes.
@@ -116,12 +126,6 @@ fn holder(inner: Term, reach: Reach) -> BoxedStrategy<Term> {
         Term::Record(Box::new(Record::new(flags, module, name, fields)))
     });
     prop_oneof![record, closure].boxed()
-}
-
-/// Any process identifier.
-#[allow(dead_code, reason = "not every test that shares this needs it")]
-pub(crate) fn pid() -> impl Strategy<Value = Pid> {
-    pid_within(Reach { record_flags_max: Some(u8::MAX), creators: true, wide: true })
 }
 
 fn pid_within(reach: Reach) -> impl Strategy<Value = Pid> {
