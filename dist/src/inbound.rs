@@ -1,7 +1,7 @@
 //! From the bytes of a connection to signals.
 
 use bytes::{Bytes, BytesMut};
-use etf::{Atom, DecodeError, decode_bare};
+use etf::{Atom, DecodeError, Decoder};
 use handshake::DistFlags;
 use tracing::{debug, trace};
 
@@ -28,7 +28,7 @@ use crate::{
 pub struct Inbound {
     own: Atom,
     peer: Atom,
-    limits: Limits,
+    decoder: Decoder,
     frames: Frames,
     form: Form,
     /// Whether the peer may send fragments.
@@ -134,7 +134,7 @@ impl Inbound {
             cache: InCache::default(),
             assembly: Assembly::new(&limits),
             atoms: Vec::new(),
-            limits,
+            decoder: Decoder::new(limits.decode),
             failed: None,
         }
     }
@@ -235,13 +235,12 @@ impl Inbound {
 
     /// The control message that starts there, and where it ends.
     fn control(
-        &self,
+        &mut self,
         body: &Bytes,
         at: usize,
         op_seen: &mut Option<Op>,
     ) -> Result<(ControlMessage, usize), Fault> {
-        let (control, end) =
-            decode_bare(body, at, &self.atoms, &self.limits.decode).map_err(Fault::ControlTerm)?;
+        let (control, end) = self.decoder.decode_bare(body, at, &self.atoms).map_err(Fault::ControlTerm)?;
         let control = ControlMessage::from_term(control)?;
         *op_seen = Some(control.op());
         log_unknown(&control);
@@ -249,13 +248,13 @@ impl Inbound {
     }
 
     /// The signal of a control message and of its payload, which starts there.
-    fn signal(&self, control: ControlMessage, payload: Option<(&Bytes, usize)>) -> Result<Signal, Fault> {
+    fn signal(&mut self, control: ControlMessage, payload: Option<(&Bytes, usize)>) -> Result<Signal, Fault> {
         let op = control.op();
         let payload = if op.has_payload() {
             let (bytes, at) = payload.ok_or(PayloadMissing { op })?;
             // What follows the last term is ignored, as the BEAM does (wire.md 4.2).
             let (payload, _end) =
-                decode_bare(bytes, at, &self.atoms, &self.limits.decode).map_err(Fault::PayloadTerm)?;
+                self.decoder.decode_bare(bytes, at, &self.atoms).map_err(Fault::PayloadTerm)?;
             Some(payload)
         } else {
             None

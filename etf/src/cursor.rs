@@ -39,6 +39,7 @@ use crate::{
     decode::{
         decode_bare, inflate,
         reader::{self, AtomText, PidParts, Reader, ReferenceParts, error, no_term, past_empty_lists},
+        short::utf8,
     },
     tag,
 };
@@ -238,6 +239,19 @@ impl<'a> Cursor<'a> {
     /// This atom.
     #[inline]
     pub fn expect_atom(&mut self, text: &'static str) -> Result<()> {
+        if let [tag::SMALL_ATOM_UTF8, len, rest @ ..] = self.reader.rest
+            && usize::from(*len) == text.len()
+            && let Some(rest) = rest.strip_prefix(text.as_bytes())
+        {
+            self.reader.rest = rest;
+            return Ok(());
+        }
+        self.expect_other_atom(text)
+    }
+
+    /// An atom in another form than the usual one.
+    #[inline(never)]
+    fn expect_other_atom(&mut self, text: &'static str) -> Result<()> {
         match self.after_atom(text) {
             Some(rest) => {
                 self.reader.rest = rest;
@@ -297,7 +311,7 @@ impl<'a> Cursor<'a> {
     pub fn str(&mut self) -> Result<&'a str> {
         let start = self.reader.rest;
         let bytes = self.binary()?;
-        crate::decode::short::utf8(bytes).ok_or_else(|| {
+        utf8(bytes).ok_or_else(|| {
             self.reader.rest = start;
             self.unexpected("a binary of UTF-8")
         })
@@ -418,6 +432,18 @@ impl<'a> Cursor<'a> {
     /// The start of a tuple of so many terms.
     #[inline]
     pub fn tuple_of(&mut self, arity: usize) -> Result<()> {
+        if let [tag::SMALL_TUPLE, found, rest @ ..] = self.reader.rest
+            && usize::from(*found) == arity
+            && arity <= rest.len()
+        {
+            self.reader.rest = rest;
+            return Ok(());
+        }
+        self.other_tuple_of(arity)
+    }
+
+    #[inline(never)]
+    fn other_tuple_of(&mut self, arity: usize) -> Result<()> {
         let start = self.reader.rest;
         match self.tuple() {
             Ok(found) if found == arity => Ok(()),
@@ -577,7 +603,16 @@ fn node(reader: &mut Reader<'_>) -> reader::Result<Atom> {
     reader.atom_of(offset, tag).map(AtomText::to_atom)
 }
 
+#[inline]
 fn node_ref<'a>(reader: &mut Reader<'a>) -> reader::Result<Cow<'a, str>> {
+    // The usual form. So short, it has no more characters than an atom may.
+    if let [tag::SMALL_ATOM_UTF8, len, rest @ ..] = reader.rest
+        && let Some((text, rest)) = rest.split_at_checked(usize::from(*len))
+        && let Some(text) = utf8(text)
+    {
+        reader.rest = rest;
+        return Ok(Cow::Borrowed(text));
+    }
     let offset = reader.at();
     let tag = reader.u8()?;
     reader.atom_of(offset, tag).map(text_of)

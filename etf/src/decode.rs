@@ -6,7 +6,7 @@
 //! refused before anything is allocated for it. That makes memory a fixed multiple of the input, see
 //! [`DecodeLimits`].
 //!
-//! The outer levels take stack; what lies deeper is read by [`deep`](Decoder::deep), with a stack in the heap.
+//! The outer levels take stack; what lies deeper is read by [`deep`](Decoding::deep), with a stack in the heap.
 
 use std::{mem, sync::Arc};
 
@@ -14,15 +14,19 @@ use bytes::Bytes;
 
 use crate::{
     Atom, Binary, BitString, Closure, DecodeLimits, Elements, Fun, ImproperList, LocalKey, Map, Pid, Port,
-    Record, Reference, Term, tag,
+    Record, Reference, Term,
+    slab::{FILLER, Slab},
+    tag,
 };
 
+mod decoder;
+pub use decoder::Decoder;
 mod error;
 pub use error::{DecodeError, DecodeErrorReason};
 mod inflate;
 pub(crate) use inflate::inflate;
 mod names;
-use names::Names;
+use names::{Memory, Names};
 mod options;
 pub use options::{DecodeOptions, Known};
 pub(crate) mod reader;
@@ -41,7 +45,7 @@ pub fn decode(input: &Bytes, limits: &DecodeLimits) -> Result<Term, DecodeError>
 
 /// Decodes the stored term that `input` starts with, and says how many bytes of `input` it took.
 pub fn decode_prefix(input: &Bytes, limits: &DecodeLimits) -> Result<(Term, usize), DecodeError> {
-    stored_prefix(input, limits, Asked::default())
+    stored_prefix(input, limits, Asked::default(), &mut Memory::of_one_term())
 }
 
 /// What was asked for besides the usual.
@@ -62,6 +66,7 @@ fn stored_prefix(
     input: &Bytes,
     limits: &DecodeLimits,
     asked: Asked<'_>,
+    memory: &mut Memory,
 ) -> Result<(Term, usize), DecodeError> {
     check_bytes(input.len(), limits)?;
     match input.first() {
@@ -70,11 +75,11 @@ fn stored_prefix(
         None => return Err(DecodeError::new(0, DecodeErrorReason::Truncated { needed: 1, left: 0 })),
     }
     if input.get(1) != Some(&tag::COMPRESSED) {
-        return local_or_not(input, 1, limits, asked);
+        return local_or_not(input, 1, limits, asked, memory);
     }
     let (inflated, used) = inflate(input, 2, limits)?;
     let inflated = Bytes::from(inflated);
-    let (term, end) = local_or_not(&inflated, 0, limits, asked).map_err(DecodeError::in_inflated)?;
+    let (term, end) = local_or_not(&inflated, 0, limits, asked, memory).map_err(DecodeError::in_inflated)?;
     match inflated.len() - end {
         0 => Ok((term, used)),
         bytes => Err(DecodeError::new(end, DecodeErrorReason::TrailingBytes { bytes }).in_inflated()),
@@ -87,6 +92,7 @@ fn local_or_not(
     at: usize,
     limits: &DecodeLimits,
     asked: Asked<'_>,
+    memory: &mut Memory,
 ) -> Result<(Term, usize), DecodeError> {
     if let Some(key) = asked.local
         && input.get(at) == Some(&tag::LOCAL)
@@ -97,13 +103,13 @@ fn local_or_not(
             return Err(DecodeError::new(at + 1, reason));
         };
         let start = at + 1 + hash.len();
-        let (term, end) = Decoder::new(input, start, None, limits, asked).run()?;
+        let (term, end) = Decoding::new(input, start, None, limits, asked, memory).run()?;
         if key.hash(&input[start..end]) != *hash {
             return Err(DecodeError::new(at, DecodeErrorReason::ForeignLocalTerm));
         }
         return Ok((term, end));
     }
-    Decoder::new(input, at, None, limits, Asked { local: None, ..asked }).run()
+    Decoding::new(input, at, None, limits, Asked { local: None, ..asked }, memory).run()
 }
 
 /// Decodes one term of a distribution message, which starts at `at`, and says where it ends.
@@ -116,11 +122,21 @@ pub fn decode_bare(
     atoms: &[Atom],
     limits: &DecodeLimits,
 ) -> Result<(Term, usize), DecodeError> {
+    bare(input, at, atoms, limits, &mut Memory::of_one_term())
+}
+
+fn bare(
+    input: &Bytes,
+    at: usize,
+    atoms: &[Atom],
+    limits: &DecodeLimits,
+    memory: &mut Memory,
+) -> Result<(Term, usize), DecodeError> {
     check_bytes(input.len(), limits)?;
     if at > input.len() {
         return Err(DecodeError::new(input.len(), DecodeErrorReason::Truncated { needed: 1, left: 0 }));
     }
-    Decoder::new(input, at, Some(atoms), limits, Asked::default()).run()
+    Decoding::new(input, at, Some(atoms), limits, Asked::default(), memory).run()
 }
 
 fn check_bytes(bytes: usize, limits: &DecodeLimits) -> Result<(), DecodeError> {
@@ -132,7 +148,7 @@ fn check_bytes(bytes: usize, limits: &DecodeLimits) -> Result<(), DecodeError> {
     Ok(())
 }
 
-struct Decoder<'a> {
+struct Decoding<'a> {
     reader: Reader<'a>,
     source: &'a Bytes,
     /// The same, to share with binaries; made when the first one needs it.
@@ -143,20 +159,22 @@ struct Decoder<'a> {
     /// With so many levels left, or fewer, no more are read by recursion.
     deep_levels: usize,
     names: Names<'a>,
+    slab: Slab,
 }
 
-impl<'a> Decoder<'a> {
+impl<'a> Decoding<'a> {
     fn new(
         source: &'a Bytes,
         at: usize,
         atoms: Option<&'a [Atom]>,
         limits: &'a DecodeLimits,
         asked: Asked<'a>,
+        memory: &'a mut Memory,
     ) -> Self {
-        let (reader, names) = (Reader::new(source, at, atoms), Names::new(limits, asked));
+        let (reader, names) = (Reader::new(source, at, atoms), Names::new(limits, asked, memory));
         let deep_levels = limits.depth_max.saturating_sub(RECURSION_LEVELS);
         let elements_left = limits.elements_max;
-        Self { reader, source, shared: None, limits, elements_left, deep_levels, names }
+        Self { reader, source, shared: None, limits, elements_left, deep_levels, names, slab: Slab::new() }
     }
 
     fn run(mut self) -> Result<(Term, usize), DecodeError> {
@@ -207,24 +225,28 @@ impl<'a> Decoder<'a> {
             let start = elements.len() - left;
             self.fill(&mut elements[start..], owed, levels - 1)?;
         }
-        put(slot, Term::tuple(elements));
+        put(slot, Term::Tuple(elements));
         Ok(())
     }
 
     /// Slots for the elements, and how many are left to fill. Elements without sub-terms are read here, which most
     /// tuples have alone.
     #[cfg_attr(not(debug_assertions), inline(always))]
-    fn open_small_tuple(&mut self, owed: usize, levels: usize) -> Result<(Vec<Term>, usize)> {
+    fn open_small_tuple(&mut self, owed: usize, levels: usize) -> Result<(Elements, usize)> {
         let offset = self.reader.at();
         let &[_, arity] = self.reader.array()?;
         let arity = usize::from(arity);
         self.promise(offset, arity, owed, levels)?;
-        let mut elements = fillers(arity);
+        let mut elements = self.fillers(arity);
         let mut rest = self.reader.rest;
         let mut leaves = elements.iter_mut();
         let is_flat = leaves.all(|slot| self.names.leaf(&mut rest, |term| put(slot, term)));
         let left = leaves.len() + usize::from(!is_flat);
         self.reader.rest = rest;
+        if is_flat {
+            // Such terms are short, and kept in place.
+            elements.set_plain();
+        }
         Ok((elements, left))
     }
 
@@ -233,7 +255,7 @@ impl<'a> Decoder<'a> {
     fn large_tuple(&mut self, slot: &mut Term, owed: usize, levels: usize) -> Result<()> {
         let mut elements = self.open(owed, levels)?;
         self.fill(&mut elements, owed, levels.saturating_sub(1))?;
-        put(slot, Term::tuple(elements));
+        put(slot, Term::Tuple(elements));
         Ok(())
     }
 
@@ -255,13 +277,13 @@ impl<'a> Decoder<'a> {
             match self.next_in_tail() {
                 tag::LIST => self.open_more(&mut elements, owed, levels)?,
                 tag::NIL => {
-                    put(slot, Term::list(elements));
+                    put(slot, Term::List(elements));
                     return Ok(());
                 }
                 _ => break,
             }
         }
-        elements.push(FILLER);
+        elements.add_fillers(&mut self.slab, 1);
         self.fill(&mut elements[start..], owed, levels - 1)?;
         close_improper_list(slot, elements);
         Ok(())
@@ -324,7 +346,7 @@ impl<'a> Decoder<'a> {
                         continue;
                     }
                     _ => {
-                        open.elements.push(FILLER);
+                        open.elements.add_fillers(&mut self.slab, 1);
                         open.kind = Kind::ImproperList;
                         continue;
                     }
@@ -350,7 +372,7 @@ impl<'a> Decoder<'a> {
             Some(&tag::SMALL_TUPLE) => {
                 let &[_, arity] = self.reader.array()?;
                 self.promise(offset, usize::from(arity), owed, levels)?;
-                (Kind::Tuple, fillers(usize::from(arity)))
+                (Kind::Tuple, self.fillers(usize::from(arity)))
             }
             Some(&tag::LIST) => (Kind::List, self.open(owed, levels)?),
             Some(&tag::MAP) => {
@@ -372,7 +394,7 @@ impl<'a> Decoder<'a> {
     }
 
     /// Slots for the sub-terms of a large tuple, a map or a list.
-    fn open(&mut self, owed: usize, levels: usize) -> Result<Vec<Term>> {
+    fn open(&mut self, owed: usize, levels: usize) -> Result<Elements> {
         let offset = self.reader.at();
         let (tag, count) = (self.reader.u8()?, self.reader.u32()?);
         if tag == tag::LARGE_TUPLE && count > TUPLE_ARITY_MAX {
@@ -381,27 +403,27 @@ impl<'a> Decoder<'a> {
         let slots = if tag == tag::MAP { 2 * count as usize } else { count as usize };
         // A list has a tail as well.
         self.promise(offset, slots + usize::from(tag == tag::LIST), owed, levels)?;
-        if tag == tag::LIST && slots == 1 {
-            // What a tag of a call is, `[alias | Reference]`, has a tail that is put here too.
-            let mut elements = Vec::with_capacity(2);
-            elements.push(FILLER);
-            return Ok(elements);
-        }
-        Ok(fillers(slots))
+        Ok(self.fillers(slots))
+    }
+
+    #[inline]
+    fn fillers(&mut self, count: usize) -> Elements {
+        // Each term to come takes a byte or more.
+        Elements::fillers(&mut self.slab, count, self.reader.rest.len())
     }
 
     /// More slots for a list that goes on in its tail.
-    fn open_more(&mut self, elements: &mut Vec<Term>, owed: usize, levels: usize) -> Result<()> {
+    fn open_more(&mut self, elements: &mut Elements, owed: usize, levels: usize) -> Result<()> {
         let offset = self.reader.at();
         self.reader.u8()?;
         let more = self.reader.u32()? as usize;
         self.promise(offset, more + 1, owed, levels)?;
-        elements.resize_with(elements.len() + more, || FILLER);
+        elements.add_fillers(&mut self.slab, more);
         Ok(())
     }
 
     /// The closure, and slots for its values.
-    fn open_closure(&mut self, owed: usize, levels: usize) -> Result<(Box<Closure>, Vec<Term>)> {
+    fn open_closure(&mut self, owed: usize, levels: usize) -> Result<(Box<Closure>, Elements)> {
         let reader = &mut self.reader;
         reader.array::<5>()?;
         let arity = reader.u8()?;
@@ -422,11 +444,11 @@ impl<'a> Decoder<'a> {
         self.promise(free_at, free, owed, levels)?;
         let closure =
             Closure { arity, uniq, index, module, old_index, old_uniq, creator, free: Elements::new() };
-        Ok((Box::new(closure), fillers(free)))
+        Ok((Box::new(closure), self.fillers(free)))
     }
 
     /// The record, and slots for its values.
-    fn open_record(&mut self, owed: usize, levels: usize) -> Result<(Box<Record>, Vec<Term>)> {
+    fn open_record(&mut self, owed: usize, levels: usize) -> Result<(Box<Record>, Elements)> {
         let offset = self.reader.at();
         self.reader.u8()?;
         let len = self.reader.u32()? as usize;
@@ -441,7 +463,7 @@ impl<'a> Decoder<'a> {
         }
         self.promise(offset, len, owed, levels)?;
         let record = Record { flags, module, name, names, values: Elements::new() };
-        Ok((Box::new(record), fillers(len)))
+        Ok((Box::new(record), self.fillers(len)))
     }
 
     /// Checks that so many more terms can still come and may.
@@ -570,37 +592,37 @@ impl<'a> Decoder<'a> {
     }
 }
 
-fn close_map(slot: &mut Term, offset: usize, flat: Vec<Term>) -> Result<()> {
+fn close_map(slot: &mut Term, offset: usize, flat: Elements) -> Result<()> {
     let map = Map::try_from_flat(flat).ok_or_else(|| error(offset, DecodeErrorReason::DuplicateKey))?;
     put(slot, Term::Map(map));
     Ok(())
 }
 
 /// The last of these is the tail.
-fn close_improper_list(slot: &mut Term, mut elements: Vec<Term>) {
+fn close_improper_list(slot: &mut Term, mut elements: Elements) {
     if let [_, .., tail] = &elements[..]
         && !matches!(tail, Term::List(_) | Term::ImproperList(_))
     {
-        put(slot, Term::ImproperList(ImproperList::from_elements(elements.into())));
+        put(slot, Term::ImproperList(ImproperList::from_elements(elements)));
         return;
     }
     let tail = elements.pop().expect("there is a tail");
-    put(slot, Term::list_with_tail(elements, tail));
+    put(slot, Term::list_with_tail(elements.into_vec(), tail));
 }
 
-fn close_closure(slot: &mut Term, closure: Closure, free: Vec<Term>) {
-    put(slot, Fun::Closure(Closure { free: free.into(), ..closure }).into());
+fn close_closure(slot: &mut Term, closure: Closure, free: Elements) {
+    put(slot, Fun::Closure(Closure { free, ..closure }).into());
 }
 
-fn close_record(slot: &mut Term, mut record: Box<Record>, values: Vec<Term>) {
-    record.values = values.into();
+fn close_record(slot: &mut Term, mut record: Box<Record>, values: Elements) {
+    record.values = values;
     put(slot, Term::Record(record));
 }
 
 /// A term that is begun and not ended.
 struct Open {
     kind: Kind,
-    elements: Vec<Term>,
+    elements: Elements,
     /// The first of the elements that is not read yet.
     next: u32,
     /// How many terms are promised after this one.
@@ -630,8 +652,8 @@ impl Open {
 fn close(slot: &mut Term, open: Open) -> Result<()> {
     let elements = open.elements;
     match open.kind {
-        Kind::Tuple => put(slot, Term::tuple(elements)),
-        Kind::List => put(slot, Term::list(elements)),
+        Kind::Tuple => put(slot, Term::Tuple(elements)),
+        Kind::List => put(slot, Term::List(elements)),
         Kind::ImproperList => close_improper_list(slot, elements),
         Kind::Map { offset } => close_map(slot, offset as usize, elements)?,
         Kind::Closure(closure) => close_closure(slot, *closure, elements),
@@ -646,15 +668,6 @@ fn has_sub_terms(tag: u8) -> bool {
 
 /// How many levels are read by recursion, which is faster. They take some 100 KiB of stack in an unoptimised build.
 const RECURSION_LEVELS: usize = 64;
-
-/// What stands in slots until their terms are read. Not all zeros: those the allocator would be asked for, which is
-/// slower for a few slots than writing them.
-const FILLER: Term = Term::Int(1);
-
-#[inline]
-fn fillers(count: usize) -> Vec<Term> {
-    (0..count).map(|_| Term::Int(1)).collect()
-}
 
 /// Puts a term into a slot that has a filler, which needs no dropping.
 #[inline]

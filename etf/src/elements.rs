@@ -4,56 +4,151 @@
 //! from a peer, and its depth is the peer's choice.
 
 use std::{
+    array,
     hash::{Hash, Hasher},
     mem,
     ops::{Deref, DerefMut},
     slice, vec,
 };
 
-use crate::{Closure, Fun, ImproperList, Map, Record, Term};
+use crate::{
+    Closure, Fun, ImproperList, Map, Record, Term,
+    slab::{FILLER, PIECE_TERMS_MAX, Releases, Slab, Slots},
+};
 
-/// The terms in a tuple, a list or another term: a `Vec<Term>` that takes no stack for each level when it is dropped,
-/// cloned, compared or hashed.
+/// The terms in a tuple, a list or another term: a slice that can be changed and grow, and that takes no stack for each
+/// level when it is dropped, cloned, compared or hashed.
 ///
-/// It is used as that `Vec`, and made of one by `into`:
+/// It is made of an array or a `Vec` by `into`, and becomes a `Vec` by [`Elements::into_vec`]:
 ///
 /// ```
 /// use crabnode_etf::{Elements, Term};
 ///
 /// let mut elements = Elements::from(vec![Term::atom("a"), 1.into()]);
 /// elements.push(2.into());
-/// assert_eq!(Term::Tuple(elements).to_string(), "{a,1,2}");
+/// elements[1] = 3.into();
+/// assert_eq!(Term::Tuple(elements).to_string(), "{a,3,2}");
 /// ```
-#[derive(Default)]
-pub struct Elements(Vec<Term>);
+///
+/// A decoded term with few elements shares its memory, in blocks of at most 32 KiB, with others of the same message.
+/// One that is kept for long keeps its block; a clone of it does not.
+pub struct Elements(Slots);
 
 impl Elements {
     /// No terms.
     #[must_use]
     pub const fn new() -> Self {
-        Self(Vec::new())
+        Self(Slots::new())
+    }
+
+    /// So many terms, to be replaced by others; not many more than `terms_left` will be asked for after them.
+    #[inline]
+    pub(crate) fn fillers(slab: &mut Slab, terms: usize, terms_left: usize) -> Self {
+        if terms == 0 || terms > PIECE_TERMS_MAX {
+            return Self::own_fillers(terms);
+        }
+        Self(slab.take(terms, terms_left))
+    }
+
+    #[inline(never)]
+    fn own_fillers(terms: usize) -> Self {
+        (0..terms).map(|_| FILLER).collect()
+    }
+
+    /// Adds terms to be replaced by others.
+    pub(crate) fn add_fillers(&mut self, slab: &mut Slab, terms: usize) {
+        if terms != 1 || !slab.lengthen(&mut self.0) {
+            self.with_vec(|all| all.resize_with(all.len() + terms, || FILLER));
+        }
+    }
+
+    /// Says that none of them needs dropping, which counts until they may be changed.
+    #[inline]
+    pub(crate) fn set_plain(&mut self) {
+        self.0.set_plain();
     }
 
     /// The terms.
     #[must_use]
-    pub fn into_vec(mut self) -> Vec<Term> {
-        let terms = mem::take(&mut self.0);
+    pub fn as_slice(&self) -> &[Term] {
+        self
+    }
+
+    /// Adds a term at the end.
+    pub fn push(&mut self, term: Term) {
+        self.with_vec(|all| all.push(term));
+    }
+
+    /// Takes the last term.
+    pub fn pop(&mut self) -> Option<Term> {
+        self.with_vec(Vec::pop)
+    }
+
+    /// Puts a term in front of the one at `at`, or at the end.
+    ///
+    /// # Panics
+    /// When `at` is past the end.
+    pub fn insert(&mut self, at: usize, term: Term) {
+        self.with_vec(|all| all.insert(at, term));
+    }
+
+    /// Takes the term at `at`; those after it move up.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn remove(&mut self, at: usize) -> Term {
+        self.with_vec(|all| all.remove(at))
+    }
+
+    /// Drops the terms of which `keep` says no.
+    pub fn retain(&mut self, keep: impl FnMut(&Term) -> bool) {
+        self.with_vec(|all| all.retain(keep));
+    }
+
+    fn with_vec<T>(&mut self, change: impl FnOnce(&mut Vec<Term>) -> T) -> T {
+        let mut all = mem::take(self).into_vec();
+        let result = change(&mut all);
+        *self = all.into();
+        result
+    }
+
+    /// The terms, which are moved if they share their memory.
+    #[must_use]
+    pub fn into_vec(self) -> Vec<Term> {
+        self.into_slots().into_vec()
+    }
+
+    #[inline]
+    fn into_slots(mut self) -> Slots {
+        let slots = mem::replace(&mut self.0, Slots::new());
         // Nothing is left to drop.
         mem::forget(self);
-        terms
+        slots
+    }
+}
+
+impl Default for Elements {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
 impl Drop for Elements {
+    #[inline]
     fn drop(&mut self) {
-        // Terms that hold no others are left to the vector itself.
-        if !self.0.iter().any(|term| elements(term).is_some()) {
-            return;
+        if !self.0.is_plain() && !self.0.is_empty() {
+            self.drop_terms();
         }
-        let mut deep = Vec::new();
-        drop_all(mem::take(&mut self.0), RECURSION_LEVELS, &mut deep);
-        while let Some(terms) = deep.pop() {
-            drop_all(terms, RECURSION_LEVELS, &mut deep);
+    }
+}
+
+impl Elements {
+    #[inline(never)]
+    fn drop_terms(&mut self) {
+        let mut deep = Deep { later: Vec::new(), releases: Releases::new() };
+        deep.drop_all(mem::replace(&mut self.0, Slots::new()), RECURSION_LEVELS);
+        while let Some(terms) = deep.later.pop() {
+            deep.drop_all(terms, RECURSION_LEVELS);
         }
     }
 }
@@ -62,41 +157,61 @@ impl Drop for Elements {
 /// unoptimised build.
 const RECURSION_LEVELS: usize = 32;
 
-/// Drops terms and what lies in them, but for what lies deeper than so many levels.
-fn drop_all(terms: Vec<Term>, levels: usize, deep: &mut Vec<Vec<Term>>) {
-    for term in terms {
+struct Deep {
+    /// What lies deeper.
+    later: Vec<Slots>,
+    releases: Releases,
+}
+
+impl Deep {
+    /// Drops terms and what lies in them, but for what lies deeper than so many levels.
+    fn drop_all(&mut self, terms: Slots, levels: usize) {
+        let mut terms = terms.into_terms();
+        for term in terms.by_ref() {
+            self.drop_term(term, levels);
+        }
+        terms.finish(&mut self.releases);
+    }
+
+    #[inline(always)]
+    fn drop_term(&mut self, term: Term, levels: usize) {
         let inner = match term {
-            Term::Tuple(elements) | Term::List(elements) => elements.into_vec(),
-            Term::Int(_) | Term::Float(_) => continue,
+            Term::Tuple(elements) | Term::List(elements) => elements,
+            Term::Int(_) | Term::Float(_) => return,
             // Each by itself, which is inlined: what drops any term is not.
             Term::Atom(atom) => {
                 drop(atom);
-                continue;
+                return;
             }
             Term::Binary(binary) => {
                 drop(binary);
-                continue;
+                return;
             }
             Term::Pid(pid) => {
                 drop(pid);
-                continue;
+                return;
             }
-            Term::Map(map) => map.into_elements().into_vec(),
-            Term::ImproperList(list) => list.into_elements().into_vec(),
-            Term::Record(record) => record.values.into_vec(),
+            Term::Map(map) => map.into_elements(),
+            Term::ImproperList(list) => list.into_elements(),
+            Term::Record(record) => record.values,
             Term::Fun(fun) => match *fun {
-                Fun::Closure(closure) => closure.free.into_vec(),
-                Fun::Export { .. } => continue,
+                Fun::Closure(closure) => closure.free,
+                Fun::Export { .. } => return,
             },
-            Term::BigInt(_) | Term::Reference(_) | Term::Port(_) | Term::BitString(_) => continue,
+            Term::BigInt(_) | Term::Reference(_) | Term::Port(_) | Term::BitString(_) => return,
         };
+        let inner = inner.into_slots();
+        if inner.is_plain() {
+            inner.release_plain(&mut self.releases);
+            return;
+        }
         if inner.is_empty() {
-            continue;
+            return;
         }
         if levels == 0 {
-            deep.push(inner);
+            self.later.push(inner);
         } else {
-            drop_all(inner, levels - 1, deep);
+            self.drop_all(inner, levels - 1);
         }
     }
 }
@@ -123,7 +238,7 @@ fn copy_all(terms: &Elements, levels: usize) -> Elements {
             }
         });
     }
-    Elements(copies)
+    copies.into()
 }
 
 /// The same without taking stack for each level.
@@ -148,9 +263,9 @@ fn copy_deep(terms: &Elements) -> Elements {
         match (of, open.pop()) {
             (Some(of), Some(outer)) => {
                 copying = outer;
-                copying.copies.push(shell(of, Elements(copies)));
+                copying.copies.push(shell(of, copies.into()));
             }
-            _ => return Elements(copies),
+            _ => return copies.into(),
         }
     }
 }
@@ -310,33 +425,36 @@ fn hash_shell(term: &Term, state: &mut impl Hasher) {
 }
 
 impl Deref for Elements {
-    type Target = Vec<Term>;
-    fn deref(&self) -> &Vec<Term> {
+    type Target = [Term];
+
+    #[inline]
+    fn deref(&self) -> &[Term] {
         &self.0
     }
 }
 
 impl DerefMut for Elements {
-    fn deref_mut(&mut self) -> &mut Vec<Term> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut [Term] {
         &mut self.0
     }
 }
 
 impl From<Vec<Term>> for Elements {
     fn from(terms: Vec<Term>) -> Self {
-        Self(terms)
+        Self(Slots::from_vec(terms))
     }
 }
 
 impl<const N: usize> From<[Term; N]> for Elements {
     fn from(terms: [Term; N]) -> Self {
-        Self(Vec::from(terms))
+        Vec::from(terms).into()
     }
 }
 
 impl From<&[Term]> for Elements {
     fn from(terms: &[Term]) -> Self {
-        Self(terms.to_vec())
+        terms.to_vec().into()
     }
 }
 
@@ -344,7 +462,11 @@ impl From<&[Term]> for Elements {
 impl<const N: usize> TryFrom<Elements> for [Term; N] {
     type Error = Elements;
     fn try_from(elements: Elements) -> Result<Self, Elements> {
-        elements.into_vec().try_into().map_err(Elements)
+        if elements.len() != N {
+            return Err(elements);
+        }
+        let mut terms = elements.into_slots().into_terms();
+        Ok(array::from_fn(|_| terms.next().expect("there are as many")))
     }
 }
 
@@ -356,7 +478,13 @@ impl From<Elements> for Vec<Term> {
 
 impl FromIterator<Term> for Elements {
     fn from_iter<I: IntoIterator<Item = Term>>(terms: I) -> Self {
-        Self(terms.into_iter().collect())
+        terms.into_iter().collect::<Vec<_>>().into()
+    }
+}
+
+impl Extend<Term> for Elements {
+    fn extend<I: IntoIterator<Item = Term>>(&mut self, terms: I) {
+        self.with_vec(|all| all.extend(terms));
     }
 }
 
@@ -372,12 +500,20 @@ impl<'a> IntoIterator for &'a Elements {
     type Item = &'a Term;
     type IntoIter = slice::Iter<'a, Term>;
     fn into_iter(self) -> Self::IntoIter {
-        self.0.iter()
+        self.iter()
+    }
+}
+
+impl<'a> IntoIterator for &'a mut Elements {
+    type Item = &'a mut Term;
+    type IntoIter = slice::IterMut<'a, Term>;
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter_mut()
     }
 }
 
 impl std::fmt::Debug for Elements {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.fmt(f)
+        f.debug_list().entries(self).finish()
     }
 }

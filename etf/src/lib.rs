@@ -26,6 +26,7 @@
 //! |---|---|
 //! | read a stored term (131 first) | [`decode`], [`decode_prefix`], [`DecodeOptions`] as for `binary_to_term/2` |
 //! | read a term of a distribution message | [`decode_bare`] |
+//! | read one term after the other from the same sender | [`Decoder`] |
 //! | read without building terms | [`cursor`] |
 //! | refuse new atoms and funs, as `binary_to_term/2` with `safe` | [`DecodeOptions`] with [`Known`] |
 //! | read and write what only this node may read (`local`) | [`DecodeOptions`], [`EncodeOptions`], [`LocalKey`] |
@@ -43,7 +44,7 @@
 //!
 #![cfg_attr(feature = "serde", doc = "[serde-module]: mod@serde")]
 #![cfg_attr(not(feature = "serde"), doc = "[serde-module]: https://docs.rs/crabnode-etf")]
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod atom;
 pub use atom::{Atom, AtomTooLong};
@@ -51,7 +52,9 @@ mod binary;
 pub use binary::{Binary, BitString};
 pub mod cursor;
 mod decode;
-pub use decode::{DecodeError, DecodeErrorReason, DecodeOptions, Known, decode, decode_bare, decode_prefix};
+pub use decode::{
+    DecodeError, DecodeErrorReason, DecodeOptions, Decoder, Known, decode, decode_bare, decode_prefix,
+};
 #[cfg(feature = "eetf")]
 mod eetf;
 #[cfg(feature = "eetf")]
@@ -78,6 +81,7 @@ pub use map::{Map, MapIntoIter};
 mod order;
 #[cfg(feature = "serde")]
 pub mod serde;
+mod slab;
 mod tag;
 mod term;
 pub use num_bigint::BigInt;

@@ -26,8 +26,9 @@ impl Map {
     }
 
     /// The map of keys and values in turn, or nothing if a key comes twice.
-    pub(crate) fn try_from_flat(mut flat: Vec<Term>) -> Option<Self> {
-        sort::sort_unique(flat.as_chunks_mut().0).then_some(Self { flat: flat.into() })
+    pub(crate) fn try_from_flat(flat: impl Into<Elements>) -> Option<Self> {
+        let mut flat = flat.into();
+        sort::sort_unique(flat.as_chunks_mut().0).then_some(Self { flat })
     }
 
     /// How many keys there are.

@@ -13,7 +13,29 @@ use crate::{
     tag,
 };
 
-/// Atoms and nodes that were read lately.
+/// Atoms and nodes that were read lately, of one term or of many.
+pub(super) struct Memory {
+    /// The nodes that identifiers had last, to be shared by the next ones.
+    nodes: [Option<Arc<Atom>>; 2],
+    /// Atoms that come often and those read lately; nothing before one is kept.
+    recent: Option<Box<Recent>>,
+    /// After how many atoms more are kept.
+    atoms_before: usize,
+}
+
+impl Memory {
+    /// Keeping atoms pays only where there are more of them than a usual message has.
+    pub(super) const fn of_one_term() -> Self {
+        Self { nodes: [const { None }; 2], recent: None, atoms_before: 12 }
+    }
+
+    /// For the terms of one sender.
+    pub(super) const fn of_many_terms() -> Self {
+        Self { nodes: [const { None }; 2], recent: None, atoms_before: 0 }
+    }
+}
+
+/// The names in one term.
 pub(super) struct Names<'a> {
     asked: Asked<'a>,
     /// How many atoms were spelled out, less those taken from `recent`.
@@ -21,30 +43,20 @@ pub(super) struct Names<'a> {
     spelled_max: usize,
     /// Whether there may be as many atoms as terms, so that the exact number does not matter.
     is_uncounted: bool,
-    /// The nodes that identifiers had last, to be shared by the next ones.
-    nodes: [Option<Arc<Atom>>; 2],
     /// Atoms that come often, or none where each that is read must be looked at.
     common: &'static Recent,
-    /// The same with those read lately, in place of it.
-    recent: Option<Box<Recent>>,
+    memory: &'a mut Memory,
 }
 
-/// Keeping them pays only where there are more atoms than a usual message has.
-const SPELLED_BEFORE_RECENT: usize = 12;
-
 impl<'a> Names<'a> {
-    pub(super) fn new(limits: &DecodeLimits, asked: Asked<'a>) -> Self {
+    pub(super) fn new(limits: &DecodeLimits, asked: Asked<'a>, memory: &'a mut Memory) -> Self {
         let (spelled_max, is_uncounted) = (limits.atoms_max, limits.atoms_max >= limits.elements_max);
         let common = if is_uncounted && asked.known.is_none() { &COMMON } else { &EMPTY };
-        Self {
-            asked,
-            spelled: 0,
-            spelled_max,
-            is_uncounted,
-            nodes: [const { None }; 2],
-            common,
-            recent: None,
+        if !is_uncounted {
+            // They were counted in another term.
+            memory.nodes = [const { None }; 2];
         }
+        Self { asked, spelled: 0, spelled_max, is_uncounted, common, memory }
     }
 
     /// Reads a term without sub-terms, if it is one that comes often and not at the very end of the input, where it
@@ -84,7 +96,7 @@ impl<'a> Names<'a> {
     /// The atom at hand with its tag and a text of so many bytes of UTF-8, if it was read lately.
     #[inline(always)]
     fn recent_atom(&self, with_tag: &[u8], len: u8) -> Option<&Atom> {
-        self.recent.as_deref().unwrap_or(self.common).get(with_tag, len)
+        self.memory.recent.as_deref().unwrap_or(self.common).get(with_tag, len)
     }
 
     /// What follows an atom's tag.
@@ -105,7 +117,7 @@ impl<'a> Names<'a> {
         {
             return Err(error(offset, DecodeErrorReason::UnknownAtom { atom }));
         }
-        if self.spelled > SPELLED_BEFORE_RECENT && self.is_uncounted && tag == tag::SMALL_ATOM_UTF8 {
+        if self.spelled > self.memory.atoms_before && self.is_uncounted && tag == tag::SMALL_ATOM_UTF8 {
             self.keep(with_tag, &atom);
         }
         Ok(atom)
@@ -114,7 +126,7 @@ impl<'a> Names<'a> {
     // Apart, as a new table takes 3 KB of stack before it is in the heap.
     #[inline(never)]
     fn keep(&mut self, with_tag: &[u8], atom: &Atom) {
-        let recent = self.recent.get_or_insert_with(|| Box::new(self.common.clone()));
+        let recent = self.memory.recent.get_or_insert_with(|| Box::new(self.common.clone()));
         recent.insert(with_tag, atom);
     }
 
@@ -145,20 +157,23 @@ impl<'a> Names<'a> {
             _ => &[],
         };
         if !text.is_empty() {
-            for i in 0..self.nodes.len() {
-                if let Some(node) = &self.nodes[i]
+            let nodes = &mut self.memory.nodes;
+            for i in 0..nodes.len() {
+                if let Some(node) = &nodes[i]
                     && node.as_bytes() == text
                 {
                     let node = Arc::clone(node);
-                    self.nodes[..=i].rotate_right(1);
+                    if i > 0 {
+                        nodes[..=i].rotate_right(1);
+                    }
                     return Ok(node);
                 }
             }
         }
         reader.rest = start;
         let node = Arc::new(self.atom(reader)?);
-        self.nodes.rotate_right(1);
-        self.nodes[0] = Some(Arc::clone(&node));
+        self.memory.nodes.rotate_right(1);
+        self.memory.nodes[0] = Some(Arc::clone(&node));
         Ok(node)
     }
 

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::{
     Atom, DecodeError, DecodeLimits, LocalKey, Term,
-    decode::{Asked, no_trailing, stored_prefix},
+    decode::{Asked, Memory, no_trailing, stored_prefix},
 };
 
 /// How a stored term is read: the options of `erlang:binary_to_term/2`, and the limits.
@@ -54,7 +54,8 @@ impl DecodeOptions {
 
     /// Decodes the stored term that `input` starts with, and says how many bytes of `input` it took.
     pub fn decode_prefix(&self, input: &Bytes) -> Result<(Term, usize), DecodeError> {
-        stored_prefix(input, &self.limits, Asked { known: self.safe.as_ref(), local: self.local.as_ref() })
+        let asked = Asked { known: self.safe.as_ref(), local: self.local.as_ref() };
+        stored_prefix(input, &self.limits, asked, &mut Memory::of_one_term())
     }
 }
 

@@ -221,6 +221,13 @@ impl<'a> Reader<'a> {
             return Err(error(offset, DecodeErrorReason::NotAPid { tag }));
         }
         let node = node(self)?;
+        if tag == tag::NEW_PID
+            && let Some((words, rest)) = self.rest.split_first_chunk::<12>()
+        {
+            self.rest = rest;
+            let [id, serial, creation] = [0, 1, 2].map(|at| be_word(words, at));
+            return Ok(PidParts { node, id, serial, creation });
+        }
         let (id, serial) = (self.u32()?, self.u32()?);
         let creation = if tag == tag::NEW_PID { self.u32()? } else { self.old_creation()? };
         Ok(PidParts { node, id, serial, creation })
@@ -258,8 +265,8 @@ impl<'a> Reader<'a> {
             _ => 0,
         };
         let words_at = self.at();
-        for word in &mut words[..len] {
-            *word = self.u32()?;
+        for (word, bytes) in words.iter_mut().zip(self.take(4 * len)?.as_chunks().0) {
+            *word = u32::from_be_bytes(*bytes);
         }
         if tag != tag::NEWER_REFERENCE && words[0] >= OLD_REFERENCE_WORD_END {
             return Err(error(words_at, DecodeErrorReason::ReferenceWord { word: words[0] }));
@@ -289,6 +296,12 @@ impl AtomText<'_> {
             Self::Cached(atom) => atom.clone(),
         }
     }
+}
+
+/// One of three words.
+#[inline(always)]
+fn be_word(bytes: &[u8; 12], at: usize) -> u32 {
+    u32::from_be_bytes([bytes[4 * at], bytes[4 * at + 1], bytes[4 * at + 2], bytes[4 * at + 3]])
 }
 
 /// Headers of lists of no elements say nothing (wire.md 8); few write them at all.

@@ -10,7 +10,7 @@ use crate::{
     tag,
 };
 
-/// Short atoms, each in the place that its text says.
+/// Short atoms, each in the place that its text says, or in the one next to it.
 #[derive(Clone)]
 pub(super) struct Recent([Place; PLACES]);
 
@@ -28,7 +28,7 @@ pub(super) static EMPTY: Recent = Recent::with(&[]);
 /// A table with the atoms that come most often.
 pub(super) static COMMON: Recent = Recent::with(&COMMON_ATOMS);
 
-/// Of two for the same place the first has it.
+/// Of three for the same two places one is left out.
 const COMMON_ATOMS: [&str; 36] = [
     "ok",
     "error",
@@ -75,7 +75,11 @@ impl Recent {
         while next < atoms.len() {
             let atom = atoms[next];
             let key = key_of_text(atom.as_bytes());
-            let place = &mut places[place_of(key)];
+            let mut at = place_of(key);
+            if places[at].key[0] != NO_KEY[0] {
+                at = next_to(at);
+            }
+            let place = &mut places[at];
             if place.key[0] == NO_KEY[0] {
                 // Forgotten, as nothing is dropped at compile time, and a static text has nothing to drop.
                 mem::forget(mem::replace(place, Place { key, atom: Atom::from_static(atom) }));
@@ -89,20 +93,34 @@ impl Recent {
     #[inline(always)]
     pub(super) fn get(&self, with_tag: &[u8], len: u8) -> Option<&Atom> {
         let key = key_of(with_tag, len)?;
-        let place = &self.0[place_of(key)];
-        let is_same = place.key[0] == key[0]
-            && (len <= LEN_IN_WORD || place.key[1] == key[1] && place.key[2] == key[2]);
-        is_same.then_some(&place.atom)
+        let at = place_of(key);
+        let is_here = |place: &Place| {
+            place.key[0] == key[0] && (len <= LEN_IN_WORD || place.key[1] == key[1] && place.key[2] == key[2])
+        };
+        let place = &self.0[at];
+        if is_here(place) {
+            return Some(&place.atom);
+        }
+        let place = &self.0[next_to(at)];
+        is_here(place).then_some(&place.atom)
     }
 
-    /// Puts an atom into the table that was read from there.
+    /// Puts an atom into the table that was read from there. The one in its place moves to the next, so that two can be
+    /// kept that come by turns.
     pub(super) fn insert(&mut self, with_tag: &[u8], atom: &Atom) {
         if let Ok(len) = u8::try_from(atom.len())
             && let Some(key) = key_of(with_tag, len)
         {
-            self.0[place_of(key)] = Place { key, atom: atom.clone() };
+            let at = place_of(key);
+            let before = mem::replace(&mut self.0[at], Place { key, atom: atom.clone() });
+            self.0[next_to(at)] = before;
         }
     }
+}
+
+/// Where an atom may be as well.
+const fn next_to(place: usize) -> usize {
+    place ^ 1
 }
 
 /// What tells a short atom from all others: its tag, length and text if they fit one word, else its text and

@@ -8,13 +8,29 @@ pub(crate) const SHORT_MAX: usize = 23;
 /// A text of at most [`SHORT_MAX`] bytes, little-endian, padded with zeros.
 pub(crate) type Short = [u64; 3];
 
-/// The first `len` bytes as words, or nothing if they are too many or within the last 24 of the input.
+/// The first `len` bytes as words, or nothing if there are fewer or they are too many.
 #[inline]
 pub(crate) fn short(bytes: &[u8], len: usize) -> Option<Short> {
-    let all: &[u8; 24] = bytes.first_chunk()?;
     let masks = MASKS.get(len)?;
-    let (words, _) = all.as_chunks::<8>();
-    Some([0, 1, 2].map(|i| u64::from_le_bytes(words[i]) & masks[i]))
+    let Some(all) = bytes.first_chunk() else { return near_end(bytes, len) };
+    Some(masked(all, masks))
+}
+
+/// Where there are not 24 bytes more.
+#[inline(never)]
+fn near_end(bytes: &[u8], len: usize) -> Option<Short> {
+    if let (0..=8, Some(first)) = (len, bytes.first_chunk()) {
+        return Some([u64::from_le_bytes(*first) & MASKS[len][0], 0, 0]);
+    }
+    let mut all = [0; 24];
+    all[..len].copy_from_slice(bytes.get(..len)?);
+    Some(masked(&all, &MASKS[len]))
+}
+
+#[inline]
+fn masked(bytes: &[u8; 24], masks: &Short) -> Short {
+    let (words, _) = bytes.as_chunks::<8>();
+    [0, 1, 2].map(|i| u64::from_le_bytes(words[i]) & masks[i])
 }
 
 /// Bytes as text, if they are UTF-8.

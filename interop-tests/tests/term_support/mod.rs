@@ -88,9 +88,11 @@ pub(crate) fn comparable(with: Comparable) -> BoxedStrategy<Term> {
 /// A map of more keys than the BEAM keeps flat, where another way of comparing begins. Many have the same size.
 pub(crate) fn large_map(with: Comparable) -> BoxedStrategy<Term> {
     let common = (0..35_i64).map(|int| (Term::Int(100 + int), Term::NIL)).collect::<Vec<_>>();
-    vec((leaf(with.signed_zero_keys), leaf(true)), 0..4)
-        .prop_map(move |entries| map([common.clone(), entries].concat()))
-        .boxed()
+    // References that differ in words of 0 at the end alone are equal, and have different hashes: as keys of large maps
+    // they are not taken for one another.
+    let is_key = |key: &Term| !matches!(key, Term::Reference(reference) if reference.words().ends_with(&[0]));
+    let key = leaf(with.signed_zero_keys).prop_filter("a key", is_key);
+    vec((key, leaf(true)), 0..4).prop_map(move |entries| map([common.clone(), entries].concat())).boxed()
 }
 
 fn record(inner: BoxedStrategy<Term>) -> BoxedStrategy<Term> {

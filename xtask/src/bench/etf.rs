@@ -41,6 +41,7 @@ const PAYLOADS: [&str; 6] = ["list", "map", "bin", "deep", "structs", "call"];
 /// Which program does it, the method as that knows it, and how the table calls it. Ours come first.
 const DECODE: &[(usize, &str, &str)] = &[
     (RUST, "decode.term", "crabnode-etf, Term"),
+    (RUST, "decode.decoder", "crabnode-etf, Term by a Decoder that goes on"),
     (RUST, "decode.cursor", "crabnode-etf, cursor into values"),
     (RUST, "decode.cursor-any", "crabnode-etf, cursor walk"),
     (RUST, "decode.serde", "crabnode-etf, serde"),
@@ -81,9 +82,10 @@ const RATIOS: &[(&str, &str, &str, f64)] = &[
     ("encode.term", "list", "encode.eetf", 0.8),
     ("encode.term", "map", "encode.beam", 0.4),
     ("encode.term", "map", "encode.eetf", 0.8),
-    ("decode.term", "call", "decode.beam", 0.5),
-    ("decode.term", "call", "decode.eetf", 0.5),
-    ("decode.term", "call", "decode.erltf", 0.5),
+    // As a connection decodes it.
+    ("decode.decoder", "call", "decode.beam", 0.5),
+    ("decode.decoder", "call", "decode.eetf", 0.5),
+    ("decode.decoder", "call", "decode.erltf", 0.5),
     // `ei` builds no tree, so against it stands what builds none either.
     ("decode.cursor", "call", "decode.walk", 0.5),
     ("encode.term", "call", "encode.beam", 0.5),

@@ -16,7 +16,7 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use etf::{DecodeLimits, Segments, Term, serde::Options};
+use etf::{DecodeLimits, Decoder, Segments, Term, serde::Options};
 
 mod payloads;
 use payloads::{Typed, options};
@@ -98,6 +98,10 @@ impl Payload {
         let bytes = &self.bytes;
         match method {
             "decode.term" => took(count, || etf::decode(black_box(bytes), &self.limits)),
+            "decode.decoder" => {
+                let mut decoder = Decoder::new(self.limits.clone());
+                took(count, || decoder.decode(black_box(bytes)))
+            }
             "decode.cursor" => took(count, || walk::typed(self.name, black_box(bytes))),
             "decode.cursor-any" => took(count, || walk::any(black_box(bytes))),
             "decode.serde" => took(count, || Typed::read(self.name, black_box(bytes), &self.options)),
