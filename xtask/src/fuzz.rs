@@ -13,8 +13,16 @@ use crate::{
 };
 
 /// The targets, in the order they run, and whose corpora each starts from.
-const TARGETS: [(&str, &[&str]); 4] =
-    [("decode", &["decode"]), ("cursor", &["decode"]), ("serde", &["serde", "decode"]), ("text", &["text"])];
+const TARGETS: [(&str, &[&str]); 5] = [
+    ("decode", &["decode"]),
+    ("cursor", &["decode"]),
+    ("serde", &["serde", "decode"]),
+    ("text", &["text"]),
+    (PIECES, &["pieces"]),
+];
+
+/// The target for the one module with `unsafe`.
+const PIECES: &str = "pieces";
 
 /// The longest input, in bytes: enough for every path, and short ones are tried faster.
 const INPUT_BYTES_MAX: u32 = 4096;
@@ -72,8 +80,13 @@ fn run_target(target: &str, corpora: &[&str], seconds: u32) -> Result<(), Failur
     fs::create_dir_all(&found).map_err(Failure::file(&found))?;
     let kept = root().join("fuzz/corpus");
     let mut command = nightly();
-    // No sanitizer: the code has no `unsafe`, and without one it is twice as fast.
-    command.args(["fuzz", "run", "--sanitizer", "none", "--target-dir"]).arg(&build).arg(target).arg(&found);
+    // Where there is no `unsafe`, no sanitizer: without one it is twice as fast.
+    let sanitizer = if target == PIECES { "address" } else { "none" };
+    command
+        .args(["fuzz", "run", "--sanitizer", sanitizer, "--target-dir"])
+        .arg(&build)
+        .arg(target)
+        .arg(&found);
     command.args(corpora.iter().map(|corpus| kept.join(corpus)));
     command.arg("--").args([
         format!("-max_total_time={seconds}"),
