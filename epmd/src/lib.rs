@@ -6,12 +6,15 @@
 //!
 //! [`EpmdServer`] is a drop-in for OTP's daemon, to run by itself or inside a node on a host without one.
 //!
-//! The messages are values in [`message`], the server's table of names is a value in [`registry`]: neither has
-//! I/O. [`client`](EpmdClient) and [`server`](EpmdServer) are thin drivers around them, on tokio.
+//! The messages are values in [`message`], the server is a value in [`machine`], with its table of names in
+//! [`registry`]: none has I/O. [`client`](EpmdClient) and [`server`](EpmdServer) are thin drivers around them, on
+//! tokio.
 
 mod client;
 mod error;
 mod keeper;
+mod listen;
+pub mod machine;
 pub mod message;
 pub mod registry;
 mod server;
@@ -19,5 +22,6 @@ mod server;
 pub use client::{EPMD_PORT_DEFAULT, EpmdClient, KillAnswer, Lease, Registration, StopAnswer, port_from_env};
 pub use error::{BadPort, EpmdError};
 pub use keeper::{LeaseEvent, RETRY_INTERVAL, keep};
+pub use listen::{BadAddress, parse_addresses};
 pub use message::{NodeEntry, NodeType};
-pub use server::{BadAddress, EpmdServer, ServerConfig, parse_addresses};
+pub use server::{EpmdServer, ServerConfig};

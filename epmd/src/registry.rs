@@ -16,9 +16,9 @@ pub const REMEMBERED_MAX: usize = 1000;
 /// The least creation: 0 to 3 are left to old nodes.
 const CREATION_MIN: u32 = 4;
 
-/// Whose registration it is: the number of its connection.
+/// A connection to the server, by its number; and so whose registration one is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct LeaseId(pub u64);
+pub struct ConnectionId(pub u64);
 
 /// The names that are registered, and those remembered.
 #[derive(Debug, Default)]
@@ -37,7 +37,7 @@ pub struct Registered {
     /// Which life of the node.
     pub creation: u32,
     /// Whose registration it is, or was.
-    pub lease: LeaseId,
+    pub lease: ConnectionId,
 }
 
 /// Why a registration is refused; the client is told so.
@@ -65,7 +65,7 @@ impl Registry {
     /// caller's to limit.
     pub fn register(
         &mut self,
-        lease: LeaseId,
+        lease: ConnectionId,
         request: &Alive2,
         unix_secs: u64,
     ) -> Result<u32, RegisterError> {
@@ -95,14 +95,14 @@ impl Registry {
     }
 
     /// Ends the registration of `lease`, if it has one.
-    pub fn unregister(&mut self, lease: LeaseId) {
+    pub fn unregister(&mut self, lease: ConnectionId) {
         if let Some(at) = self.active.iter().position(|node| node.lease == lease) {
             self.remember(at);
         }
     }
 
     /// Ends the registration of `name`, if it has one, and says whose it was.
-    pub fn unregister_name(&mut self, name: &[u8]) -> Option<LeaseId> {
+    pub fn unregister_name(&mut self, name: &[u8]) -> Option<ConnectionId> {
         let at = self.active.iter().position(|node| node.node.name.as_bytes() == name)?;
         Some(self.remember(at))
     }
@@ -110,6 +110,11 @@ impl Registry {
     /// The registered node of this name.
     pub fn lookup(&self, name: &str) -> Option<&NodeEntry> {
         self.active.iter().map(|node| &node.node).find(|node| node.name == name)
+    }
+
+    /// True if a node of this name is registered.
+    pub fn has(&self, name: &[u8]) -> bool {
+        self.active.iter().any(|node| node.node.name.as_bytes() == name)
     }
 
     /// The registered nodes, newest first.
@@ -127,7 +132,7 @@ impl Registry {
         self.active.is_empty()
     }
 
-    fn remember(&mut self, at: usize) -> LeaseId {
+    fn remember(&mut self, at: usize) -> ConnectionId {
         let left = self.active.remove(at);
         let lease = left.lease;
         if self.remembered.len() == REMEMBERED_MAX {
@@ -164,11 +169,11 @@ mod tests {
     #[test]
     fn newest_is_first() {
         let mut registry = Registry::new();
-        registry.register(LeaseId(1), &alive(b"a"), 100).unwrap();
-        registry.register(LeaseId(2), &alive(b"b"), 100).unwrap();
+        registry.register(ConnectionId(1), &alive(b"a"), 100).unwrap();
+        registry.register(ConnectionId(2), &alive(b"b"), 100).unwrap();
         assert_eq!(names(&registry), ["b", "a"]);
         assert_eq!(registry.lookup("a").unwrap().port, 4711);
-        registry.unregister(LeaseId(1));
+        registry.unregister(ConnectionId(1));
         assert_eq!(names(&registry), ["b"]);
         assert_eq!(registry.lookup("a"), None);
     }
@@ -176,31 +181,31 @@ mod tests {
     #[test]
     fn creation_is_the_time_at_first_and_then_one_more() {
         let mut registry = Registry::new();
-        assert_eq!(registry.register(LeaseId(1), &alive(b"a"), 1_700_000_000), Ok(1_700_000_001));
-        assert_eq!(registry.register(LeaseId(2), &alive(b"b"), 1_700_000_000), Ok(1_700_000_001));
-        registry.unregister(LeaseId(1));
-        assert_eq!(registry.register(LeaseId(3), &alive(b"a"), 1_800_000_000), Ok(1_700_000_002));
+        assert_eq!(registry.register(ConnectionId(1), &alive(b"a"), 1_700_000_000), Ok(1_700_000_001));
+        assert_eq!(registry.register(ConnectionId(2), &alive(b"b"), 1_700_000_000), Ok(1_700_000_001));
+        registry.unregister(ConnectionId(1));
+        assert_eq!(registry.register(ConnectionId(3), &alive(b"a"), 1_800_000_000), Ok(1_700_000_002));
         assert_eq!(registry.remembered().count(), 0);
     }
 
     #[test]
     fn creation_wraps_to_four() {
         let mut registry = Registry::new();
-        assert_eq!(registry.register(LeaseId(1), &alive(b"a"), u64::from(u32::MAX) - 1), Ok(u32::MAX));
-        registry.unregister(LeaseId(1));
-        assert_eq!(registry.register(LeaseId(2), &alive(b"a"), 0), Ok(4));
-        assert_eq!(registry.register(LeaseId(3), &alive(b"b"), 0), Ok(4));
+        assert_eq!(registry.register(ConnectionId(1), &alive(b"a"), u64::from(u32::MAX) - 1), Ok(u32::MAX));
+        registry.unregister(ConnectionId(1));
+        assert_eq!(registry.register(ConnectionId(2), &alive(b"a"), 0), Ok(4));
+        assert_eq!(registry.register(ConnectionId(3), &alive(b"b"), 0), Ok(4));
     }
 
     #[test]
     fn a_taken_name_stays_with_the_first() {
         let mut registry = Registry::new();
-        registry.register(LeaseId(1), &alive(b"a"), 100).unwrap();
-        assert_eq!(registry.register(LeaseId(2), &alive(b"a"), 100), Err(RegisterError::Taken));
+        registry.register(ConnectionId(1), &alive(b"a"), 100).unwrap();
+        assert_eq!(registry.register(ConnectionId(2), &alive(b"a"), 100), Err(RegisterError::Taken));
         // The end of the refused connection takes nothing away.
-        registry.unregister(LeaseId(2));
+        registry.unregister(ConnectionId(2));
         assert_eq!(names(&registry), ["a"]);
-        assert_eq!(registry.unregister_name(b"a"), Some(LeaseId(1)));
+        assert_eq!(registry.unregister_name(b"a"), Some(ConnectionId(1)));
         assert_eq!(registry.unregister_name(b"a"), None);
         assert!(registry.is_empty());
     }
@@ -208,7 +213,7 @@ mod tests {
     #[test]
     fn names_are_checked() {
         let mut registry = Registry::new();
-        let mut register = |name: &[u8]| registry.register(LeaseId(1), &alive(name), 100);
+        let mut register = |name: &[u8]| registry.register(ConnectionId(1), &alive(name), 100);
         assert_eq!(register(b"\xff"), Err(RegisterError::BadName));
         assert_eq!(register(&b"x".repeat(256)), Err(RegisterError::BadName));
         // Neither `@` nor blanks are EPMD's business.
@@ -216,14 +221,14 @@ mod tests {
             assert!(register(name.as_bytes()).is_ok());
         }
         let long = Alive2 { extra: Bytes::from(vec![0; 1021]), ..alive(b"e") };
-        assert_eq!(registry.register(LeaseId(9), &long, 100), Err(RegisterError::ExtraTooLong(1021)));
+        assert_eq!(registry.register(ConnectionId(9), &long, 100), Err(RegisterError::ExtraTooLong(1021)));
     }
 
     #[test]
     fn memory_of_names_is_limited() {
         let mut registry = Registry::new();
         for number in 0..=REMEMBERED_MAX as u64 {
-            let lease = LeaseId(number);
+            let lease = ConnectionId(number);
             registry.register(lease, &alive(number.to_string().as_bytes()), 100).unwrap();
             registry.unregister(lease);
         }

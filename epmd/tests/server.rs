@@ -409,11 +409,8 @@ async fn idle_connections_cannot_lock_others_out() {
 
     let _b = client.register(&registration("b")).await.unwrap();
     let _c = client.register(&registration("c")).await.unwrap();
-    let _d = client.register(&registration("d")).await.unwrap();
-    // Full of leases: nobody is thrown out for a newcomer.
-    assert!(client.register(&registration("e")).await.is_err());
-    drop(_d);
-    timeout(SOON, async { while client.names("127.0.0.1").await.is_err() {} }).await.unwrap();
+    // Leases leave room for those who ask.
+    assert!(client.register(&registration("d")).await.is_err());
     assert_eq!(epmd.names().await, ["c", "b", "a"]);
 }
 
