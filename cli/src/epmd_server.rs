@@ -1,57 +1,74 @@
-//! `crabnode epmd`: the EPMD of a host.
+//! `crabnode epmd`, and `crabnode` under the name `epmd`: the EPMD of a host, with stock `epmd`'s options, words and
+//! exit statuses, so that it can stand in for it (wire.md 1.2, rules 11 and 12).
 
-use std::{net::IpAddr, process::ExitCode, time::Duration};
+use std::{
+    io::{self, ErrorKind},
+    process::ExitCode,
+};
 
-use clap::Args;
 use dist_ac::flags::fail;
-use epmd::{EpmdServer, ServerConfig};
+use epmd::EpmdServer;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::say;
 
-#[derive(Args)]
-pub(crate) struct Flags {
-    /// The port to serve at; otherwise ERL_EPMD_PORT, otherwise 4369
-    #[arg(long, visible_alias = "epmd-port", value_name = "PORT")]
-    port: Option<String>,
-    /// Addresses to listen at, beside loopback; all by default
-    #[arg(long, value_name = "ADDRESS", value_delimiter = ',', env = "ERL_EPMD_ADDRESS")]
-    address: Vec<IpAddr>,
-    /// Let clients on this host unregister nodes, and end the server while nodes are registered
-    #[arg(long)]
-    relaxed_command_check: bool,
-    /// How long a client may take to ask
-    #[arg(long, value_name = "SECONDS", default_value = "60")]
-    packet_timeout: u64,
+mod asking;
+mod daemon;
+mod options;
+
+pub(crate) use options::Options;
+use options::{Action, Serving, USAGE, Wrong};
+
+/// What a detached server says to the program that has started it, once it listens.
+const UP: &str = "up";
+
+/// What the arguments and the environment say; or the status to exit with, all being said.
+pub(crate) fn options(arguments: Vec<String>) -> Result<Options, ExitCode> {
+    let variable = |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
+    Options::parse(arguments, variable).map_err(|wrong| match wrong {
+        Wrong::Asked => {
+            say(USAGE);
+            ExitCode::SUCCESS
+        }
+        Wrong::Usage => {
+            eprintln!("{USAGE}");
+            ExitCode::FAILURE
+        }
+        wrong => fail(&format!("epmd: {wrong}")),
+    })
 }
 
-pub(crate) async fn run(flags: Flags) -> ExitCode {
-    let port = flags.port.or_else(|| std::env::var("ERL_EPMD_PORT").ok());
-    let port = match epmd::port_from_env(port.as_deref()) {
-        Ok(port) => port,
-        Err(error) => return fail(&error),
+pub(crate) async fn run(options: Options) -> ExitCode {
+    match options.action {
+        Action::Ask(question) => asking::ask(options.port, question).await,
+        Action::Serve(Serving { daemon: true, .. }) => daemon::start(&options.arguments),
+        Action::Serve(serving) => serve(serving).await.unwrap_or_else(|error| match error.kind() {
+            // Another EPMD is there, which is as good.
+            ErrorKind::AddrInUse => ExitCode::SUCCESS,
+            _ => fail(&format!("epmd: {error}")),
+        }),
+    }
+}
+
+async fn serve(serving: Serving) -> io::Result<ExitCode> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let _ignored = if serving.detached { Some(signal(SignalKind::hangup())?) } else { None };
+    let server = if serving.systemd {
+        EpmdServer::from_listeners(&serving.config, daemon::systemd_listeners()?)?
+    } else {
+        EpmdServer::bind(serving.config)?
     };
-    let config = ServerConfig {
-        port,
-        addresses: flags.address,
-        relaxed: flags.relaxed_command_check || std::env::var_os("ERL_EPMD_RELAXED_COMMAND_CHECK").is_some(),
-        packet_timeout: Duration::from_secs(flags.packet_timeout),
-        ..ServerConfig::default()
-    };
-    let (mut terminate, mut interrupt) =
-        match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
-            (Ok(terminate), Ok(interrupt)) => (terminate, interrupt),
-            (Err(error), _) | (_, Err(error)) => return fail(&error),
-        };
-    let server = match EpmdServer::bind(config) {
-        Ok(server) => server,
-        Err(error) => return fail(&error),
-    };
-    say(&format!("epmd: up and running on port {port}"));
+    tracing::info!(port = server.local_port(), "epmd running");
+    if serving.detached {
+        daemon::detach()?;
+    }
+    if serving.systemd {
+        daemon::tell_systemd();
+    }
     tokio::select! {
         () = server.run() => {}
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
-    ExitCode::SUCCESS
+    Ok(ExitCode::SUCCESS)
 }

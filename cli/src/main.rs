@@ -3,6 +3,7 @@
 
 use std::{
     io::{IsTerminal, Write},
+    path::Path,
     process::ExitCode,
 };
 
@@ -26,8 +27,13 @@ struct Program {
 enum Command {
     /// Be a node for others to test against
     Peer(peer::Flags),
-    /// Be the EPMD of this host
-    Epmd(epmd_server::Flags),
+    /// Be the EPMD of this host, with the options of stock epmd
+    #[command(disable_help_flag = true)]
+    Epmd {
+        /// Options; -help lists them
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "OPTIONS")]
+        arguments: Vec<String>,
+    },
     /// List the nodes that a host's EPMD knows
     Names(names::Flags),
     /// Ask whether a node lives: prints pong (exit 0) or pang (exit 1)
@@ -35,24 +41,38 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    match command() {
+        Command::Peer(flags) => run("warn", peer::run(flags)),
+        Command::Epmd { arguments } => match epmd_server::options(arguments) {
+            Ok(options) => run(options.log_level(), epmd_server::run(options)),
+            Err(status) => status,
+        },
+        Command::Names(flags) => run("warn", names::run(flags)),
+        Command::Ping(flags) => run("warn", ping::run(flags)),
+    }
+}
+
+/// What is asked. Called by the name of `epmd`, as by a link in its place, the program is that.
+fn command() -> Command {
+    let mut arguments = std::env::args_os();
+    let name = arguments.next();
+    if name.is_some_and(|name| Path::new(&name).file_stem().is_some_and(|stem| stem == "epmd")) {
+        let arguments = arguments.map(|argument| argument.to_string_lossy().into_owned()).collect();
+        return Command::Epmd { arguments };
+    }
     // Status 2 and a usage text for what clap cannot read.
-    let program = Program::parse();
+    Program::parse().command
+}
+
+fn run(log_level: &str, program: impl Future<Output = ExitCode>) -> ExitCode {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(log_level));
     let colours = std::io::stderr().is_terminal();
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours).init();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return fail(&error),
-    };
-    runtime.block_on(async {
-        match program.command {
-            Command::Peer(flags) => peer::run(flags).await,
-            Command::Epmd(flags) => epmd_server::run(flags).await,
-            Command::Names(flags) => names::run(flags).await,
-            Command::Ping(flags) => ping::run(flags).await,
-        }
-    })
+    match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(program),
+        Err(error) => fail(&error),
+    }
 }
 
 /// Writes a line to stdout; whoever closed it wants no more.
