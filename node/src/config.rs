@@ -39,7 +39,8 @@ pub struct NodeConfig {
     pub net_setuptime: Duration,
     /// `prevent_overlapping_partitions`: default true, as in OTP 25 and later.
     pub prevent_overlapping_partitions: bool,
-    /// How many bytes may wait for one peer before senders do, as `+zdbbl`. Default 1 MiB.
+    /// How many bytes may wait for one peer before senders do, as `+zdbbl`. Default 1 MiB. What one write to the
+    /// socket has taken is not counted. Raise it where many senders share a link that is long and fast.
     pub busy_bytes: usize,
     /// How many bytes may wait for one peer at all before it is given up. Default 256 MiB: a peer that reads
     /// nothing must not take the memory of this node.

@@ -41,13 +41,14 @@ pub use error::{ConnectError, StartError};
 mod kernel;
 pub use kernel::{erpc, global};
 mod net;
+pub use net::{BusyEvent, BusyEvents};
 mod node;
 pub use node::Node;
 mod peers;
 mod process;
 pub use process::{
     Args, CallError, Context, Dest, Exception, Functions, IntoExit, Message, Monitor, Monitored, NameTaken,
-    NodeEvent, PendingCall, SpawnOptions,
+    NodeEvent, PendingCall, SpawnOptions, TrySendError,
 };
 mod router;
 

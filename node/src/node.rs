@@ -23,7 +23,7 @@ use crate::{
     clock::{self, Tasks},
     cookie_file,
     kernel::{self, Global},
-    net::{self, Attempt, Route, RouteLimits},
+    net::{self, Attempt, BusyEvents, BusySender, Route, RouteLimits},
     peers::{ConnectionId, Peers},
     process::{Message, NameTaken, Registry},
 };
@@ -56,6 +56,7 @@ pub(crate) struct Inner {
     routes: RwLock<HashMap<Atom, Arc<Route>>>,
     attempts: Mutex<HashMap<ConnectionId, Attempt>>,
     challenges: Mutex<OutstandingChallenges>,
+    busy: BusySender,
     pub(crate) subscribers: Mutex<HashSet<Pid>>,
     pub(crate) global: OnceLock<Global>,
     stopping: AtomicBool,
@@ -108,6 +109,7 @@ impl Node {
             routes: RwLock::default(),
             attempts: Mutex::default(),
             challenges: Mutex::default(),
+            busy: BusySender::new(),
             subscribers: Mutex::default(),
             global: OnceLock::new(),
             stopping: AtomicBool::new(false),
@@ -251,6 +253,13 @@ impl Node {
     #[must_use]
     pub fn nodes_hidden(&self) -> Vec<Atom> {
         self.0.connected(|visible| !visible)
+    }
+
+    /// `erlang:system_monitor(self(), [busy_dist_port])`: what happens to the byte budgets of all connections from
+    /// now on, [`NodeConfig::busy_bytes`]. The same is in the log at level `debug`.
+    #[must_use]
+    pub fn busy_events(&self) -> BusyEvents {
+        self.0.busy.subscribe()
     }
 
     /// `whereis(Name)`.
@@ -578,7 +587,7 @@ impl Inner {
 
     fn new_route(&self, node: Atom) -> Arc<Route> {
         let limits = RouteLimits { busy_bytes: self.config.busy_bytes, bytes_max: self.config.out_bytes_max };
-        Route::new(node, limits)
+        Route::new(node, limits, self.busy.clone())
     }
 
     pub(crate) fn is_connected(&self, node: &Atom) -> bool {

@@ -54,7 +54,7 @@ impl Inner {
                 self.receive(signal);
                 Pushed::Queued
             }
-            Way::Over(route) => route.push(signal),
+            Way::Over(route) => route.push(&signal),
             Way::Nowhere => Pushed::Lost,
         }
     }
@@ -73,36 +73,34 @@ impl Inner {
             return (Pushed::Queued, None);
         }
         match self.route_if_any(node) {
-            Some(route) => (route.push(signal), Some(route)),
+            Some(route) => (route.push(&signal), Some(route)),
             None => (Pushed::Lost, None),
         }
     }
 
-    /// `Dest ! Message`. The route to wait for, if its queue is too long.
-    pub(crate) fn emit_send(self: &Arc<Self>, from: &Pid, dest: Dest, message: Term) -> Option<Arc<Route>> {
+    /// `Dest ! Message`, without waiting.
+    pub(crate) fn emit_send(self: &Arc<Self>, from: &Pid, dest: Dest, message: Term) {
+        if let Some((node, signal)) = self.message(from, dest, message) {
+            self.emit(&node, signal);
+        }
+    }
+
+    /// The node that a message is for, and its signal; nothing for a global name that nobody has.
+    pub(crate) fn message(&self, from: &Pid, dest: Dest, message: Term) -> Option<(Atom, Signal)> {
         let (from, token, priority) = (from.clone(), None, false);
-        let (pushed, route) = match dest {
+        Some(match dest {
             Dest::Pid(to) => {
-                let node = to.node().clone();
-                self.emit(&node, Signal::Send { from: Some(from), to, message, token, priority })
+                (to.node().clone(), Signal::Send { from: Some(from), to, message, token, priority })
             }
             Dest::Name(to) => {
-                let node = self.node_atom().clone();
-                self.emit(&node, Signal::RegSend { from, to, message, token, priority })
+                (self.node_atom().clone(), Signal::RegSend { from, to, message, token, priority })
             }
-            Dest::NameAt(to, node) => {
-                self.emit(&node, Signal::RegSend { from, to, message, token, priority })
-            }
-            Dest::Alias(to) => {
-                let node = to.node().clone();
-                self.emit(&node, Signal::AliasSend { from, to, message, token, priority })
-            }
+            Dest::NameAt(to, node) => (node, Signal::RegSend { from, to, message, token, priority }),
+            Dest::Alias(to) => (to.node().clone(), Signal::AliasSend { from, to, message, token, priority }),
             Dest::Global(name) => {
-                let pid = self.whereis_global(&name)?;
-                return self.emit_send(&from, Dest::Pid(pid), message);
+                return self.message(&from, Dest::Pid(self.whereis_global(&name)?), message);
             }
-        };
-        if pushed == Pushed::Busy { route } else { None }
+        })
     }
 
     /// LINK. One that cannot be sent fires at once.
@@ -186,7 +184,7 @@ impl Inner {
 
     fn spawn_refused(self: &Arc<Self>, request_id: &Reference, to: &Pid, pushed: Pushed) {
         let error = match pushed {
-            Pushed::Queued | Pushed::Busy => return,
+            Pushed::Queued => return,
             Pushed::Withheld(Withheld::Spawn) => "notsup",
             Pushed::Withheld(_) | Pushed::Lost => "noconnection",
         };

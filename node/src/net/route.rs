@@ -10,6 +10,7 @@ use etf::{Atom, Pid, Segments};
 use handshake::DistFlags;
 use tokio::sync::{Notify, watch};
 
+use super::pressure::{BusySender, Pressure};
 use crate::{ConnectError, peers::ConnectionId};
 
 /// How many signals may wait for a connection that is being made, of [`RouteLimits::bytes_max`] bytes together at
@@ -21,12 +22,20 @@ const WAITING_MAX: usize = 65_536;
 pub(crate) enum Pushed {
     /// It is in the queue.
     Queued,
-    /// It is in the queue, which has more than it should: wait before the next.
-    Busy,
     /// The peer could not understand it: nothing was queued, and the connection stays.
     Withheld(Withheld),
     /// The connection is gone: nothing was queued.
     Lost,
+}
+
+/// Why a message was not queued yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wait {
+    /// As much waits as should: [`RouteLimits::busy_bytes`].
+    Budget,
+    /// The sender's last message is still going out in fragments. That of another sender is nothing to wait for:
+    /// between its fragments there is room.
+    OwnFragments,
 }
 
 /// See the module.
@@ -41,6 +50,9 @@ pub(crate) struct Route {
     outcome: watch::Sender<Option<Result<(), ConnectError>>>,
     /// A number that changes when the queue falls below the limit or the route closes.
     drained: watch::Sender<u64>,
+    /// Held by the sender that is the next to have room: they go on in the order in which they came.
+    turn: tokio::sync::Mutex<()>,
+    pressure: Pressure,
     limits: RouteLimits,
 }
 
@@ -71,8 +83,10 @@ enum State {
 }
 
 impl Route {
-    pub(crate) fn new(node: Atom, limits: RouteLimits) -> Arc<Self> {
+    pub(crate) fn new(node: Atom, limits: RouteLimits, events: BusySender) -> Arc<Self> {
         Arc::new(Self {
+            pressure: Pressure::new(node.clone(), events),
+            turn: tokio::sync::Mutex::default(),
             node,
             state: Mutex::new(State::Connecting { waiting: VecDeque::new(), bytes: 0 }),
             wake: Notify::new(),
@@ -88,14 +102,63 @@ impl Route {
     }
 
     /// Queues a signal. Never waits.
-    pub(crate) fn push(&self, signal: Signal) -> Pushed {
-        match &mut *self.lock() {
+    pub(crate) fn push(&self, signal: &Signal) -> Pushed {
+        self.push_into(&mut self.lock(), signal)
+    }
+
+    /// Queues a message as soon as there is room for it, and not before. Dropping the future before it is done
+    /// leaves nothing queued.
+    ///
+    /// Room is where at most [`RouteLimits::busy_bytes`] wait, so a message may go past that by its own length, as
+    /// on the BEAM; and where less than half of [`RouteLimits::bytes_max`] waits in all, fragments included.
+    pub(crate) async fn send(&self, signal: &Signal) -> Pushed {
+        if let Ok(pushed) = self.offer(signal) {
+            return pushed;
+        }
+        let (mut drained, mut turn) = (self.drained.subscribe(), None);
+        loop {
+            drained.mark_unchanged();
+            match self.offer(signal) {
+                Ok(pushed) => return pushed,
+                Err(Wait::Budget) if turn.is_none() => {
+                    turn = Some(self.turn.lock().await);
+                    continue;
+                }
+                Err(Wait::Budget) => {}
+                // Who waits for itself alone is in nobody's way.
+                Err(Wait::OwnFragments) => turn = None,
+            }
+            if drained.changed().await.is_err() {
+                return Pushed::Lost;
+            }
+        }
+    }
+
+    /// Queues a message if there is room for it. Nothing is queued where this gives nothing.
+    pub(crate) fn try_send(&self, signal: &Signal) -> Option<Pushed> {
+        self.offer(signal).ok()
+    }
+
+    /// Looks and queues under one lock, so that of many senders that wait only one finds the last room.
+    fn offer(&self, signal: &Signal) -> Result<Pushed, Wait> {
+        let mut state = self.lock();
+        let wait = self.wait(&state, signal.from());
+        let Some(wait) = wait else { return Ok(self.push_into(&mut state, signal)) };
+        if wait == Wait::Budget {
+            // Under the lock: `take` says the opposite under it too.
+            self.pressure.busy(signal.from());
+        }
+        Err(wait)
+    }
+
+    fn push_into(&self, state: &mut State, signal: &Signal) -> Pushed {
+        match state {
             State::Closed => Pushed::Lost,
             State::Connecting { waiting, .. } if waiting.len() >= WAITING_MAX => Pushed::Lost,
             State::Connecting { waiting, bytes } => {
                 // What the peer can be sent is not known yet. The size hardly differs.
                 let mut encoded = Outbound::new(DistFlags::OFFERED);
-                if let Err(error) = encoded.handle(&signal) {
+                if let Err(error) = encoded.handle(signal) {
                     tracing::error!(peer = self.node.as_str(), %error, "a signal cannot be sent");
                     return Pushed::Lost;
                 }
@@ -103,12 +166,12 @@ impl Route {
                     return Pushed::Lost;
                 }
                 *bytes += encoded.len();
-                waiting.push_back(signal);
-                Pushed::Busy
+                waiting.push_back(signal.clone());
+                Pushed::Queued
             }
             State::Up { overrun: true, .. } => Pushed::Lost,
             State::Up { flags, out, overrun, .. } => {
-                match out.handle(&signal) {
+                match out.handle(signal) {
                     Ok(Encoded::Frame { .. }) => {}
                     Ok(Encoded::Withheld(withheld)) => return Pushed::Withheld(withheld),
                     Err(error) => {
@@ -116,14 +179,13 @@ impl Route {
                         return Pushed::Lost;
                     }
                 }
-                let bytes = out.len();
-                if bytes > self.limits.bytes_max {
+                if out.len() > self.limits.bytes_max {
                     (*overrun, **out) = (true, Outbound::new(*flags));
                     self.overrun.notify_one();
                     return Pushed::Lost;
                 }
                 self.wake.notify_one();
-                if self.is_busy(out, signal.from()) { Pushed::Busy } else { Pushed::Queued }
+                Pushed::Queued
             }
         }
     }
@@ -150,6 +212,7 @@ impl Route {
         drop(state);
         self.wake.notify_one();
         self.outcome.send_replace(Some(Ok(())));
+        self.pressure.free();
         self.drained.send_modify(|n| *n += 1);
         unsent
     }
@@ -157,6 +220,7 @@ impl Route {
     /// The connection is gone, or never came about. The signals that waited for it.
     pub(crate) fn close(&self, error: ConnectError) {
         let before = std::mem::replace(&mut *self.lock(), State::Closed);
+        self.pressure.free();
         if matches!(before, State::Connecting { .. }) {
             self.outcome.send_replace(Some(Err(error)));
         }
@@ -169,6 +233,9 @@ impl Route {
         match &mut *self.lock() {
             State::Up { out, .. } if !out.is_empty() => {
                 out.poll_output(into);
+                if self.has_room(out) {
+                    self.pressure.free();
+                }
             }
             _ => return false,
         }
@@ -188,23 +255,32 @@ impl Route {
         self.wake.notified().await;
     }
 
-    /// Whether a sender has to wait: the queue is long, or its last message is still going out. That of another
-    /// sender is nothing to wait for: between its fragments there is room.
-    fn is_busy(&self, out: &Outbound, from: Option<&Pid>) -> bool {
-        out.ready_len() > self.limits.busy_bytes || from.is_some_and(|from| out.is_fragmenting(from))
+    /// What a message of this sender has to wait for.
+    fn wait(&self, state: &State, from: Option<&Pid>) -> Option<Wait> {
+        match state {
+            State::Connecting { waiting, bytes } => {
+                let is_full = *bytes > self.limits.busy_bytes || waiting.len() >= WAITING_MAX;
+                is_full.then_some(Wait::Budget)
+            }
+            State::Up { out, .. } if from.is_some_and(|from| out.is_fragmenting(from)) => {
+                Some(Wait::OwnFragments)
+            }
+            State::Up { out, .. } => (!self.has_room(out)).then_some(Wait::Budget),
+            State::Closed => None,
+        }
     }
 
-    /// Returns once a sender need not wait, or the route is closed.
+    fn has_room(&self, out: &Outbound) -> bool {
+        out.ready_len() <= self.limits.busy_bytes && out.len() <= self.limits.bytes_max / 2
+    }
+
+    /// Returns once a sender need not wait, or the route is closed. For what is several signals, the last of which
+    /// is long: another may be quicker and take the room.
     pub(crate) async fn ready(&self, from: &Pid) {
         let mut drained = self.drained.subscribe();
         loop {
             drained.mark_unchanged();
-            let busy = match &*self.lock() {
-                State::Connecting { .. } => true,
-                State::Up { out, .. } => self.is_busy(out, Some(from)),
-                State::Closed => false,
-            };
-            if !busy || drained.changed().await.is_err() {
+            if self.wait(&self.lock(), Some(from)).is_none() || drained.changed().await.is_err() {
                 return;
             }
         }
@@ -242,59 +318,4 @@ impl Route {
 }
 
 #[cfg(test)]
-mod tests {
-    use etf::{Pid, Term};
-
-    use super::*;
-    use crate::peers::Peers;
-
-    const FLAGS: DistFlags = DistFlags::OFFERED;
-
-    fn route(bytes_max: usize) -> Arc<Route> {
-        Route::new("b@h".into(), RouteLimits { busy_bytes: 1000, bytes_max })
-    }
-
-    fn id() -> ConnectionId {
-        Peers::new("a@h".parse().expect("a node name")).connection_id()
-    }
-
-    fn message(bytes: usize) -> Signal {
-        let to = Pid::new(Atom::from("b@h"), 1, 0, 1);
-        Signal::Send { from: None, to, message: Term::binary(vec![0; bytes]), token: None, priority: false }
-    }
-
-    #[test]
-    fn what_waits_for_a_connection_is_limited_in_bytes() {
-        let route = route(10_000);
-        assert_eq!(route.push(message(6000)), Pushed::Busy);
-        assert_eq!(route.push(message(6000)), Pushed::Lost);
-        assert_eq!(route.push(message(3000)), Pushed::Busy, "a smaller one still fits");
-        assert_eq!(route.up(id(), FLAGS, true), []);
-        let mut out = Segments::new();
-        assert!(route.take(&mut out));
-        assert!((9000..10_000).contains(&out.len()), "{}", out.len());
-        assert!(!route.take(&mut out));
-    }
-
-    #[tokio::test]
-    async fn a_queue_above_its_limit_is_given_up_at_once() {
-        let route = route(10_000);
-        assert_eq!(route.up(id(), FLAGS, true), []);
-        assert_eq!(route.push(message(500)), Pushed::Queued);
-        assert_eq!(route.push(message(1000)), Pushed::Busy);
-        assert_eq!(route.push(message(10_000)), Pushed::Lost);
-        route.overrun().await;
-        assert_eq!(route.push(message(1)), Pushed::Lost);
-        assert!(!route.take(&mut Segments::new()), "nothing of it is kept");
-    }
-
-    #[test]
-    fn what_the_peer_cannot_be_sent_comes_back_from_the_wait() {
-        let (from, to) = (Pid::new(Atom::from("a@h"), 1, 0, 1), Pid::new(Atom::from("b@h"), 1, 0, 1));
-        let unlink = Signal::Unlink { id: std::num::NonZeroU64::new(1), from, to };
-        let route = route(10_000);
-        assert_eq!(route.push(unlink.clone()), Pushed::Busy);
-        let unsent = route.up(id(), FLAGS.without(DistFlags::UNLINK_ID), true);
-        assert_eq!(unsent, [(unlink, Pushed::Queued)], "sent, and nobody will acknowledge it");
-    }
-}
+mod tests;

@@ -2,10 +2,11 @@
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
+use dist::Signal;
 use etf::{Atom, Pid, Reference, Term, tuple};
 
 use super::{IntoExit, Message, Monitored, NameTaken, Process, SpawnOptions, Watcher};
-use crate::{Node, node::Inner};
+use crate::{Node, clock, net::Pushed, node::Inner, router::Way};
 
 /// A process's own view of itself: its mailbox, and everything that Erlang does in the name of `self()`.
 ///
@@ -36,6 +37,18 @@ pub enum Dest {
     Global(Term),
     /// An alias, to which a reply is sent.
     Alias(Reference),
+}
+
+impl Dest {
+    /// The node, where it is said.
+    fn node(&self) -> Option<&Atom> {
+        match self {
+            Self::Pid(pid) => Some(pid.node()),
+            Self::NameAt(_, node) => Some(node),
+            Self::Alias(reference) => Some(reference.node()),
+            Self::Name(_) | Self::Global(_) => None,
+        }
+    }
 }
 
 impl From<&Pid> for Dest {
@@ -71,6 +84,37 @@ impl From<(&str, &str)> for Dest {
 impl From<(&str, &Atom)> for Dest {
     fn from((name, node): (&str, &Atom)) -> Self {
         Self::NameAt(name.into(), node.clone())
+    }
+}
+
+/// Why [`Context::try_send`] has not sent a message, and the message.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum TrySendError {
+    /// [`Context::send`] would wait.
+    #[error("as much waits for the connection to {node} as may")]
+    Busy {
+        /// The node that it is for.
+        node: Atom,
+        /// The message.
+        message: Term,
+    },
+    /// The connection is gone, or there can be none; or the message is longer than any BEAM takes, which is logged.
+    #[error("the message cannot be sent to {node}")]
+    Lost {
+        /// The node that it is for.
+        node: Atom,
+        /// The message.
+        message: Term,
+    },
+}
+
+impl TrySendError {
+    /// The message, to be sent again.
+    #[must_use]
+    pub fn into_message(self) -> Term {
+        match self {
+            Self::Busy { message, .. } | Self::Lost { message, .. } => message,
+        }
     }
 }
 
@@ -151,15 +195,56 @@ impl Context {
     /// `Dest ! Message`. Sending to a node connects to it; what cannot be delivered is lost without a word,
     /// as in Erlang.
     ///
-    /// Waits while the connection has more queued than it should. The message is queued before the first
-    /// await: dropping the future does not take it back.
+    /// Waits *before* the message is queued: while as much waits for the connection as may
+    /// ([`NodeConfig::busy_bytes`](crate::NodeConfig::busy_bytes)), and while a long message of this process is
+    /// still going out in fragments. Who waits goes on in the order of coming. Dropping the future before it is
+    /// done sends nothing; once it is done the message is queued.
     pub async fn send(&self, dest: impl Into<Dest>, message: impl Into<Term>) {
-        if let Some(route) = self.inner().emit_send(self.pid(), dest.into(), message.into()) {
-            route.ready(self.pid()).await;
+        let inner = self.inner();
+        let Some((node, signal)) = inner.message(self.pid(), dest.into(), message.into()) else { return };
+        match inner.way(&node) {
+            Way::Here => inner.receive(signal),
+            Way::Over(route) => {
+                route.send(&signal).await;
+            }
+            Way::Nowhere => {}
         }
     }
 
-    /// As [`send`](Self::send), without waiting: for what must not wait, such as a service's answers.
+    /// `erlang:send(Dest, Message, [nosuspend])`: as [`send`](Self::send), but where that would wait the message
+    /// comes back. Never waits; a connection is begun if there is none, and a message to a global name that
+    /// nobody has is lost as with `send`.
+    pub fn try_send(&self, dest: impl Into<Dest>, message: impl Into<Term>) -> Result<(), TrySendError> {
+        let inner = self.inner();
+        let Some((node, signal)) = inner.message(self.pid(), dest.into(), message.into()) else {
+            return Ok(());
+        };
+        let pushed = match inner.way(&node) {
+            Way::Here => {
+                inner.receive(signal);
+                return Ok(());
+            }
+            Way::Over(route) => route.try_send(&signal),
+            Way::Nowhere => Some(Pushed::Lost),
+        };
+        match (pushed, signal) {
+            // What the peer could not understand is lost without a word, as with `send`.
+            (Some(Pushed::Queued | Pushed::Withheld(_)), _) => Ok(()),
+            (
+                pushed,
+                Signal::Send { message, .. }
+                | Signal::RegSend { message, .. }
+                | Signal::AliasSend { message, .. },
+            ) => Err(match pushed {
+                None => TrySendError::Busy { node, message },
+                Some(_) => TrySendError::Lost { node, message },
+            }),
+            _ => unreachable!("`message` makes these three"),
+        }
+    }
+
+    /// As [`send`](Self::send), without waiting and past the budget: for what must not wait, such as a service's
+    /// answers. What piles up so is limited by [`NodeConfig::out_bytes_max`](crate::NodeConfig::out_bytes_max).
     pub fn send_now(&self, dest: impl Into<Dest>, message: impl Into<Term>) {
         self.inner().emit_send(self.pid(), dest.into(), message.into());
     }
@@ -168,13 +253,7 @@ impl Context {
     /// Whether it was.
     pub fn send_noconnect(&self, dest: impl Into<Dest>, message: impl Into<Term>) -> bool {
         let dest = dest.into();
-        let node = match &dest {
-            Dest::Pid(pid) => Some(pid.node()),
-            Dest::NameAt(_, node) => Some(node),
-            Dest::Alias(reference) => Some(reference.node()),
-            Dest::Name(_) | Dest::Global(_) => None,
-        };
-        let there = node.is_none_or(|node| self.inner().is_connected(node));
+        let there = dest.node().is_none_or(|node| self.inner().is_connected(node));
         if there {
             self.send_now(dest, message);
         }
@@ -407,15 +486,28 @@ impl Context {
 
     /// `gen_server:call(Dest, Request, Timeout)`; no timeout is `infinity`.
     ///
-    /// Dropping the future leaves the call under way at the server; its answer reaches nobody.
+    /// Waits as [`send`](Self::send) does before anything is sent. Dropping the future later leaves the call
+    /// under way at the server; its answer reaches nobody.
     pub async fn call(
         &mut self,
         dest: impl Into<Dest>,
         request: impl Into<Term>,
         timeout: Option<Duration>,
     ) -> Result<Term, CallError> {
+        let (dest, mut left) = (dest.into(), timeout);
+        if let Some(route) = dest.node().and_then(|node| self.inner().route_if_any(node)) {
+            let began = clock::now();
+            let ready = route.ready(self.pid());
+            match timeout {
+                Some(timeout) => {
+                    tokio::time::timeout(timeout, ready).await.map_err(|_| CallError::Timeout)?
+                }
+                None => ready.await,
+            }
+            left = timeout.map(|timeout| timeout.saturating_sub(clock::now().duration_since(began)));
+        }
         let pending = self.send_request(dest, request);
-        self.wait_response(pending, timeout).await
+        self.wait_response(pending, left).await
     }
 
     /// Sends a gen call without waiting for its answer; see [`wait_response`](Self::wait_response).

@@ -9,7 +9,7 @@ use etf::{Atom, Pid, Term, tuple};
 use tokio::sync::Notify;
 
 mod context;
-pub use context::{CallError, Context, Dest, Monitor, PendingCall};
+pub use context::{CallError, Context, Dest, Monitor, PendingCall, TrySendError};
 mod exit;
 pub use exit::{Exception, IntoExit};
 mod mailbox;
