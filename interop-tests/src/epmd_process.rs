@@ -1,6 +1,7 @@
 //! An EPMD on a private port.
 
 use std::{
+    ffi::OsString,
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     process::Command,
     time::Duration,
@@ -15,6 +16,8 @@ const PORTS_TRIED_MAX: usize = 5;
 pub struct EpmdProcess {
     process: Process,
     port: u16,
+    /// The program and its options but for the port.
+    command: Vec<OsString>,
 }
 
 impl EpmdProcess {
@@ -23,12 +26,15 @@ impl EpmdProcess {
     /// # Panics
     /// Where it does not start.
     pub fn stock(otp: &Otp) -> Self {
-        let program = otp.epmd();
-        Self::start("epmd", |port| {
-            let mut command = Command::new(&program);
-            command.args(["-port", &port.to_string()]);
-            command
-        })
+        Self::stock_with(otp, &[])
+    }
+
+    /// The same with these options.
+    ///
+    /// # Panics
+    /// Where it does not start.
+    pub fn stock_with(otp: &Otp, options: &[&str]) -> Self {
+        Self::start("epmd", vec![otp.epmd().into()], options)
     }
 
     /// `crabnode epmd`.
@@ -36,12 +42,25 @@ impl EpmdProcess {
     /// # Panics
     /// Where it does not start.
     pub fn crabnode() -> Self {
-        let program = crabnode_binary();
-        Self::start("crabnode epmd", |port| {
-            let mut command = Command::new(&program);
-            command.args(["epmd", "--epmd-port", &port.to_string()]);
-            command
-        })
+        Self::crabnode_with(&[])
+    }
+
+    /// The same with these options.
+    ///
+    /// # Panics
+    /// Where it does not start.
+    pub fn crabnode_with(options: &[&str]) -> Self {
+        Self::start("crabnode epmd", vec![crabnode_binary().into(), "epmd".into()], options)
+    }
+
+    /// Ends it, by SIGKILL, and starts another in its place, at the same port.
+    ///
+    /// # Panics
+    /// Where the other does not start.
+    pub fn restart(&mut self) {
+        self.process.kill9();
+        let started = Self::try_start(self.process.name(), self.command.clone(), self.port);
+        *self = started.unwrap_or_else(|said| panic!("{said}"));
     }
 
     /// The port it answers on.
@@ -54,20 +73,34 @@ impl EpmdProcess {
         &mut self.process
     }
 
-    fn start(name: &str, command: impl Fn(u16) -> Command) -> Self {
+    fn start(name: &str, program: Vec<OsString>, options: &[&str]) -> Self {
         let mut said = String::new();
         for _ in 0..PORTS_TRIED_MAX {
-            let port = free_port();
-            let mut process = Process::start(name, &mut command(port));
-            let answers = wait_for(Duration::from_secs(5), || {
-                if process.status().is_some() { Some(false) } else { accepts(port).then_some(true) }
-            });
-            if answers == Some(true) {
-                return Self { process, port };
+            let mut command = program.clone();
+            command.extend(options.iter().map(OsString::from));
+            match Self::try_start(name, command, free_port()) {
+                Ok(started) => return started,
+                Err(error) => said = error,
             }
-            said = process.say("did not come to answer");
         }
         panic!("{said}");
+    }
+
+    fn try_start(name: &str, command: Vec<OsString>, port: u16) -> Result<Self, String> {
+        let mut started = Command::new(&command[0]);
+        started.args(&command[1..]).args(["-port", &port.to_string()]);
+        for variable in ["ERL_EPMD_ADDRESS", "ERL_EPMD_RELAXED_COMMAND_CHECK"] {
+            started.env_remove(variable);
+        }
+        let mut process = Process::start(name, &mut started);
+        let answers = wait_for(Duration::from_secs(5), || {
+            if process.status().is_some() { Some(false) } else { accepts(port).then_some(true) }
+        });
+        if answers == Some(true) {
+            Ok(Self { process, port, command })
+        } else {
+            Err(process.say("did not come to answer"))
+        }
     }
 }
 
