@@ -14,7 +14,8 @@ pub(super) async fn ask(port: u16, question: Question) -> ExitCode {
         Question::Names => names(&client).await,
         Question::Started => client.names(LOOPBACK).await.map(|_| ExitCode::SUCCESS),
         Question::Dump => client.dump().await.map(|text| {
-            say(format!("{}\n{text}", headline(port)).trim_end());
+            let said = format!("{}\n{text}", headline(port));
+            say(said.strip_suffix('\n').unwrap_or(&said));
             ExitCode::SUCCESS
         }),
         Question::Kill => client.kill().await.map(|answer| match answer {

@@ -1,4 +1,5 @@
 //! A client of EPMDs that says bytes, right and wrong ones, so that ours and OTP's can be told the same.
+#![allow(dead_code, reason = "each test program uses a part of it")]
 
 use std::{
     io::{self, ErrorKind, Read, Write},
