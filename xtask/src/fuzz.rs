@@ -13,12 +13,13 @@ use crate::{
 };
 
 /// The targets, in the order they run, and whose corpora each starts from.
-const TARGETS: [(&str, &[&str]); 5] = [
+const TARGETS: [(&str, &[&str]); 6] = [
     ("decode", &["decode"]),
     ("cursor", &["decode"]),
     ("serde", &["serde", "decode"]),
     ("text", &["text"]),
     (PIECES, &["pieces"]),
+    ("epmd", &["epmd"]),
 ];
 
 /// The target for the one module with `unsafe`.
