@@ -1,6 +1,6 @@
 //! The client: find a node, list nodes, register one's own (wire.md 1.1, 1.3).
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -45,6 +45,9 @@ pub struct EpmdClient {
     pub port: u16,
     /// How long one question may take, from the host's name to the reply's end. Default 10 s, as in OTP.
     pub timeout: Duration,
+    /// Whether IPv6 goes first: this host's own EPMD is asked at ::1, not 127.0.0.1, and another host's at its
+    /// IPv6 addresses before the others. Default false. For nodes on `inet6_tcp` or `inet6_tls`.
+    pub ipv6: bool,
 }
 
 /// What a node registers.
@@ -92,7 +95,7 @@ impl Default for EpmdClient {
 impl EpmdClient {
     /// A client for EPMDs on `port`.
     pub fn new(port: u16) -> EpmdClient {
-        EpmdClient { port, timeout: Duration::from_secs(10) }
+        EpmdClient { port, timeout: Duration::from_secs(10), ipv6: false }
     }
 
     /// Where the node `alive@host` listens, by the EPMD on `host`; None if it is not registered there.
@@ -130,7 +133,7 @@ impl EpmdClient {
     /// Everything the EPMD on this host knows, as text for people.
     pub async fn dump(&self) -> Result<String, EpmdError> {
         self.in_time(async {
-            let connection = self.dial(LOOPBACK).await?;
+            let connection = self.dial(self.loopback()).await?;
             let address = connection.address;
             let reply = connection.ask(&Request::Dump, LIST_REPLY_BYTES_MAX).await?;
             let reply = DumpReply::parse(&reply).map_err(|error| EpmdError::BadReply { address, error })?;
@@ -139,9 +142,9 @@ impl EpmdClient {
         .await
     }
 
-    /// Registers a node with the EPMD on this host, by 127.0.0.1. Dropping the call registers nothing.
+    /// Registers a node with the EPMD on this host. Dropping the call registers nothing.
     pub async fn register(&self, registration: &Registration) -> Result<Lease, EpmdError> {
-        self.register_at(LOOPBACK, registration).await
+        self.register_at(self.loopback(), registration).await
     }
 
     /// Registers a node with the EPMD at this address of this host: `::1` for one that serves IPv6 alone.
@@ -161,7 +164,7 @@ impl EpmdClient {
     /// Ends the EPMD on this host.
     pub async fn kill(&self) -> Result<KillAnswer, EpmdError> {
         self.in_time(async {
-            let connection = self.dial(LOOPBACK).await?;
+            let connection = self.dial(self.loopback()).await?;
             let address = connection.address;
             let reply = connection.ask(&Request::Kill, NODE_REPLY_BYTES_MAX).await?;
             match &reply[..] {
@@ -178,7 +181,7 @@ impl EpmdClient {
     pub async fn stop(&self, alive: &str) -> Result<StopAnswer, EpmdError> {
         self.in_time(async {
             let name = checked(alive)?;
-            let connection = self.dial(LOOPBACK).await?;
+            let connection = self.dial(self.loopback()).await?;
             let address = connection.address;
             let request = Request::Stop { name: Bytes::copy_from_slice(name.as_bytes()) };
             let reply = connection.ask(&request, NODE_REPLY_BYTES_MAX).await?;
@@ -196,13 +199,21 @@ impl EpmdClient {
         timeout(self.timeout, question).await.unwrap_or(Err(EpmdError::Timeout(self.timeout)))
     }
 
+    /// Where this host's own EPMD is asked.
+    fn loopback(&self) -> IpAddr {
+        match self.ipv6 {
+            false => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            true => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        }
+    }
+
     /// Connects to the first of the host's addresses that answers; IPv4 first, as that is where OTP's nodes
     /// are unless told otherwise.
     async fn dial_host(&self, host: &str) -> Result<Connection, EpmdError> {
         let unknown = |source| EpmdError::UnknownHost { host: host.to_owned(), source };
         let found = lookup_host((host, self.port)).await.map_err(|source| unknown(Some(source)))?;
         let mut addresses: Vec<IpAddr> = found.map(|address| address.ip()).collect();
-        addresses.sort_by_key(IpAddr::is_ipv6);
+        addresses.sort_by_key(|address| address.is_ipv6() != self.ipv6);
         let mut result = Err(unknown(None));
         for address in addresses {
             result = self.dial(address).await;
@@ -221,8 +232,6 @@ impl EpmdClient {
         }
     }
 }
-
-const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 fn checked(name: &str) -> Result<&str, EpmdError> {
     checked_name(name.as_bytes()).ok_or_else(|| EpmdError::BadName { name: name.to_owned() })

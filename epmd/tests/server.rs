@@ -37,7 +37,7 @@ impl Epmd {
     }
 
     fn client(&self) -> EpmdClient {
-        EpmdClient { port: self.port, timeout: SOON }
+        EpmdClient { timeout: SOON, ..EpmdClient::new(self.port) }
     }
 
     async fn dial(&self) -> TcpStream {
@@ -464,7 +464,7 @@ async fn a_lost_registration_is_made_again() {
 async fn a_silent_epmd_is_given_up() {
     let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let port = listener.local_addr().unwrap().port();
-    let client = EpmdClient { port, timeout: Duration::from_millis(50) };
+    let client = EpmdClient { timeout: Duration::from_millis(50), ..EpmdClient::new(port) };
     assert!(matches!(client.names("127.0.0.1").await, Err(EpmdError::Timeout(_))));
     assert!(matches!(client.register(&registration("a")).await, Err(EpmdError::Timeout(_))));
 }
@@ -472,7 +472,8 @@ async fn a_silent_epmd_is_given_up() {
 #[tokio::test]
 async fn bad_replies_are_told() {
     let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-    let client = EpmdClient { port: listener.local_addr().unwrap().port(), timeout: SOON };
+    let port = listener.local_addr().unwrap().port();
+    let client = EpmdClient { timeout: SOON, ..EpmdClient::new(port) };
     let answer = async |reply: &[u8]| {
         let (mut stream, _) = listener.accept().await.unwrap();
         let _ = stream.read(&mut [0; 64]).await;
@@ -496,4 +497,22 @@ async fn bad_replies_are_told() {
 async fn unknown_hosts_are_told() {
     let error = EpmdClient::new(1).lookup("no-such-host.invalid", "a").await.unwrap_err();
     assert!(matches!(error, EpmdError::UnknownHost { .. }), "{error}");
+}
+
+/// An EPMD that serves IPv6 alone, beside something else at its port on IPv4.
+#[tokio::test]
+async fn a_client_on_ipv6_registers_there() {
+    let decoy = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    decoy.set_nonblocking(true).unwrap();
+    let port = decoy.local_addr().unwrap().port();
+    let listener = std::net::TcpListener::bind((Ipv6Addr::LOCALHOST, port)).unwrap();
+    let server = EpmdServer::from_listeners(&ServerConfig::default(), vec![listener]).unwrap();
+    let mut tasks = JoinSet::new();
+    tasks.spawn(server.run());
+    let client = EpmdClient { timeout: SOON, ipv6: true, ..EpmdClient::new(port) };
+    let lease = client.register(&registration("a")).await.unwrap();
+    assert_eq!(client.names("::1").await.unwrap().len(), 1);
+    assert_eq!(client.kill().await.unwrap(), KillAnswer::LiveNodes);
+    assert_eq!(decoy.accept().unwrap_err().kind(), ErrorKind::WouldBlock, "nobody asked on IPv4");
+    drop(lease);
 }
