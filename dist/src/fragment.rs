@@ -3,7 +3,10 @@
 //! The first has the header, the control message and how many there are; the others have the payload's further
 //! bytes, counting down to 1. Those of several messages may come in turn, in between frames that are whole.
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
 
 use etf::Atom;
 
@@ -16,6 +19,11 @@ pub(crate) struct Assembly {
     /// How much the limit counts of all that is here.
     bytes: usize,
     bytes_max: usize,
+    age_max: Duration,
+    /// The time, as it was told last.
+    now: Option<Instant>,
+    /// When to look next for messages that are too old: not later than the first is.
+    look_at: Option<Instant>,
 }
 
 /// A message of which fragments are missing.
@@ -27,6 +35,8 @@ pub(crate) struct Partial {
     pub(crate) payload: Vec<u8>,
     /// The number of the last fragment; the next has one less.
     at: u64,
+    /// When that came, if it was told.
+    came: Option<Instant>,
 }
 
 /// Fragments that break the rules, or our limits.
@@ -78,6 +88,21 @@ pub enum FragmentError {
         /// [`Limits::fragments_bytes_max`].
         max: usize,
     },
+    /// Our limit: a message has waited too long for its next fragment.
+    #[error(
+        "message {sequence} has waited {} s for fragment {expected}, more than {} s",
+        waited.as_secs(), max.as_secs()
+    )]
+    TooOld {
+        /// The message's sequence number.
+        sequence: u64,
+        /// The fragment that did not come.
+        expected: u64,
+        /// How long ago the last one came.
+        waited: Duration,
+        /// [`Limits::fragment_age_max`].
+        max: Duration,
+    },
 }
 
 /// What a message that is begun counts beside its payload, in bytes: about what it takes.
@@ -85,7 +110,49 @@ const PARTIAL_BYTES: usize = 512;
 
 impl Assembly {
     pub(crate) fn new(limits: &Limits) -> Self {
-        Self { open: HashMap::new(), bytes: 0, bytes_max: limits.fragments_bytes_max }
+        Self {
+            open: HashMap::new(),
+            bytes: 0,
+            bytes_max: limits.fragments_bytes_max,
+            age_max: limits.fragment_age_max,
+            now: None,
+            look_at: None,
+        }
+    }
+
+    /// Tells the time of what comes next.
+    pub(crate) fn set_now(&mut self, now: Instant) {
+        self.now = Some(now);
+    }
+
+    /// When to call [`Assembly::handle_timeout`].
+    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+        self.look_at
+    }
+
+    /// Refuses a message that has waited too long.
+    ///
+    /// A look finds it up to an eighth of the limit late, so that looking costs little however many there are. One
+    /// that comes later than that says that this node was stopped, and what the peer sent may still be unread:
+    /// then the next look counts.
+    pub(crate) fn handle_timeout(&mut self, now: Instant) -> Result<(), FragmentError> {
+        self.now = Some(now);
+        let Some(look_at) = self.look_at.filter(|look_at| now >= *look_at) else { return Ok(()) };
+        let (max, pause) = (self.age_max, self.age_max / 8);
+        let was_stopped = now > look_at + pause;
+        let oldest =
+            self.open.iter().filter_map(|(sequence, partial)| Some((partial.came?, *sequence))).min();
+        let Some((came, sequence)) = oldest else {
+            self.look_at = None;
+            return Ok(());
+        };
+        let waited = now.saturating_duration_since(came);
+        if waited >= max && !was_stopped {
+            let expected = self.open.get(&sequence).map_or(0, |partial| partial.at - 1);
+            return Err(FragmentError::TooOld { sequence, expected, waited, max });
+        }
+        self.look_at = came.checked_add(max).map(|due| due.max(now + pause));
+        Ok(())
     }
 
     /// Whether a message of so many fragments may start.
@@ -114,7 +181,11 @@ impl Assembly {
             return Err(FragmentError::NoPayload { count });
         }
         self.grow(PARTIAL_BYTES + payload.len())?;
-        self.open.insert(sequence, Partial { control, atoms, payload: payload.to_vec(), at: count });
+        let came = self.now;
+        self.open.insert(sequence, Partial { control, atoms, payload: payload.to_vec(), at: count, came });
+        if self.look_at.is_none() {
+            self.look_at = came.and_then(|came| came.checked_add(self.age_max));
+        }
         Ok(())
     }
 
@@ -132,7 +203,7 @@ impl Assembly {
         if fragment != expected {
             return Err(FragmentError::OutOfOrder { sequence, found: fragment, expected });
         }
-        partial.at = fragment;
+        (partial.at, partial.came) = (fragment, self.now);
         // By doubling: memory is taken as bytes arrive, not for what the first fragment promised.
         partial.payload.extend_from_slice(payload);
         self.grow(payload.len())?;

@@ -1,5 +1,7 @@
 //! From the bytes of a connection to signals.
 
+use std::time::Instant;
+
 use bytes::{Bytes, BytesMut};
 use etf::{Atom, DecodeError, Decoder};
 use handshake::DistFlags;
@@ -19,7 +21,8 @@ use crate::{
 /// Bytes go in by [`Inbound::handle`] or straight from the socket into [`Inbound::read_buffer`]; after either,
 /// [`Inbound::poll_output`] is called until it gives nothing. A message is decoded when it is polled and not
 /// before, so what waits here are bytes, and their memory is bounded by the frame limit and by how much the
-/// caller reads at once. There are no timeouts: whether the peer lives is the [`Ticker`](crate::Ticker)'s affair.
+/// caller reads at once. Whether the peer lives is the [`Ticker`](crate::Ticker)'s affair; the only timeout here is
+/// that of messages of which fragments are missing, for a caller that tells the time by [`Inbound::received`].
 ///
 /// Any error ends the connection (wire.md 10): the position in the stream may be lost, and a peer that breaks
 /// one rule cannot be relied upon for the next. Signals before the broken message have come out by then; after
@@ -35,6 +38,8 @@ pub struct Inbound {
     has_fragments: bool,
     cache: InCache,
     assembly: Assembly,
+    /// How many fragments came.
+    fragments: u64,
     /// What the references in the message at hand stand for; kept for its memory.
     atoms: Vec<Atom>,
     failed: Option<InboundError>,
@@ -133,6 +138,7 @@ impl Inbound {
             has_fragments: flags.contains(DistFlags::FRAGMENTS),
             cache: InCache::default(),
             assembly: Assembly::new(&limits),
+            fragments: 0,
             atoms: Vec::new(),
             decoder: Decoder::new(limits.decode),
             failed: None,
@@ -150,6 +156,34 @@ impl Inbound {
     /// 64 KiB, or for as much again as has arrived of a longer frame. What is in it must not be touched.
     pub fn read_buffer(&mut self) -> &mut BytesMut {
         self.frames.read_buffer()
+    }
+
+    /// What is polled next was read at `now`. Without this nothing is ever too old.
+    pub fn received(&mut self, now: Instant) {
+        self.assembly.set_now(now);
+    }
+
+    /// When to call [`Inbound::handle_timeout`]; nothing while no message is incomplete.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.assembly.poll_timeout()
+    }
+
+    /// Looks for messages that wait too long for their fragments, [`Limits::fragment_age_max`]. As with a message
+    /// that is broken the connection has to end.
+    pub fn handle_timeout(&mut self, now: Instant) -> Result<(), InboundError> {
+        self.assembly.handle_timeout(now).map_err(|error| {
+            let error = InboundError { fault: error.into(), op: None, frame_start: Vec::new() };
+            self.failed = Some(error.clone());
+            self.frames.clear();
+            error
+        })
+    }
+
+    /// How many fragments came so far, of messages of more than one.
+    #[must_use]
+    pub fn fragments(&self) -> u64 {
+        self.fragments
     }
 
     /// What the next whole frame says; nothing until more bytes come.
@@ -215,6 +249,7 @@ impl Inbound {
                 (header_at, (count > 1).then_some((sequence, count)))
             }
             Start::Rest { sequence, fragment, payload_at } => {
+                self.fragments += 1;
                 let done = self.assembly.go_on(sequence, fragment, &body[payload_at..])?;
                 let Some(Partial { control, atoms, payload, .. }) = done else { return Ok(None) };
                 *op_seen = Some(control.op());
@@ -225,6 +260,7 @@ impl Inbound {
         let control_at = self.cache.read_header(body, header_at, &mut self.atoms)?;
         let (control, control_end) = self.control(body, control_at, op_seen)?;
         if let Some((sequence, count)) = fragmented {
+            self.fragments += 1;
             let atoms = std::mem::take(&mut self.atoms);
             self.assembly.start(sequence, count, (control, atoms, &body[control_end..]))?;
             return Ok(None);

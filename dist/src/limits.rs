@@ -1,5 +1,7 @@
 //! How much a connected node may ask of us.
 
+use std::time::Duration;
+
 use etf::DecodeLimits;
 
 /// Limits on what comes in on one connection.
@@ -18,6 +20,13 @@ pub struct Limits {
     /// Default 536,870,912 (512 MiB), which is the longest message that `decode` takes. A BEAM sends what is
     /// longer than 64 KiB in fragments of that size, those of several senders in turn.
     pub fragments_bytes_max: usize,
+    /// How long a message may wait for its next fragment.
+    ///
+    /// Default 240 s: four ticktimes of 60 s. What a sender has begun it goes on with as soon as its connection
+    /// takes more, also when it is killed, and a connection that takes nothing has ended by its ticks long
+    /// before. What is later than this never comes, and would hold its memory for good. It is the time from one
+    /// fragment to the next, so a long message over a slow line is not at risk.
+    pub fragment_age_max: Duration,
     /// Limits on the terms in a frame.
     ///
     /// Default: those of `etf`. A frame is decoded as soon as it is whole.
@@ -26,6 +35,11 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { frame_bytes_max: 128 << 20, fragments_bytes_max: 512 << 20, decode: DecodeLimits::default() }
+        Self {
+            frame_bytes_max: 128 << 20,
+            fragments_bytes_max: 512 << 20,
+            fragment_age_max: Duration::from_secs(240),
+            decode: DecodeLimits::default(),
+        }
     }
 }

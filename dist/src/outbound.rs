@@ -68,6 +68,8 @@ pub struct Outbound {
     fragmented_bytes: usize,
     /// The number of the last fragmented message.
     sequence: u64,
+    /// How many fragments there were.
+    fragments: u64,
 }
 
 /// A message of which fragments are to follow.
@@ -121,6 +123,7 @@ impl Outbound {
             fragmented: VecDeque::new(),
             fragmented_bytes: 0,
             sequence: 0,
+            fragments: 0,
         }
     }
 
@@ -140,6 +143,12 @@ impl Outbound {
     #[must_use]
     pub fn is_fragmenting(&self, from: &Pid) -> bool {
         self.fragmented.iter().any(|message| message.from.as_ref() == Some(from))
+    }
+
+    /// How many fragments went out so far, of messages of more than one.
+    #[must_use]
+    pub fn fragments(&self) -> u64 {
+        self.fragments
     }
 
     /// Whether nothing waits.
@@ -240,6 +249,7 @@ impl Outbound {
         if is_fragmented {
             let fragments = payload.len().div_ceil(Self::FRAGMENT_BYTES);
             self.sequence += 1;
+            self.fragments += 1;
             // Nothing of the payload is in the first.
             header::put_first_fragment_start(self.sequence, fragments as u64 + 1, out);
             let rest = mem::take(payload);
@@ -281,6 +291,7 @@ impl Outbound {
         message.rest.move_front(bytes, out);
         self.fragmented_bytes -= bytes;
         end_frame(start, out).expect("a fragment is short");
+        self.fragments += 1;
         message.next -= 1;
         if message.next > 0 {
             self.fragmented.push_back(message);

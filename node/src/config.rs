@@ -50,6 +50,11 @@ pub struct NodeConfig {
     /// How many bytes of a peer's messages may wait for their missing fragments, in which a BEAM sends what is
     /// longer than 64 KiB. Default 512 MiB, which is the longest message; memory is taken as bytes arrive.
     pub fragments_bytes_max: usize,
+    /// How long a peer's message may wait for its next fragment before the connection is closed, as for any broken
+    /// rule, with a line in the log that names the message. Default 240 s, four times the default ticktime: what
+    /// is later than that never comes. At least 1 s; [`Duration::MAX`] is for ever. A long message over a slow line
+    /// is not at risk, since each fragment starts the time anew.
+    pub fragment_age_max: Duration,
     /// What one term from a peer may cost: its depth, its elements and atoms, its largest integer. A peer whose
     /// term goes past one of these loses its connection, as with a term that is malformed.
     ///
@@ -95,6 +100,7 @@ impl NodeConfig {
             out_bytes_max: 256 << 20,
             frame_bytes_max: 128 << 20,
             fragments_bytes_max: 512 << 20,
+            fragment_age_max: Duration::from_secs(240),
             decode: DecodeLimits::default(),
             mailbox_messages_max: 1 << 20,
             half_open_max: 256,

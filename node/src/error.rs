@@ -70,6 +70,9 @@ pub enum StartError {
     /// `net_setuptime` is out of its range.
     #[error("net_setuptime is {} s: it must be more than 0 and at most 120", .0.as_secs_f64())]
     SetupTime(std::time::Duration),
+    /// `fragment_age_max` is out of its range.
+    #[error("fragment_age_max is {} s: it must be at least 1", .0.as_secs_f64())]
+    FragmentAge(std::time::Duration),
 }
 
 /// Why there is no connection to a node.

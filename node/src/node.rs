@@ -360,6 +360,9 @@ fn check(config: &NodeConfig) -> Result<(), StartError> {
     if config.net_setuptime.is_zero() || config.net_setuptime > Duration::from_secs(120) {
         return Err(StartError::SetupTime(config.net_setuptime));
     }
+    if config.fragment_age_max < Duration::from_secs(1) {
+        return Err(StartError::FragmentAge(config.fragment_age_max));
+    }
     Ok(())
 }
 
@@ -531,6 +534,7 @@ impl Inner {
         dist::Limits {
             frame_bytes_max: self.config.frame_bytes_max,
             fragments_bytes_max: self.config.fragments_bytes_max,
+            fragment_age_max: self.config.fragment_age_max,
             decode: self.config.decode.clone(),
         }
     }

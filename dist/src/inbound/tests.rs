@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use bytes::BytesMut;
 use etf::{Pid, Term, encode_into, tuple};
 use proptest::collection::vec;
@@ -285,6 +287,103 @@ fn fragments_that_break_the_rules_are_refused() {
     assert_eq!(fragment_fault(&[framed(&[131])]), BodyError::Truncated { bytes: 1 }.into());
     let empty_slot = HeaderError::EmptySlot { slot: 7 };
     assert_eq!(fragment_fault(&[framed(&[131, 68, 1, 0, 7])]), empty_slot.into());
+}
+
+#[expect(clippy::disallowed_methods, reason = "any instant does: only differences count")]
+fn start() -> Instant {
+    Instant::now()
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Limits with messages that may wait 80 s for a fragment; a look may be 10 s late.
+fn aging() -> Inbound {
+    let limits = Limits { fragment_age_max: 80 * SECOND, ..Limits::default() };
+    Inbound::new(OWN, PEER, DistFlags::OFFERED, limits)
+}
+
+fn receive(inbound: &mut Inbound, now: Instant, bytes: &[u8]) {
+    inbound.received(now);
+    inbound.handle(bytes);
+    drain(inbound);
+}
+
+#[test]
+fn a_message_whose_next_fragment_does_not_come_ends_the_connection() {
+    let (mut inbound, start) = (aging(), start());
+    assert_eq!(inbound.poll_timeout(), None);
+    receive(&mut inbound, start, &first(5, 4, &[]));
+    assert_eq!(inbound.poll_timeout(), Some(start + 80 * SECOND));
+    assert_eq!(inbound.handle_timeout(start + 79 * SECOND), Ok(()));
+    // Each fragment is a new start: nothing is wrong with a slow one.
+    receive(&mut inbound, start + 79 * SECOND, &rest(5, 3, &[]));
+    assert_eq!(inbound.handle_timeout(start + 80 * SECOND), Ok(()));
+    let due = start + 159 * SECOND;
+    assert_eq!(inbound.poll_timeout(), Some(due));
+    // Other messages do not help this one.
+    receive(&mut inbound, start + 150 * SECOND, &first(6, 2, &[]));
+    let waits = |waited| FragmentError::TooOld { sequence: 5, expected: 2, waited, max: 80 * SECOND };
+    let error = inbound.handle_timeout(due).unwrap_err();
+    assert_eq!(error.fault, waits(80 * SECOND).into());
+    assert_eq!(error.to_string(), "message 5 has waited 80 s for fragment 2, more than 80 s");
+    assert_eq!(error.nodedown_reason(), NodedownReason::Killed);
+    inbound.handle(&rest(5, 2, &[]));
+    assert_eq!(inbound.poll_output(), Err(error), "it stays so");
+}
+
+#[test]
+fn a_message_that_is_complete_is_waited_for_no_more() {
+    let (mut inbound, start) = (aging(), start());
+    receive(&mut inbound, start, &first(5, 2, &[]));
+    receive(&mut inbound, start + 10 * SECOND, &first(6, 2, &[]));
+    receive(&mut inbound, start + 20 * SECOND, &rest(5, 1, &[106]));
+    // The look finds nothing, and says when the other is due.
+    assert_eq!(inbound.handle_timeout(start + 80 * SECOND), Ok(()));
+    assert_eq!(inbound.poll_timeout(), Some(start + 90 * SECOND));
+    receive(&mut inbound, start + 85 * SECOND, &rest(6, 1, &[106]));
+    assert_eq!(inbound.handle_timeout(start + 90 * SECOND), Ok(()));
+    assert_eq!(inbound.poll_timeout(), None);
+    assert_eq!(inbound.fragments(), 4);
+}
+
+#[test]
+fn a_node_that_was_stopped_itself_reads_before_it_blames() {
+    let (mut inbound, start) = (aging(), start());
+    receive(&mut inbound, start, &first(5, 3, &[]));
+    // Stopped for an hour, and the timer is seen before the bytes.
+    let woke = start + 3600 * SECOND;
+    assert_eq!(inbound.handle_timeout(woke), Ok(()));
+    assert_eq!(inbound.poll_timeout(), Some(woke + 10 * SECOND));
+    let mut silent = aging();
+    receive(&mut silent, start, &first(5, 3, &[]));
+    assert_eq!(silent.handle_timeout(woke), Ok(()));
+    receive(&mut inbound, woke + SECOND, &rest(5, 2, &[]));
+    assert_eq!(inbound.handle_timeout(woke + 10 * SECOND), Ok(()));
+    assert!(silent.handle_timeout(woke + 10 * SECOND).is_err(), "nothing came meanwhile");
+}
+
+#[test]
+fn looking_for_old_messages_is_rare_however_they_are_staggered() {
+    let (mut inbound, start) = (aging(), start());
+    // When the last fragment of each came: a hundredth of a second apart.
+    let mut came: Vec<Instant> = (0..500).map(|n| start + n * SECOND / 100).collect();
+    for (sequence, at) in (1..).zip(&came) {
+        receive(&mut inbound, *at, &first(sequence, 100, &[]));
+    }
+    let mut next = vec![99; came.len()];
+    let mut looks = 0;
+    // Each that is due goes on just in time.
+    while let Some(at) = inbound.poll_timeout().filter(|at| *at < start + 120 * SECOND) {
+        for n in 0..came.len() {
+            if came[n] + 80 * SECOND <= at {
+                receive(&mut inbound, at, &rest(n as u64 + 1, next[n], &[]));
+                (came[n], next[n]) = (at, next[n] - 1);
+            }
+        }
+        looks += 1;
+        assert_eq!(inbound.handle_timeout(at), Ok(()));
+    }
+    assert!((2..=5).contains(&looks), "{looks}");
 }
 
 fn drain(inbound: &mut Inbound) -> usize {

@@ -3,7 +3,7 @@
 use std::{io, sync::Arc};
 
 use bytes::Buf;
-use dist::{Inbound, NodedownReason, Received, TICK, TickVerdict, Ticker};
+use dist::{Inbound, InboundError, NodedownReason, Received, TICK, TickVerdict, Ticker};
 use etf::Segments;
 use etf::Term;
 use handshake::Established;
@@ -50,6 +50,7 @@ async fn drive<S: AsyncRead + AsyncWrite + Unpin>(
     let mut inbound = Inbound::new(own, route.node.clone(), established.flags, inner.inbound_limits());
     let mut ticker = Ticker::new(clock::now(), inner.tick_config(), !inner.is_visible(established));
     let mut out = Segments::new();
+    inbound.received(clock::now());
     inbound.handle(&established.leftover);
     if let Err(reason) = route_received(inner, route, &mut inbound) {
         return Ended::Reason(reason);
@@ -62,14 +63,16 @@ async fn drive<S: AsyncRead + AsyncWrite + Unpin>(
             }
             route.take(&mut out);
         }
-        let pending = !out.is_empty();
+        let (pending, stale) = (!out.is_empty(), inbound.poll_timeout());
         tokio::select! {
             reason = attempt.aborted() => return Ended::Asked(reason),
             read = reader.read_buf(inbound.read_buffer()) => {
                 if closed(read) {
                     return Ended::Reason(NodedownReason::ConnectionClosed);
                 }
-                ticker.received(clock::now());
+                let now = clock::now();
+                ticker.received(now);
+                inbound.received(now);
                 if let Err(reason) = route_received(inner, route, &mut inbound) {
                     return Ended::Reason(reason);
                 }
@@ -84,6 +87,11 @@ async fn drive<S: AsyncRead + AsyncWrite + Unpin>(
             () = route.overrun() => {
                 tracing::error!(peer = route.node.as_str(), "the peer reads too slowly: the connection is given up");
                 return Ended::Reason(NodedownReason::Shutdown);
+            }
+            () = sleep_until(stale) => {
+                if let Err(error) = inbound.handle_timeout(clock::now()) {
+                    return Ended::Reason(broken(route, &error));
+                }
             }
             () = sleep_until(ticker.poll_timeout()) => {
                 match ticker.handle_timeout(clock::now(), out.remaining()) {
@@ -117,11 +125,13 @@ fn route_received(inner: &Arc<Inner>, route: &Route, inbound: &mut Inbound) -> R
             Ok(Some(_)) if inner.is_stopping() => {}
             Ok(Some(Received::Tick)) => {}
             Ok(Some(Received::Signal(signal))) => inner.receive(signal),
-            Err(error) => {
-                let start = format_args!("{:02x?}", error.frame_start);
-                tracing::error!(peer = route.node.as_str(), %error, %start, "the peer broke the protocol: closing");
-                return Err(error.nodedown_reason());
-            }
+            Err(error) => return Err(broken(route, &error)),
         }
     }
+}
+
+fn broken(route: &Route, error: &InboundError) -> NodedownReason {
+    let start = format_args!("{:02x?}", error.frame_start);
+    tracing::error!(peer = route.node.as_str(), %error, %start, "the peer broke the protocol: closing");
+    error.nodedown_reason()
 }
