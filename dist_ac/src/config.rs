@@ -9,10 +9,11 @@ use std::{
     fs, io,
     ops::RangeInclusive,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
-use crabnode::NodeConfig;
+use crabnode::{NodeConfig, carrier::Tcp};
 use etf::{
     Atom, Term,
     text::{TextError, consult_bytes},
@@ -24,6 +25,9 @@ use crate::{
     engine::appl::{Distribution, Nodes, RestartTime},
     startup::SyncNodes,
 };
+
+mod sockets;
+use sockets::address;
 
 #[cfg(test)]
 mod tests;
@@ -170,6 +174,12 @@ impl SysConfig {
     /// A node's configuration with what `kernel` says of it: the ports, the tick time, the overlapping partitions.
     pub fn apply(&self, mut base: NodeConfig) -> Result<NodeConfig, ConfigError> {
         base.listen_ports = self.listen_ports()?.or(base.listen_ports);
+        if let Some(address) = self.kernel_value("inet_dist_use_interface", address)? {
+            base.listen_address = address;
+        }
+        if let Some(tcp) = self.tcp(base.carrier.tcp())? {
+            base.carrier = Arc::new(tcp);
+        }
         if let Some(seconds) =
             self.kernel_value("net_ticktime", |value| value.as_u64().filter(|time| *time > 0))?
         {
@@ -186,6 +196,30 @@ impl SysConfig {
         let min = self.kernel_value("inet_dist_listen_min", port)?;
         let max = self.kernel_value("inet_dist_listen_max", port)?;
         Ok(min.map(|min| min..=max.unwrap_or(min)))
+    }
+
+    /// TCP with the options for sockets, if there are any.
+    fn tcp(&self, before: Option<&Tcp>) -> Result<Option<Tcp>, ConfigError> {
+        let before = before.cloned().unwrap_or_default();
+        let mut tcp = before.clone();
+        if let Some(on) = self.kernel_value("dist_nodelay", Term::as_bool)? {
+            (tcp.listen.nodelay, tcp.connect.nodelay) = (on, on);
+        }
+        let (listen, mut backlog) = (tcp.listen.clone(), tcp.backlog);
+        let listen =
+            self.kernel_value("inet_dist_listen_options", |value| sockets::options(&listen, value))?;
+        if let Some((options, given)) = listen {
+            tcp.listen = options;
+            backlog = given.or(backlog);
+        }
+        tcp.backlog = backlog;
+        let connect = tcp.connect.clone();
+        let connect =
+            self.kernel_value("inet_dist_connect_options", |value| sockets::options(&connect, value))?;
+        if let Some((options, _)) = connect {
+            tcp.connect = options;
+        }
+        Ok((tcp != before).then_some(tcp))
     }
 
     /// A parameter of `kernel` as `parse` reads it.

@@ -1,9 +1,15 @@
 //! The flags of every program that is a node: as `erl` has them, with two dashes.
 
-use std::{path::PathBuf, process::ExitCode, time::Duration};
+use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use clap::Args;
-use crabnode::{Names, NodeConfig};
+use crabnode::{
+    Names, NodeConfig,
+    carrier::{
+        Carrier, IpFamily, Tcp,
+        tls::{Tls, TlsOptions},
+    },
+};
 
 /// What a node is started with, for a program's own `clap` parser to flatten.
 ///
@@ -36,6 +42,12 @@ pub struct NodeFlags {
     /// The last port to listen at
     #[arg(long, value_name = "PORT")]
     pub dist_listen_max: Option<String>,
+    /// What the bytes between nodes go over: inet_tcp, inet6_tcp, inet_tls or inet6_tls; the same on every node
+    #[arg(long, value_name = "PROTOCOL")]
+    pub proto_dist: Option<String>,
+    /// The options of TLS, in the file that the BEAM nodes have: [{server, Options}, {client, Options}].
+    #[arg(long, value_name = "FILE")]
+    pub ssl_dist_optfile: Option<PathBuf>,
     /// EPMD's port; otherwise ERL_EPMD_PORT, otherwise 4369
     #[arg(long, value_name = "PORT")]
     pub epmd_port: Option<String>,
@@ -56,6 +68,12 @@ pub enum FlagError {
         value: String,
         /// What it may be given.
         expected: &'static str,
+    },
+    /// The options of TLS are wrong.
+    #[error("--ssl-dist-optfile: {reason}")]
+    Tls {
+        /// What is wrong with them.
+        reason: String,
     },
     /// A node has a name.
     #[error("the node has no name: give it --sname NAME or --name NAME@HOST")]
@@ -104,7 +122,42 @@ impl NodeFlags {
             };
             base.net_ticktime = Duration::from_secs(parsed.ok_or_else(bad)?);
         }
+        if let Some(carrier) = self.carrier(&*base.carrier)? {
+            base.carrier = carrier;
+        }
         Ok(base)
+    }
+
+    /// The carrier that the flags ask for, with what is set for TCP already.
+    fn carrier(&self, before: &dyn Carrier) -> Result<Option<Arc<dyn Carrier>>, FlagError> {
+        let protocol = match (&self.proto_dist, &self.ssl_dist_optfile) {
+            (Some(protocol), _) => protocol,
+            (None, None) => return Ok(None),
+            (None, Some(file)) => {
+                let value = file.display().to_string();
+                let expected = "it needs --proto-dist inet_tls or inet6_tls beside it";
+                return Err(FlagError::BadValue { flag: "ssl-dist-optfile", value, expected });
+            }
+        };
+        let (family, is_tls) = match protocol.as_str() {
+            "inet_tcp" => (IpFamily::Any, false),
+            "inet6_tcp" => (IpFamily::V6, false),
+            "inet_tls" => (IpFamily::Any, true),
+            "inet6_tls" => (IpFamily::V6, true),
+            other => {
+                let expected = "it is inet_tcp, inet6_tcp, inet_tls or inet6_tls";
+                return Err(FlagError::BadValue { flag: "proto-dist", value: other.to_owned(), expected });
+            }
+        };
+        let tcp = Tcp { family, ..before.tcp().cloned().unwrap_or_default() };
+        if !is_tls {
+            return Ok(Some(Arc::new(tcp)));
+        }
+        let tls = match &self.ssl_dist_optfile {
+            Some(file) => TlsOptions::read(file).and_then(|options| Tls::new(tcp, &options)),
+            None => Tls::new(tcp, &TlsOptions::default()),
+        };
+        Ok(Some(Arc::new(tls.map_err(|error| FlagError::Tls { reason: error.to_string() })?)))
     }
 }
 
@@ -152,6 +205,15 @@ mod tests {
     }
 
     #[test]
+    fn a_protocol_keeps_what_is_set_for_tcp() {
+        let program = Program::try_parse_from(["program", "--sname", "a", "--proto-dist", "inet6_tcp"]);
+        let tcp = Tcp { backlog: Some(7), ..Tcp::default() };
+        let base = NodeConfig { carrier: Arc::new(tcp.clone()), ..NodeConfig::new("") };
+        let config = program.expect("flags").node.apply(base).expect("all good");
+        assert_eq!(config.carrier.tcp(), Some(&Tcp { family: IpFamily::V6, ..tcp }));
+    }
+
+    #[test]
     fn a_bad_value_is_one_line_that_names_the_flag_and_an_unknown_flag_is_claps_affair() {
         for (args, says) in [
             (&["--sname", "a", "--epmd-port", "0"][..], "--epmd-port 0: a port"),
@@ -159,6 +221,16 @@ mod tests {
             (&["--sname", "a", "--dist-listen-max", "9"], "needs --dist-listen-min"),
             (&["--sname", "a", "--dist-listen-min", "10", "--dist-listen-max", "9"], "must not be below"),
             (&["--sname", "a", "--net-ticktime", "0"], "--net-ticktime 0: a number of seconds"),
+            (&["--sname", "a", "--proto-dist", "inet_udp"], "--proto-dist inet_udp: it is inet_tcp"),
+            (&["--sname", "a", "--ssl-dist-optfile", "f"], "--ssl-dist-optfile f: it needs --proto-dist"),
+            (
+                &["--sname", "a", "--proto-dist", "inet_tls"],
+                "--ssl-dist-optfile: TLS needs certfile of the server",
+            ),
+            (
+                &["--sname", "a", "--proto-dist", "inet_tls", "--ssl-dist-optfile", "/no/such/file"],
+                "/no/such/file: No such file",
+            ),
             (&["--sname", "a", "--nonsense"], "clap: 2"),
             (&["--cookie", "c"], "has no name"),
             (&["--sname", "a", "--name", "a@b.c"], "clap: 2"),

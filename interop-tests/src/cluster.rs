@@ -196,9 +196,9 @@ fn full_name(name: &str) -> String {
     if name.contains('@') { name.to_owned() } else { format!("{name}@localhost") }
 }
 
-/// Whether the node uses long names: those of its host have a dot.
+/// Whether the node uses long names: its host has a dot, or is an address of IPv6.
 fn has_long_host(node: &str) -> bool {
-    node.split_once('@').is_some_and(|(_, host)| host.contains('.'))
+    node.split_once('@').is_some_and(|(_, host)| host.contains(['.', ':']))
 }
 
 /// A new secret: while it runs, a node executes whatever those with the cookie send.

@@ -42,6 +42,11 @@ pub(crate) fn random_u32() -> u32 {
     u32::from_ne_bytes(random_bytes())
 }
 
+/// The creation of a node that no EPMD gives one: 0 to 3 are left to old nodes.
+pub(crate) fn random_creation() -> u32 {
+    random_u32().max(4)
+}
+
 /// The tasks of one node: what it starts ends with it.
 pub(crate) struct Tasks {
     handle: Handle,

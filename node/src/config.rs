@@ -3,12 +3,17 @@
 use std::{
     net::{IpAddr, Ipv4Addr},
     ops::RangeInclusive,
+    sync::Arc,
     time::Duration,
 };
 
+use epmd::EpmdClient;
 use etf::DecodeLimits;
 
-use crate::StartError;
+use crate::{
+    StartError,
+    carrier::{Carrier, IpFamily, Tcp},
+};
 
 /// What `erl` takes as flags and kernel parameters. [`NodeConfig::new`] gives what `erl -sname` would do.
 #[derive(Debug, Clone)]
@@ -27,6 +32,8 @@ pub struct NodeConfig {
     pub listen_ports: Option<RangeInclusive<u16>>,
     /// `inet_dist_use_interface`: the address to listen at; all by default.
     pub listen_address: IpAddr,
+    /// `-proto_dist`: what the bytes between nodes go over; the same on all nodes of a cluster. Default TCP.
+    pub carrier: Arc<dyn Carrier>,
     /// The port of every EPMD, here and on other hosts; else `ERL_EPMD_PORT`, else 4369.
     pub epmd_port: Option<u16>,
     /// Whether to start an EPMD inside this process where none answers on this host (`-start_epmd`).
@@ -90,6 +97,7 @@ impl NodeConfig {
             hidden: false,
             listen_ports: None,
             listen_address: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            carrier: Arc::new(Tcp::default()),
             epmd_port: None,
             start_epmd: true,
             net_ticktime: Duration::from_secs(60),
@@ -132,6 +140,12 @@ impl NodeConfig {
             Names::Short => Ok(host.split('.').next().unwrap_or_default().to_owned()),
             Names::Long => Ok(host),
         }
+    }
+
+    /// How EPMDs are asked: over the addresses that the nodes use.
+    pub(crate) fn epmd_client(&self, port: u16) -> EpmdClient {
+        let ipv6 = self.carrier.tcp().is_some_and(|tcp| tcp.family == IpFamily::V6);
+        EpmdClient { ipv6, ..EpmdClient::new(port) }
     }
 
     /// The port of every EPMD.

@@ -126,6 +126,14 @@ pub enum ConnectError {
         /// What went wrong.
         reason: String,
     },
+    /// The carrier does not reach it.
+    #[error("{node}: cannot connect: {reason}", node = node.as_str())]
+    Carrier {
+        /// The node.
+        node: Atom,
+        /// What went wrong.
+        reason: String,
+    },
     /// The two did not agree.
     #[error("no connection to {node}: {reason}", node = node.as_str())]
     Handshake {

@@ -32,6 +32,7 @@
 
 mod behaviour;
 pub use behaviour::{gen_server, supervisor};
+pub mod carrier;
 mod clock;
 mod config;
 pub use config::{Names, NodeConfig};

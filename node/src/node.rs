@@ -16,10 +16,10 @@ use handshake::{
     Cookie, CookieBook, Creation, DistFlags, Established, HandshakeConfig, LocalIdentity, NodeName,
     OutstandingChallenges, Verdict,
 };
-use tokio::net::TcpStream;
 
 use crate::{
     ConnectError, Context, Functions, IntoExit, Names, NodeConfig, NodeEvent, SpawnOptions, StartError,
+    carrier::{ListenAt, Listener, Stream},
     clock::{self, Tasks},
     cookie_file,
     kernel::{self, Global},
@@ -85,20 +85,16 @@ impl Node {
             }
             None => cookie_file::read_or_make()?,
         };
-        let listener = net::bind(&config)?;
-        let port = listener
-            .local_addr()
-            .map_err(|source| StartError::Listen {
-                address: config.listen_address,
-                ports: "any".into(),
-                source,
-            })?
-            .port();
+        let listener = listen(&config, &name).await?;
+        let port = listener.port();
         let tasks = Tasks::new();
         let registration = Registration { name: name.alive().to_owned(), port, hidden: config.hidden };
-        let client = EpmdClient::new(epmd_port);
-        let lease = register(&config, &name, &client, &registration, &tasks).await?;
-        let creation = lease.creation();
+        let client = config.epmd_client(epmd_port);
+        let lease = match config.carrier.uses_epmd() {
+            true => Some(register(&config, &name, &client, &registration, &tasks).await?),
+            false => None,
+        };
+        let creation = lease.as_ref().map_or_else(clock::random_creation, epmd::Lease::creation);
         let atom = Arc::new(Atom::from(name.as_str()));
         let inner = Arc::new(Inner {
             registry: Registry::new(Arc::clone(&atom), creation),
@@ -123,8 +119,10 @@ impl Node {
             tasks,
         });
         kernel::start(&inner);
-        let keeper = Arc::clone(&inner);
-        inner.tasks.spawn(async move { keep_registered(keeper, client, registration, lease).await });
+        if let Some(lease) = lease {
+            let keeper = Arc::clone(&inner);
+            inner.tasks.spawn(async move { keep_registered(keeper, client, registration, lease).await });
+        }
         inner.tasks.spawn(net::listen(Arc::clone(&inner), listener));
         tracing::info!(node = inner.name.as_str(), port, creation, "the node is up");
         Ok(Self(inner))
@@ -366,6 +364,19 @@ fn check(config: &NodeConfig) -> Result<(), StartError> {
     Ok(())
 }
 
+async fn listen(config: &NodeConfig, name: &NodeName) -> Result<Box<dyn Listener>, StartError> {
+    let (address, ports) = (config.listen_address, config.listen_ports.as_ref());
+    let listener = config.carrier.listen(ListenAt { name, address, ports }).await;
+    listener.map_err(|source| StartError::Listen {
+        address,
+        ports: match ports {
+            Some(ports) => format!("{} to {}", ports.start(), ports.end()),
+            None => "any".into(),
+        },
+        source,
+    })
+}
+
 /// Registers with the EPMD of this host, starting one if none answers.
 async fn register(
     config: &NodeConfig,
@@ -484,7 +495,11 @@ impl Inner {
     }
 
     pub(crate) fn handshake_config(&self) -> HandshakeConfig {
-        HandshakeConfig { setup_time: self.config.net_setuptime, ..HandshakeConfig::default() }
+        HandshakeConfig {
+            setup_time: self.config.net_setuptime,
+            prefix: self.config.carrier.length_prefix(),
+            ..HandshakeConfig::default()
+        }
     }
 
     pub(crate) fn cookies(&self) -> CookieBook {
@@ -709,7 +724,7 @@ impl Inner {
     /// A handshake is complete: runs the connection until it ends.
     pub(crate) async fn run_connection(
         self: &Arc<Self>,
-        stream: TcpStream,
+        mut stream: Stream,
         id: ConnectionId,
         attempt: Attempt,
         established: Established,
@@ -720,7 +735,7 @@ impl Inner {
             drop(stream);
             return self.attempt_failed(Some(&peer), id, None);
         };
-        attempt.set_up(&stream);
+        attempt.set_up(stream.take_hang_up());
         let mut connection =
             Connection { inner: self, id, established: &established, route: &route, reason: None };
         connection.reason = Some(net::run_link(self, &route, stream, &attempt, &established).await);

@@ -3,11 +3,9 @@
 use std::sync::{Arc, Mutex};
 
 use etf::Term;
-use socket2::{SockRef, Socket};
-use tokio::{
-    net::TcpStream,
-    sync::{Notify, watch},
-};
+use tokio::sync::{Notify, watch};
+
+use crate::carrier::HangUp;
 
 /// See the module.
 #[derive(Clone)]
@@ -15,8 +13,8 @@ pub(crate) struct Attempt(Arc<Shared>);
 
 struct Shared {
     reason: Mutex<Option<Term>>,
-    /// The connection's socket once it is up, until it ends.
-    socket: Mutex<Option<Socket>>,
+    /// What closes the connection from outside once it is up, until it ends.
+    hang_up: Mutex<Option<HangUp>>,
     aborted: Notify,
     ended: watch::Sender<bool>,
 }
@@ -25,7 +23,7 @@ impl Attempt {
     pub(crate) fn new() -> Self {
         Self(Arc::new(Shared {
             reason: Mutex::default(),
-            socket: Mutex::default(),
+            hang_up: Mutex::default(),
             aborted: Notify::new(),
             ended: watch::Sender::new(false),
         }))
@@ -37,18 +35,16 @@ impl Attempt {
         self.0.aborted.notify_one();
     }
 
-    /// The connection is up, over this stream.
-    pub(crate) fn set_up(&self, stream: &TcpStream) {
-        // Without a second handle (no file descriptors left) the connection ends a moment later than others.
-        *self.0.socket.lock().expect("nothing panics while it holds this lock") =
-            SockRef::from(stream).try_clone().ok();
+    /// The connection is up, and this closes it from outside.
+    pub(crate) fn set_up(&self, hang_up: Option<HangUp>) {
+        *self.0.hang_up.lock().expect("nothing panics while it holds this lock") = hang_up;
     }
 
     /// Ends the connection for the peer at this very moment; here it ends by [`Attempt::abort`].
     pub(crate) fn hang_up(&self) {
-        if let Some(socket) = &*self.0.socket.lock().expect("nothing panics while it holds this lock") {
-            // An error means that it is over already.
-            let _ = socket.shutdown(std::net::Shutdown::Both);
+        let hang_up = self.0.hang_up.lock().expect("nothing panics while it holds this lock").take();
+        if let Some(hang_up) = hang_up {
+            hang_up();
         }
     }
 
@@ -70,7 +66,7 @@ impl Attempt {
 
     /// It has ended.
     pub(crate) fn set_ended(&self) {
-        *self.0.socket.lock().expect("nothing panics while it holds this lock") = None;
+        *self.0.hang_up.lock().expect("nothing panics while it holds this lock") = None;
         self.0.ended.send_replace(true);
     }
 

@@ -2,12 +2,16 @@
 
 use std::{io, sync::Arc, time::Duration};
 
-use epmd::EpmdClient;
 use handshake::{HandshakeError, Initiator, NodeName, Verdict};
-use tokio::net::TcpStream;
 
 use super::{Attempt, session, session::SessionError};
-use crate::{ConnectError, clock, node::Inner, peers::ConnectionId};
+use crate::{
+    ConnectError,
+    carrier::{Destination, Stream},
+    clock,
+    node::Inner,
+    peers::ConnectionId,
+};
 
 /// How long a node that was told `nok` waits for the peer's own attempt before it asks again; twice as long each
 /// time, and no longer than `net_setuptime` in all.
@@ -57,7 +61,7 @@ impl Inner {
         peer: &NodeName,
         id: ConnectionId,
         attempt: &Attempt,
-    ) -> Result<(TcpStream, handshake::Established), Failed> {
+    ) -> Result<(Stream, handshake::Established), Failed> {
         let mut challenge = None;
         let dialled = self.try_dial(peer, id, attempt, &mut challenge).await;
         if let Some(challenge) = challenge {
@@ -72,32 +76,24 @@ impl Inner {
         id: ConnectionId,
         attempt: &Attempt,
         used_challenge: &mut Option<u32>,
-    ) -> Result<(TcpStream, handshake::Established), Failed> {
+    ) -> Result<(Stream, handshake::Established), Failed> {
         let node: etf::Atom = peer.as_str().into();
-        let port = self.epmd_port;
-        let client = EpmdClient::new(port);
-        let lookup = client.lookup(peer.host(), peer.alive());
-        let entry = until_aborted(attempt, lookup).await?.map_err(|error| ConnectError::Epmd {
-            node: node.clone(),
-            host: peer.host().into(),
-            port,
-            reason: error.to_string(),
-        })?;
-        let entry = entry.ok_or_else(|| ConnectError::NotRegistered { node: node.clone() })?;
-        let tcp = |error: io::Error| ConnectError::Tcp {
-            node: node.clone(),
-            port: entry.port,
-            reason: error.to_string(),
+        let port = match self.config.carrier.uses_epmd() {
+            true => self.look_up(peer, attempt).await?,
+            false => 0,
         };
+        let connecting = self.config.carrier.connect(Destination { name: peer, port });
         let connect = async {
-            let connecting = TcpStream::connect((peer.host(), entry.port));
             match tokio::time::timeout(self.config.net_setuptime, connecting).await {
                 Ok(result) => result,
                 Err(_) => Err(io::ErrorKind::TimedOut.into()),
             }
         };
-        let mut stream = until_aborted(attempt, connect).await?.map_err(tcp)?;
-        stream.set_nodelay(true).map_err(tcp)?;
+        let failed = |error: io::Error| match port {
+            0 => ConnectError::Carrier { node: node.clone(), reason: error.to_string() },
+            port => ConnectError::Tcp { node: node.clone(), port, reason: error.to_string() },
+        };
+        let mut stream = until_aborted(attempt, connect).await?.map_err(failed)?;
         let challenge = self.new_challenge();
         *used_challenge = Some(challenge);
         let machine = Initiator::new(
@@ -125,6 +121,22 @@ impl Inner {
                 Err(ConnectError::Handshake { node, reason: error.to_string() }.into())
             }
         }
+    }
+}
+
+impl Inner {
+    /// The port at which EPMD has a node registered.
+    async fn look_up(&self, peer: &NodeName, attempt: &Attempt) -> Result<u16, Failed> {
+        let (node, port) = (etf::Atom::from(peer.as_str()), self.epmd_port);
+        let client = self.config.epmd_client(port);
+        let lookup = client.lookup(peer.host(), peer.alive());
+        let entry = until_aborted(attempt, lookup).await?.map_err(|error| ConnectError::Epmd {
+            node: node.clone(),
+            host: peer.host().into(),
+            port,
+            reason: error.to_string(),
+        })?;
+        Ok(entry.ok_or(ConnectError::NotRegistered { node })?.port)
     }
 }
 

@@ -7,10 +7,10 @@ use dist::{Inbound, InboundError, NodedownReason, Received, TICK, TickVerdict, T
 use etf::Segments;
 use etf::Term;
 use handshake::Established;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::{Attempt, Route};
-use crate::{clock, node::Inner};
+use crate::{carrier::Stream, clock, node::Inner};
 
 /// A written buffer that grew past this is given back. Senders that wait leave about 1 MiB for each write.
 const KEEP_BYTES_MAX: usize = 2 << 20;
@@ -19,10 +19,10 @@ const KEEP_BYTES_MAX: usize = 2 << 20;
 ///
 /// Reading and writing go on side by side: a peer that does not read does not keep us from reading, and a
 /// mailbox holds up neither.
-pub(crate) async fn run<S: AsyncRead + AsyncWrite + Unpin>(
+pub(crate) async fn run(
     inner: &Arc<Inner>,
     route: &Route,
-    stream: S,
+    stream: Stream,
     attempt: &Attempt,
     established: &Established,
 ) -> Term {
@@ -38,13 +38,15 @@ enum Ended {
     Asked(Term),
 }
 
-async fn drive<S: AsyncRead + AsyncWrite + Unpin>(
+async fn drive(
     inner: &Arc<Inner>,
     route: &Route,
-    stream: S,
+    stream: Stream,
     attempt: &Attempt,
     established: &Established,
 ) -> Ended {
+    // What was written may wait for a flush.
+    let (is_buffered, mut unflushed) = (stream.is_buffered(), false);
     let (mut reader, mut writer) = tokio::io::split(stream);
     let own = inner.node_atom().clone();
     let mut inbound = Inbound::new(own, route.node.clone(), established.flags, inner.inbound_limits());
@@ -63,7 +65,7 @@ async fn drive<S: AsyncRead + AsyncWrite + Unpin>(
             }
             route.take(&mut out);
         }
-        let (pending, stale) = (!out.is_empty(), inbound.poll_timeout());
+        let (pending, stale) = (!out.is_empty() || unflushed, inbound.poll_timeout());
         tokio::select! {
             reason = attempt.aborted() => return Ended::Asked(reason),
             read = reader.read_buf(inbound.read_buffer()) => {
@@ -77,10 +79,9 @@ async fn drive<S: AsyncRead + AsyncWrite + Unpin>(
                     return Ended::Reason(reason);
                 }
             }
-            write = writer.write_buf(&mut out), if pending => {
-                if closed(write) {
-                    return Ended::Reason(NodedownReason::ConnectionClosed);
-                }
+            written = write_or_flush(&mut writer, &mut out), if pending => {
+                let Ok(written) = written else { return Ended::Reason(NodedownReason::ConnectionClosed) };
+                unflushed = is_buffered && matches!(written, Written::Bytes);
                 ticker.wrote(clock::now());
             }
             () = route.woken(), if !pending => {}
@@ -104,7 +105,25 @@ async fn drive<S: AsyncRead + AsyncWrite + Unpin>(
     }
 }
 
-/// Whether a read or a write says that the connection is over.
+enum Written {
+    Bytes,
+    Flushed,
+}
+
+/// Writes some of the bytes; if there are none, sends off those that were written before.
+///
+/// Cancellation safe: what is not in `out` any more was written.
+async fn write_or_flush(writer: &mut (impl AsyncWrite + Unpin), out: &mut Segments) -> io::Result<Written> {
+    if out.is_empty() {
+        return writer.flush().await.map(|()| Written::Flushed);
+    }
+    match writer.write_buf(out).await? {
+        0 => Err(io::ErrorKind::WriteZero.into()),
+        _ => Ok(Written::Bytes),
+    }
+}
+
+/// Whether a read says that the connection is over.
 fn closed(result: io::Result<usize>) -> bool {
     matches!(result, Ok(0) | Err(_))
 }

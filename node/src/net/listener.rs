@@ -1,87 +1,76 @@
 //! Accepts connections from other nodes.
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{sync::Arc, time::Duration};
 
 use handshake::{Acceptor, HandshakeError, NodeName, Stage, Verdict};
-use socket2::{Domain, Protocol, Socket, Type};
-use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::Semaphore,
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::{Attempt, session, session::SessionError};
+use crate::{
+    carrier::{Incoming, Listener, Stream},
+    clock,
+    node::Inner,
+    peers::ConnectionId,
 };
 
-use super::{session, session::SessionError};
-use crate::{NodeConfig, StartError, clock, node::Inner, peers::ConnectionId};
-
-/// How many connections the system may hold for us until we accept them, as OTP's default.
-const BACKLOG: i32 = 128;
-
-/// A listener on the first free port of the range, or on one that the system chooses.
-pub(crate) fn bind(config: &NodeConfig) -> Result<TcpListener, StartError> {
-    let ports = config.listen_ports.clone().unwrap_or(0..=0);
-    let fail = |source| StartError::Listen {
-        address: config.listen_address,
-        ports: match &config.listen_ports {
-            Some(ports) => format!("{} to {}", ports.start(), ports.end()),
-            None => "any".into(),
-        },
-        source,
-    };
-    let mut last = io::Error::new(io::ErrorKind::InvalidInput, "the range is empty");
-    for port in ports {
-        match bind_one(SocketAddr::new(config.listen_address, port)) {
-            Ok(listener) => return Ok(listener),
-            Err(error) => last = error,
-        }
-    }
-    Err(fail(last))
-}
-
-fn bind_one(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_reuse_address(true)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    TcpListener::from_std(socket.into())
-}
-
 /// Accepts for as long as the node lives. A handshake never holds up the next one.
-pub(crate) async fn listen(inner: Arc<Inner>, listener: TcpListener) {
+pub(crate) async fn listen(inner: Arc<Inner>, mut listener: Box<dyn Listener>) {
     let half_open = Arc::new(Semaphore::new(inner.config.half_open_max));
     loop {
         // A stranger waits in the system's queue while too many others are in their handshake.
         let Ok(permit) = Arc::clone(&half_open).acquire_owned().await else { return };
-        let (stream, address) = match listener.accept().await {
+        let incoming = match listener.accept().await {
             Ok(accepted) => accepted,
             Err(error) => {
                 // Out of file descriptors, or a peer that is gone already: neither ends the listener.
                 tracing::warn!(%error, "cannot accept a connection");
-                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             }
         };
         let task = Arc::clone(&inner);
         inner.tasks.spawn(async move {
-            let permit = permit;
-            accept(task, stream, address, permit).await;
+            accept(task, incoming, permit).await;
         });
     }
 }
 
-async fn accept(
-    inner: Arc<Inner>,
-    mut stream: TcpStream,
-    address: SocketAddr,
-    permit: tokio::sync::OwnedSemaphorePermit,
-) {
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, %address, "no TCP_NODELAY");
-    }
+/// How long the listener waits after an error.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+async fn accept(inner: Arc<Inner>, incoming: Incoming, permit: OwnedSemaphorePermit) {
+    let Incoming { from: address, stream } = incoming;
     let (id, attempt) = inner.new_attempt();
+    let ready = tokio::select! {
+        _ = attempt.aborted() => None,
+        ready = tokio::time::timeout(inner.config.net_setuptime, stream) => Some(ready),
+    };
+    match ready {
+        Some(Ok(Ok(stream))) => accept_on(&inner, stream, address, id, attempt, permit).await,
+        Some(Ok(Err(error))) => {
+            tracing::warn!(%address, %error, "a connection attempt was refused");
+            inner.attempt_failed(None, id, None);
+        }
+        Some(Err(_)) => {
+            tracing::debug!(%address, "a connection attempt was not ready in time");
+            inner.attempt_failed(None, id, None);
+        }
+        None => inner.attempt_failed(None, id, None),
+    }
+}
+
+async fn accept_on(
+    inner: &Arc<Inner>,
+    mut stream: Stream,
+    address: String,
+    id: ConnectionId,
+    attempt: Attempt,
+    permit: OwnedSemaphorePermit,
+) {
     let challenge = inner.new_challenge();
     let machine =
         Acceptor::new(clock::now(), inner.identity(), inner.cookies(), challenge, inner.handshake_config());
-    let mut arbiter = Arbiter { inner: &inner, id, peer: None };
+    let mut arbiter = Arbiter { inner, id, peer: None };
     let result = session::accept(&mut stream, machine, &attempt, &mut arbiter).await;
     let peer = arbiter.peer;
     inner.forget_challenge(challenge);
@@ -91,7 +80,7 @@ async fn accept(
         (Err(error), peer) => {
             match &error {
                 SessionError::Aborted => {}
-                SessionError::Handshake(error) if is_everyday(&inner, peer.as_ref(), error) => {
+                SessionError::Handshake(error) if is_everyday(inner, peer.as_ref(), error) => {
                     tracing::debug!(%address, %error, "a connection attempt came to nothing");
                 }
                 SessionError::Handshake(error) => {

@@ -6,7 +6,7 @@ mod dialer;
 mod link;
 pub(crate) use link::run as run_link;
 mod listener;
-pub(crate) use listener::{bind, listen};
+pub(crate) use listener::listen;
 mod pressure;
 pub(crate) use pressure::BusySender;
 pub use pressure::{BusyEvent, BusyEvents};

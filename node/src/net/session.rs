@@ -86,6 +86,7 @@ pub(crate) async fn initiate<S: AsyncRead + AsyncWrite + Unpin>(
                         return Err(SessionError::Reflected);
                     }
                     stream.write_all(&bytes).await?;
+                    stream.flush().await?;
                 }
                 InitiatorOutput::AskAlive => {
                     let answer = InitiatorInput::AliveAnswer(arbiter.is_current());
@@ -126,6 +127,7 @@ pub(crate) async fn accept<S: AsyncRead + AsyncWrite + Unpin>(
                         return Err(SessionError::Reflected);
                     }
                     stream.write_all(&bytes).await?;
+                    stream.flush().await?;
                 }
                 AcceptorOutput::AskVerdict { peer } => {
                     let verdict = AcceptorInput::Verdict(arbiter.verdict(&peer));

@@ -1,0 +1,200 @@
+//! Items 81, 82 and 85 of wire.md 12: TLS and IPv6 between BEAM and Rust nodes, which read the same file of options.
+
+use std::fmt::Write;
+
+use interop_tests::{Cluster, ErlNode, NodeSpec, Otp, RustNode};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+
+mod peer_support;
+use peer_support::{SOON, each_release, says};
+
+/// Who signs the certificates of a test.
+struct Authority {
+    name: &'static str,
+    issuer: CertifiedIssuer<'static, KeyPair>,
+}
+
+impl Authority {
+    fn new(cluster: &Cluster, name: &'static str) -> Self {
+        let mut parameters = CertificateParams::new(Vec::new()).expect("no names");
+        parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        parameters.distinguished_name.push(rcgen::DnType::CommonName, name);
+        let key = KeyPair::generate().expect("a key");
+        let issuer = CertifiedIssuer::self_signed(parameters, key).expect("a certificate");
+        cluster.write(&format!("{name}.pem"), &issuer.pem());
+        Self { name, issuer }
+    }
+
+    /// A certificate for a host, and its key, in one file.
+    fn certify(&self, cluster: &Cluster, host: &str) -> String {
+        let mut parameters = CertificateParams::new(vec![host.to_owned()]).expect("a host's name");
+        parameters.distinguished_name.push(rcgen::DnType::CommonName, host);
+        let key = KeyPair::generate().expect("a key");
+        let certificate = parameters.signed_by(&key, &self.issuer).expect("a certificate");
+        let file = format!("{}-{}.pem", self.name, host.replace(':', "_"));
+        cluster.write(&file, &format!("{}{}", certificate.pem(), key.serialize_pem()));
+        file
+    }
+}
+
+/// A file of options in which both sides show a certificate, and want one that `trusted` has signed.
+fn optfile(
+    cluster: &Cluster,
+    name: &str,
+    certificate: &str,
+    trusted: &Authority,
+    [for_both, for_client]: [&str; 2],
+) -> String {
+    let trusted = trusted.name;
+    let common =
+        format!(r#"{{certfile, "{certificate}"}}, {{cacertfile, "{trusted}.pem"}}, {{verify, verify_peer}}"#);
+    let mut text = String::new();
+    write!(
+        text,
+        "[{{server, [{common}, {{fail_if_no_peer_cert, true}}{for_both}]}},
+          {{client, [{common}{for_both}{for_client}]}}]."
+    )
+    .expect("a string takes all");
+    cluster.write(name, &text).display().to_string()
+}
+
+fn erl(cluster: &Cluster, otp: &Otp, name: &str, protocol: &str, optfile: Option<&str>) -> ErlNode {
+    let mut spec = NodeSpec::args(["-proto_dist", protocol]);
+    if let Some(file) = optfile {
+        spec.args.extend(["-ssl_dist_optfile".into(), file.into()]);
+    }
+    cluster.erl_with(otp, name, &spec)
+}
+
+fn peer(cluster: &Cluster, name: &str, protocol: &str, optfile: Option<&str>, more: &[&str]) -> RustNode {
+    let mut spec = NodeSpec::args(["--proto-dist", protocol]);
+    if let Some(file) = optfile {
+        spec.args.extend(["--ssl-dist-optfile".into(), file.into()]);
+    }
+    spec.args.extend(more.iter().map(|&arg| arg.to_owned()));
+    cluster.peer_with(name, &spec)
+}
+
+/// Calls, and a message that is longer than any record or fragment, both ways.
+fn talk(erl: &mut ErlNode, peer: &str) {
+    says(erl, &format!("rpc:call({peer}, erlang, node, [])"), peer);
+    says(erl, &format!("gen_server:call({{echo_server, {peer}}}, x)"), "{echo,x}");
+    says(
+        erl,
+        &format!(
+            "B = crypto:strong_rand_bytes(3 bsl 20), {{echo, peer}} = gen_server:call({{echo_server, {peer}}}, peer),
+             {{echo, C}} = gen_server:call({{echo_server, {peer}}}, B, 30000), C =:= B"
+        ),
+        "true",
+    );
+    says(erl, &format!("global:sync(), net_adm:ping({peer})"), "pong");
+}
+
+/// The BEAM dials, and is dialled.
+#[test]
+fn item_81_tls_in_both_roles() {
+    each_release(|otp| {
+        // The default of the release, and from OTP 25 on the newer version alone.
+        let variants: &[&str] = match otp.number() {
+            23 => &[", {secure_renegotiate, true}"],
+            _ => &["", ", {versions, ['tlsv1.3']}"],
+        };
+        for more in variants {
+            let cluster = Cluster::new(otp);
+            let authority = Authority::new(&cluster, "ca");
+            let certificate = authority.certify(&cluster, "localhost");
+            let file = optfile(&cluster, "ssl.conf", &certificate, &authority, [more, ""]);
+            let mut erl = erl(&cluster, otp, "e", "inet_tls", Some(&file));
+            let _dialled = peer(&cluster, "r", "inet_tls", Some(&file), &[]);
+            says(&mut erl, "net_adm:ping(r@localhost)", "pong");
+            talk(&mut erl, "r@localhost");
+            let _dialler = peer(&cluster, "s", "inet_tls", Some(&file), &["--connect", "e@localhost"]);
+            erl.eval_until("lists:member(s@localhost, nodes())", "true", SOON);
+            talk(&mut erl, "s@localhost");
+            // The Rust nodes have found each other.
+            erl.eval_until(
+                "lists:sort(rpc:call(s@localhost, erlang, nodes, []))",
+                "[e@localhost,r@localhost]",
+                SOON,
+            );
+        }
+    });
+}
+
+/// Who has no certificate that is trusted, or one for another host, stays out; both sides say why.
+#[test]
+fn item_82_certificates_are_checked() {
+    each_release(|otp| {
+        let cluster = Cluster::new(otp);
+        let (ours, others) = (Authority::new(&cluster, "ours"), Authority::new(&cluster, "others"));
+        let good = ours.certify(&cluster, "localhost");
+        let elsewhere = ours.certify(&cluster, "elsewhere.example");
+        let foreign = others.certify(&cluster, "localhost");
+        let good = optfile(&cluster, "good.conf", &good, &ours, ["", ""]);
+        let foreign = optfile(&cluster, "foreign.conf", &foreign, &others, ["", ""]);
+        let any_name = ["", ", {server_name_indication, disable}"];
+        let elsewhere = optfile(&cluster, "elsewhere.conf", &elsewhere, &ours, any_name);
+
+        let mut erl_good = erl(&cluster, otp, "e", "inet_tls", Some(&good));
+        let mut stranger = peer(&cluster, "r", "inet_tls", Some(&foreign), &["--connect", "e@localhost"]);
+        wait_for_line(&mut stranger, &["not connected", "e@localhost", "TLS", "UnknownIssuer"]);
+        says(&mut erl_good, "net_adm:ping(r@localhost)", "pang");
+        wait_for_line(&mut stranger, &["refused", "TLS"]);
+        drop(stranger);
+
+        // Its certificate is for another host: whoever dials it and checks that refuses it.
+        let mut other_host = peer(&cluster, "s", "inet_tls", Some(&elsewhere), &[]);
+        says(&mut erl_good, "net_adm:ping(s@localhost)", "pang");
+        wait_for_line(&mut other_host, &["refused", "TLS"]);
+        drop(other_host);
+        let mut erl_elsewhere = erl(&cluster, otp, "f", "inet_tls", Some(&elsewhere));
+        let mut checks = peer(&cluster, "t", "inet_tls", Some(&good), &["--connect", "f@localhost"]);
+        wait_for_line(&mut checks, &["not connected", "f@localhost", "TLS", "not valid for"]);
+        drop(checks);
+        // Who is told not to look at names takes it.
+        let _trusting = peer(&cluster, "u", "inet_tls", Some(&elsewhere), &["--connect", "f@localhost"]);
+        erl_elsewhere.eval_until("nodes()", "[u@localhost]", SOON);
+
+        // In the clear nobody comes in, and a node in the clear lets nobody in that is not.
+        let mut clear = peer(&cluster, "v", "inet_tcp", None, &["--connect", "e@localhost"]);
+        wait_for_line(&mut clear, &["not connected", "e@localhost"]);
+        says(&mut erl_good, "net_adm:ping(v@localhost)", "pang");
+        says(&mut erl_good, "nodes()", "[]");
+    });
+}
+
+fn wait_for_line(peer: &mut RustNode, words: &[&str]) {
+    let found = peer
+        .process()
+        .wait_for_line(SOON * 2, "say it", |line| words.iter().all(|word| line.contains(word)).then_some(()));
+    found.unwrap_or_else(|error| panic!("{words:?}: {error}"));
+}
+
+/// Of nodes whose host is an address: what `localhost` is, is for each machine to say.
+#[test]
+fn item_85_ipv6() {
+    each_release(|otp| {
+        let cluster = Cluster::new(otp);
+        let mut erl = erl(&cluster, otp, "e@::1", "inet6_tcp", None);
+        let _dialled = peer(&cluster, "r@::1", "inet6_tcp", None, &[]);
+        says(&mut erl, "net_adm:ping('r@::1')", "pong");
+        talk(&mut erl, "'r@::1'");
+        let _dialler = peer(&cluster, "s@::1", "inet6_tcp", None, &["--connect", "e@::1"]);
+        erl.eval_until("lists:member('s@::1', nodes())", "true", SOON);
+        talk(&mut erl, "'s@::1'");
+    });
+}
+
+#[test]
+fn item_85_tls_over_ipv6() {
+    each_release(|otp| {
+        let cluster = Cluster::new(otp);
+        let authority = Authority::new(&cluster, "ca");
+        let certificate = authority.certify(&cluster, "::1");
+        let file = optfile(&cluster, "ssl.conf", &certificate, &authority, ["", ""]);
+        let mut erl = erl(&cluster, otp, "e@::1", "inet6_tls", Some(&file));
+        let _dialler = peer(&cluster, "r@::1", "inet6_tls", Some(&file), &["--connect", "e@::1"]);
+        erl.eval_until("nodes()", "['r@::1']", SOON);
+        talk(&mut erl, "'r@::1'");
+    });
+}

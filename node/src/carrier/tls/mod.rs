@@ -1,0 +1,157 @@
+//! TLS, as `erl -proto_dist inet_tls -ssl_dist_optfile FILE` has it (wire.md 7.1).
+//!
+//! The connections between nodes are encrypted, and each side may ask who the other is; what goes to and from EPMD is
+//! not. The cookie is needed as well. TLS is rustls's: versions 1.2 and 1.3, its cipher suites, and names in certificates
+//! as subject alternative names only.
+//!
+//! ```no_run
+//! use std::sync::Arc;
+//! use crabnode::{NodeConfig, carrier::{Tcp, tls::{Tls, TlsOptions}}};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // The very file that the BEAM nodes have.
+//! let options = TlsOptions::read("ssl_dist.conf")?;
+//! let mut config = NodeConfig::new("rust@node.example");
+//! config.carrier = Arc::new(Tls::new(Tcp::default(), &options)?);
+//! # Ok(())
+//! # }
+//! ```
+
+use std::{fmt, io, sync::Arc};
+
+pub use rustls;
+use rustls::{ClientConfig, ServerConfig, pki_types::ServerName};
+use tokio::net::TcpStream;
+use tokio_rustls::{TlsAcceptor, TlsConnector};
+
+use super::{
+    BoxFuture, Carrier, Destination, Incoming, LengthPrefix, ListenAt, Listener, Stream, Tcp,
+    tcp::{TcpAccept, hang_up},
+};
+
+mod build;
+mod options;
+pub use options::{
+    ClientOptions, ServerName as CheckedName, ServerOptions, TlsError, TlsOptions, Verify, Version,
+};
+
+/// TLS over TCP.
+pub struct Tls {
+    tcp: Tcp,
+    server: Arc<ServerConfig>,
+    client: Arc<ClientConfig>,
+    name: CheckedName,
+    /// How many certificates may stand between a peer's and one that is trusted: of clients, and of servers.
+    depth: [Option<usize>; 2],
+}
+
+impl Tls {
+    /// TLS with these options over TCP with those. Reads the files that the options name.
+    pub fn new(tcp: Tcp, options: &TlsOptions) -> Result<Self, TlsError> {
+        let (server, client) = (build::server(&options.server)?, build::client(&options.client)?);
+        let depth = [options.server.depth, options.client.depth];
+        Ok(Self { tcp, server, client, name: options.client.server_name.clone(), depth })
+    }
+
+    /// TLS as rustls is told, for what [`TlsOptions`] does not say. The name that a peer's certificate is checked
+    /// for is the host of its node's name.
+    #[must_use]
+    pub fn from_rustls(tcp: Tcp, server: Arc<ServerConfig>, client: Arc<ClientConfig>) -> Self {
+        Self { tcp, server, client, name: CheckedName::Host, depth: [None; 2] }
+    }
+
+    fn server_name(&self, to: Destination<'_>) -> io::Result<ServerName<'static>> {
+        let name = match &self.name {
+            CheckedName::Host | CheckedName::Unchecked => to.name.host(),
+            CheckedName::This(name) => name,
+        };
+        ServerName::try_from(name.to_owned()).map_err(|_| {
+            let what =
+                format!("TLS: {name:?} is no name that a certificate can have: neither DNS's nor an address");
+            io::Error::new(io::ErrorKind::InvalidInput, what)
+        })
+    }
+}
+
+impl fmt::Debug for Tls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tls").field("tcp", &self.tcp).finish_non_exhaustive()
+    }
+}
+
+impl Carrier for Tls {
+    fn listen<'a>(&'a self, at: ListenAt<'a>) -> BoxFuture<'a, io::Result<Box<dyn Listener>>> {
+        let acceptor = TlsAcceptor::from(Arc::clone(&self.server));
+        let depth = self.depth[0];
+        Box::pin(async move {
+            Ok(Box::new(TlsListener { tcp: self.tcp.bind(at)?, acceptor, depth }) as Box<dyn Listener>)
+        })
+    }
+
+    fn connect<'a>(&'a self, to: Destination<'a>) -> BoxFuture<'a, io::Result<Stream>> {
+        Box::pin(async move {
+            let name = self.server_name(to)?;
+            let tcp = self.tcp.connect_to(to).await?;
+            let hang_up = hang_up(&tcp);
+            let tls =
+                TlsConnector::from(Arc::clone(&self.client)).connect(name, tcp).await.map_err(of_tls)?;
+            check_depth(tls.get_ref().1.peer_certificates(), self.depth[1])?;
+            Ok(Stream::new(tls).on_hang_up(hang_up))
+        })
+    }
+
+    /// Four bytes (wire.md 7.1).
+    fn length_prefix(&self) -> LengthPrefix {
+        LengthPrefix::U32
+    }
+
+    fn tcp(&self) -> Option<&Tcp> {
+        Some(&self.tcp)
+    }
+}
+
+struct TlsListener {
+    tcp: TcpAccept,
+    acceptor: TlsAcceptor,
+    depth: Option<usize>,
+}
+
+impl Listener for TlsListener {
+    fn port(&self) -> u16 {
+        self.tcp.port
+    }
+
+    fn accept(&mut self) -> BoxFuture<'_, io::Result<Incoming>> {
+        Box::pin(async move {
+            let (tcp, address) = self.tcp.accept().await?;
+            let stream = Box::pin(accept(self.acceptor.clone(), tcp, self.depth));
+            Ok(Incoming { from: address.to_string(), stream })
+        })
+    }
+}
+
+async fn accept(acceptor: TlsAcceptor, tcp: TcpStream, depth: Option<usize>) -> io::Result<Stream> {
+    let hang_up = hang_up(&tcp);
+    let tls = acceptor.accept(tcp).await.map_err(of_tls)?;
+    check_depth(tls.get_ref().1.peer_certificates(), depth)?;
+    Ok(Stream::new(tls).on_hang_up(hang_up))
+}
+
+/// A chain is the peer's own certificate and those that lead from it to one that is trusted.
+fn check_depth(
+    chain: Option<&[rustls::pki_types::CertificateDer<'_>]>,
+    depth: Option<usize>,
+) -> io::Result<()> {
+    let between = chain.map_or(0, |chain| chain.len().saturating_sub(1));
+    match depth {
+        Some(depth) if between > depth => {
+            let what = format!("TLS: {between} certificates beside the peer's own; `depth` is {depth}");
+            Err(io::Error::new(io::ErrorKind::InvalidData, what))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn of_tls(error: io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("TLS: {error}"))
+}
