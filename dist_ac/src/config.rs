@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use crabnode::{NodeConfig, carrier::Tcp};
+use crabnode::{Discovery, NodeConfig, carrier::Tcp};
 use etf::{
     Atom, Term,
     text::{TextError, consult_bytes},
@@ -171,7 +171,8 @@ impl SysConfig {
         Ok(KernelConfig { distributed, permissions, start_dist_ac, sync_nodes: self.sync_nodes()? })
     }
 
-    /// A node's configuration with what `kernel` says of it: the ports, the tick time, the overlapping partitions.
+    /// A node's configuration with what `kernel` says of it: the ports, with or without EPMD, the tick time, the
+    /// overlapping partitions.
     pub fn apply(&self, mut base: NodeConfig) -> Result<NodeConfig, ConfigError> {
         base.listen_ports = self.listen_ports()?.or(base.listen_ports);
         if let Some(address) = self.kernel_value("inet_dist_use_interface", address)? {
@@ -179,6 +180,10 @@ impl SysConfig {
         }
         if let Some(tcp) = self.tcp(base.carrier.tcp())? {
             base.carrier = Arc::new(tcp);
+        }
+        let port = |value: &Term| value.as_u64().and_then(|port| u16::try_from(port).ok()?.try_into().ok());
+        if let Some(port) = self.kernel_value("erl_epmd_node_listen_port", port)? {
+            base.discovery = Discovery::Port(port);
         }
         if let Some(seconds) =
             self.kernel_value("net_ticktime", |value| value.as_u64().filter(|time| *time > 0))?

@@ -1,10 +1,10 @@
 //! The flags of every program that is a node: as `erl` has them, with two dashes.
 
-use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+use std::{num::NonZeroU16, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use clap::Args;
 use crabnode::{
-    Names, NodeConfig,
+    Discovery, Names, NodeConfig,
     carrier::{
         Carrier, IpFamily, Tcp,
         tls::{Tls, TlsOptions},
@@ -51,6 +51,15 @@ pub struct NodeFlags {
     /// EPMD's port; otherwise ERL_EPMD_PORT, otherwise 4369
     #[arg(long, value_name = "PORT")]
     pub epmd_port: Option<String>,
+    /// Whether to serve as the EPMD where none answers on this host: true, or false
+    #[arg(long, value_name = "BOOL")]
+    pub start_epmd: Option<String>,
+    /// The port that all nodes listen at, so that no EPMD is needed
+    #[arg(long, value_name = "PORT")]
+    pub erl_epmd_port: Option<String>,
+    /// Whether others can connect to this node: true, or false, which makes it hidden
+    #[arg(long, value_name = "BOOL")]
+    pub dist_listen: Option<String>,
     /// After how long a silent peer is gone; the same on every node
     #[arg(long, value_name = "SECONDS")]
     pub net_ticktime: Option<String>,
@@ -75,6 +84,9 @@ pub enum FlagError {
         /// What is wrong with them.
         reason: String,
     },
+    /// OTP takes it from one of them alone, too.
+    #[error("--erl-epmd-port is given, and so is the kernel parameter erl_epmd_node_listen_port")]
+    ListenPortTwice,
     /// A node has a name.
     #[error("the node has no name: give it --sname NAME or --name NAME@HOST")]
     NoName,
@@ -113,6 +125,14 @@ impl NodeFlags {
             (None, None) => base.listen_ports,
         };
         base.epmd_port = port("epmd-port", self.epmd_port.as_deref())?.or(base.epmd_port);
+        base.start_epmd = boolean("start-epmd", self.start_epmd.as_deref())?.unwrap_or(base.start_epmd);
+        base.dist_listen = boolean("dist-listen", self.dist_listen.as_deref())?.unwrap_or(base.dist_listen);
+        let listen_port = port("erl-epmd-port", self.erl_epmd_port.as_deref())?.and_then(NonZeroU16::new);
+        base.discovery = match (listen_port, base.discovery) {
+            (Some(_), Discovery::Port(_)) => return Err(FlagError::ListenPortTwice),
+            (Some(port), _) => Discovery::Port(port),
+            (None, discovery) => discovery,
+        };
         if let Some(seconds) = &self.net_ticktime {
             let parsed = seconds.parse().ok().filter(|seconds| *seconds > 0);
             let bad = || FlagError::BadValue {
@@ -169,6 +189,11 @@ fn port(flag: &'static str, value: Option<&str>) -> Result<Option<u16>, FlagErro
     }
 }
 
+fn boolean(flag: &'static str, value: Option<&str>) -> Result<Option<bool>, FlagError> {
+    let bad = |value: &str| FlagError::BadValue { flag, value: value.to_owned(), expected: "true or false" };
+    value.map(|value| value.parse().map_err(|_| bad(value))).transpose()
+}
+
 /// Says on one line of stderr why the program cannot go on; the status to exit with is 1.
 pub fn fail(error: &dyn std::fmt::Display) -> ExitCode {
     eprintln!("{}", error.to_string().replace('\n', " "));
@@ -214,6 +239,19 @@ mod tests {
     }
 
     #[test]
+    fn nodes_may_do_without_epmd() {
+        let changed =
+            config(&["--sname", "a", "--start-epmd", "false", "--dist-listen", "false"]).expect("good");
+        assert!(!changed.start_epmd && !changed.dist_listen);
+        let fixed = config(&["--sname", "a", "--erl-epmd-port", "9100"]).expect("good");
+        assert!(fixed.start_epmd && fixed.dist_listen);
+        assert!(matches!(fixed.discovery, Discovery::Port(port) if port.get() == 9100));
+        let flags = Program::try_parse_from(["program", "--sname", "a", "--erl-epmd-port", "9100"]);
+        let twice = flags.expect("good").node.apply(fixed);
+        assert_eq!(twice.map(|_| ()), Err(FlagError::ListenPortTwice));
+    }
+
+    #[test]
     fn a_bad_value_is_one_line_that_names_the_flag_and_an_unknown_flag_is_claps_affair() {
         for (args, says) in [
             (&["--sname", "a", "--epmd-port", "0"][..], "--epmd-port 0: a port"),
@@ -231,6 +269,8 @@ mod tests {
                 &["--sname", "a", "--proto-dist", "inet_tls", "--ssl-dist-optfile", "/no/such/file"],
                 "/no/such/file: No such file",
             ),
+            (&["--sname", "a", "--start-epmd", "no"], "--start-epmd no: true or false"),
+            (&["--sname", "a", "--erl-epmd-port", "0"], "--erl-epmd-port 0: a port"),
             (&["--sname", "a", "--nonsense"], "clap: 2"),
             (&["--cookie", "c"], "has no name"),
             (&["--sname", "a", "--name", "a@b.c"], "clap: 2"),

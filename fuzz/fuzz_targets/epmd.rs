@@ -56,7 +56,8 @@ fuzz_target!(|data: &[u8]| {
         packet_timeout: Duration::from_secs(60),
         connections_max: CONNECTIONS_MAX,
     };
-    let now = Now { instant: start(), unix_secs: u64::from(first) };
+    // Only differences count.
+    let now = Now { instant: Instant::now(), unix_secs: u64::from(first) };
     let open = BTreeMap::new();
     let mut world = World { machine: Machine::new(rules), now, relaxed, open, made: 0, ended: false };
     while let Some((&step, behind)) = rest.split_first() {
@@ -67,13 +68,6 @@ fuzz_target!(|data: &[u8]| {
         }
     }
 });
-
-/// Any instant: only differences count.
-fn start() -> Instant {
-    use std::sync::OnceLock;
-    static START: OnceLock<Instant> = OnceLock::new();
-    *START.get_or_init(Instant::now)
-}
 
 impl World {
     /// Returns what is left of the input.

@@ -11,7 +11,7 @@ use epmd::EpmdClient;
 use etf::DecodeLimits;
 
 use crate::{
-    StartError,
+    Discovery, StartError,
     carrier::{Carrier, IpFamily, Tcp},
 };
 
@@ -34,6 +34,11 @@ pub struct NodeConfig {
     pub listen_address: IpAddr,
     /// `-proto_dist`: what the bytes between nodes go over; the same on all nodes of a cluster. Default TCP.
     pub carrier: Arc<dyn Carrier>,
+    /// `-dist_listen`: whether others can connect to this node. Default true. One that does not listen is hidden,
+    /// no EPMD knows it, and its creation is random.
+    pub dist_listen: bool,
+    /// How nodes are found: by EPMD, or without one. Default EPMD.
+    pub discovery: Discovery,
     /// The port of every EPMD, here and on other hosts; else `ERL_EPMD_PORT`, else 4369.
     pub epmd_port: Option<u16>,
     /// Whether to start an EPMD inside this process where none answers on this host (`-start_epmd`).
@@ -98,6 +103,8 @@ impl NodeConfig {
             listen_ports: None,
             listen_address: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
             carrier: Arc::new(Tcp::default()),
+            dist_listen: true,
+            discovery: Discovery::Epmd,
             epmd_port: None,
             start_epmd: true,
             net_ticktime: Duration::from_secs(60),
@@ -113,6 +120,15 @@ impl NodeConfig {
             mailbox_messages_max: 1 << 20,
             half_open_max: 256,
         }
+    }
+
+    /// What some settings mean for others.
+    pub(crate) fn settled(mut self) -> Self {
+        self.hidden |= !self.dist_listen;
+        if let Discovery::Port(port) = self.discovery {
+            self.listen_ports = Some(port.get()..=port.get());
+        }
+        self
     }
 
     /// The full node name, with this machine's host where the name has none.

@@ -116,6 +116,20 @@ pub enum ConnectError {
         /// The node.
         node: Atom,
     },
+    /// The function that says where nodes are does not know it.
+    #[error("{node} is not running: nothing is known of it", node = node.as_str())]
+    Unknown {
+        /// The node.
+        node: Atom,
+    },
+    /// The function that says where nodes are failed.
+    #[error("{node}: cannot find out where it is: {reason}", node = node.as_str())]
+    Resolver {
+        /// The node.
+        node: Atom,
+        /// What it said.
+        reason: String,
+    },
     /// Nobody answers at its port.
     #[error("{node}: cannot connect to port {port}: {reason}", node = node.as_str())]
     Tcp {

@@ -37,6 +37,8 @@ mod clock;
 mod config;
 pub use config::{Names, NodeConfig};
 mod cookie_file;
+mod discovery;
+pub use discovery::{Discovery, Resolved, Resolver};
 mod error;
 pub use error::{ConnectError, StartError};
 mod kernel;
@@ -51,6 +53,7 @@ pub use process::{
     Args, CallError, Context, Dest, Exception, Functions, IntoExit, Message, Monitor, Monitored, NameTaken,
     NodeEvent, PendingCall, SpawnOptions, TrySendError,
 };
+mod registration;
 mod router;
 
 pub use etf::{

@@ -10,7 +10,6 @@ use std::{
 };
 
 use dist::TickConfig;
-use epmd::{EpmdClient, EpmdError, EpmdServer, LeaseEvent, Registration, ServerConfig};
 use etf::{Atom, Pid, Term};
 use handshake::{
     Cookie, CookieBook, Creation, DistFlags, Established, HandshakeConfig, LocalIdentity, NodeName,
@@ -26,6 +25,7 @@ use crate::{
     net::{self, Attempt, BusyEvents, BusySender, Route, RouteLimits},
     peers::{ConnectionId, Peers},
     process::{Message, NameTaken, Registry},
+    registration::{self, Registered},
 };
 
 /// A running node of an Erlang cluster.
@@ -71,12 +71,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Node {
     /// Starts a node: listens, registers with EPMD (starting one inside this process where none answers on
-    /// this host), and starts the services that every node has: `net_kernel`, `rex`, `global_name_server`.
+    /// this host; or does without, see [`Discovery`](crate::Discovery)), and starts the services that every node has: `net_kernel`, `rex`, `global_name_server`.
     ///
     /// It must be called in a tokio runtime with its timers and I/O on; the node's tasks run there. Dropping the
     /// future before it is done may leave the node's EPMD and listener running until the runtime ends.
     pub async fn start(config: NodeConfig) -> Result<Self, StartError> {
         check(&config)?;
+        let config = config.settled();
         let name = config.full_name()?;
         let epmd_port = config.epmd_port()?;
         let cookie = match &config.cookie {
@@ -85,16 +86,11 @@ impl Node {
             }
             None => cookie_file::read_or_make()?,
         };
-        let listener = listen(&config, &name).await?;
-        let port = listener.port();
+        let listener = if config.dist_listen { Some(listen(&config, &name).await?) } else { None };
+        let port = listener.as_ref().map_or(0, |listener| listener.port());
         let tasks = Tasks::new();
-        let registration = Registration { name: name.alive().to_owned(), port, hidden: config.hidden };
-        let client = config.epmd_client(epmd_port);
-        let lease = match config.carrier.uses_epmd() {
-            true => Some(register(&config, &name, &client, &registration, &tasks).await?),
-            false => None,
-        };
-        let creation = lease.as_ref().map_or_else(clock::random_creation, epmd::Lease::creation);
+        let registered = registration::register(&config, &name, epmd_port, port, &tasks).await?;
+        let creation = registered.as_ref().map_or_else(clock::random_creation, Registered::creation);
         let atom = Arc::new(Atom::from(name.as_str()));
         let inner = Arc::new(Inner {
             registry: Registry::new(Arc::clone(&atom), creation),
@@ -119,11 +115,13 @@ impl Node {
             tasks,
         });
         kernel::start(&inner);
-        if let Some(lease) = lease {
+        if let Some(registered) = registered {
             let keeper = Arc::clone(&inner);
-            inner.tasks.spawn(async move { keep_registered(keeper, client, registration, lease).await });
+            inner.tasks.spawn(async move { registered.keep(keeper).await });
         }
-        inner.tasks.spawn(net::listen(Arc::clone(&inner), listener));
+        if let Some(listener) = listener {
+            inner.tasks.spawn(net::listen(Arc::clone(&inner), listener));
+        }
         tracing::info!(node = inner.name.as_str(), port, creation, "the node is up");
         Ok(Self(inner))
     }
@@ -148,7 +146,7 @@ impl Node {
         self.0.creation.0
     }
 
-    /// The port that the node listens at.
+    /// The port that the node listens at; 0 if it does not ([`NodeConfig::dist_listen`]).
     #[must_use]
     pub fn port(&self) -> u16 {
         self.0.port
@@ -375,87 +373,6 @@ async fn listen(config: &NodeConfig, name: &NodeName) -> Result<Box<dyn Listener
         },
         source,
     })
-}
-
-/// Registers with the EPMD of this host, starting one if none answers.
-async fn register(
-    config: &NodeConfig,
-    name: &NodeName,
-    client: &EpmdClient,
-    registration: &Registration,
-    tasks: &Tasks,
-) -> Result<epmd::Lease, StartError> {
-    let port = client.port;
-    let failed = |error: EpmdError| match error {
-        EpmdError::NameTaken { .. } => StartError::NameTaken { name: name.to_string(), epmd_port: port },
-        error => StartError::Epmd { port, reason: error.to_string() },
-    };
-    let mut attempts = 0;
-    loop {
-        match client.register(registration).await {
-            Ok(lease) => return Ok(lease),
-            Err(EpmdError::Broken { .. } | EpmdError::Closed { .. }) if attempts < REGISTER_ATTEMPTS => {
-                tokio::time::sleep(REGISTER_PAUSE).await;
-            }
-            Err(error) if error.is_unreachable() && config.start_epmd && attempts < REGISTER_ATTEMPTS => {
-                // Ours listens then; or another node's has come first, which is as good.
-                start_epmd(port, tasks);
-            }
-            Err(error) => return Err(failed(error)),
-        }
-        attempts += 1;
-    }
-}
-
-/// How often a node tries to register as it starts: an EPMD that is just ending, with the node it ran in, may
-/// still take a connection and drop it.
-const REGISTER_ATTEMPTS: u32 = 5;
-
-/// How long it waits after such a drop.
-const REGISTER_PAUSE: Duration = Duration::from_millis(50);
-
-/// Starts an EPMD in this process, unless another has the port by now.
-fn start_epmd(port: u16, tasks: &Tasks) {
-    match EpmdServer::bind(ServerConfig { port, ..ServerConfig::default() }) {
-        Ok(server) => {
-            tracing::info!(port, "no EPMD answered: one runs in this process now");
-            tasks.spawn(async move {
-                server.run().await;
-            });
-        }
-        Err(error) => tracing::debug!(%error, port, "no EPMD could be started here"),
-    }
-}
-
-/// After how many failed attempts to register again, half a second apart, a node starts an EPMD of its own: a
-/// daemon that is being restarted goes first, and the node is registered again within two seconds all the same.
-const OTHERS_GO_FIRST: u32 = 2;
-
-/// Holds the registration, and registers again whenever it is lost. The creation stays what it is.
-async fn keep_registered(
-    inner: Arc<Inner>,
-    client: EpmdClient,
-    registration: Registration,
-    lease: epmd::Lease,
-) {
-    let (port, mut failures) = (client.port, 0);
-    epmd::keep(client, registration, lease, |event| match event {
-        // A node that stops may take the EPMD along that it is registered with.
-        LeaseEvent::Lost if inner.is_stopping() => {}
-        LeaseEvent::Lost => tracing::warn!(port, "EPMD has lost our registration"),
-        LeaseEvent::Registered { .. } => {
-            failures = 0;
-            tracing::info!(port, "registered with EPMD again");
-        }
-        LeaseEvent::Failed(error) => {
-            failures += 1;
-            tracing::debug!(%error, failures, "cannot register again yet");
-            if inner.config.start_epmd && error.is_unreachable() && failures >= OTHERS_GO_FIRST {
-                start_epmd(port, &inner.tasks);
-            }
-        }
-    })
-    .await;
 }
 
 /// A connection that is up. It goes down when this is dropped: also by a fault of ours, a panic, for a peer that

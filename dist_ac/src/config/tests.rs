@@ -123,13 +123,14 @@ fn files_are_found_merged_and_their_faults_placed() {
 fn what_kernel_says_of_the_node_itself() {
     let config = parse(
         "[{kernel, [{net_ticktime, 8}, {inet_dist_listen_min, 9100}, {inet_dist_listen_max, 9105}, \
-         {prevent_overlapping_partitions, false}]}]",
+         {prevent_overlapping_partitions, false}, {erl_epmd_node_listen_port, 9200}]}]",
     )
     .expect("good");
     let node = config.apply(NodeConfig::new("a")).expect("good");
     assert_eq!(node.net_ticktime, Duration::from_secs(8));
     assert_eq!(node.listen_ports, Some(9100..=9105));
     assert!(!node.prevent_overlapping_partitions);
+    assert!(matches!(node.discovery, Discovery::Port(port) if port.get() == 9200));
     let bad = parse("[{kernel, [{net_ticktime, soon}]}]").expect("good");
     assert_eq!(bad.apply(NodeConfig::new("a")).expect_err("bad").to_string(), "{badopt,{net_ticktime,soon}}");
 }

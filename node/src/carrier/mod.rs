@@ -90,8 +90,10 @@ pub struct ListenAt<'a> {
 pub struct Destination<'a> {
     /// The node.
     pub name: &'a NodeName,
-    /// Its port as EPMD knows it; 0 where the carrier does without it.
+    /// Its port as EPMD knows it, or another [`Discovery`](crate::Discovery); 0 where the carrier does without it.
     pub port: u16,
+    /// Its address, where a function says where nodes are; otherwise that of its host.
+    pub address: Option<IpAddr>,
 }
 
 /// A connection that has come in, and is not ready yet.

@@ -61,9 +61,14 @@ const BACKLOG: u32 = 128;
 
 impl Tcp {
     pub(super) async fn connect_to(&self, to: Destination<'_>) -> io::Result<TcpStream> {
-        let addresses = lookup_host((to.name.host(), to.port)).await?;
+        let addresses: Vec<SocketAddr> = match to.address {
+            Some(address) => vec![(address, to.port).into()],
+            None => lookup_host((to.name.host(), to.port)).await?.collect(),
+        };
         let mut last = None;
-        for address in addresses.filter(|address| self.family == IpFamily::Any || address.is_ipv6()) {
+        for address in
+            addresses.into_iter().filter(|address| self.family == IpFamily::Any || address.is_ipv6())
+        {
             match self.connect_to_one(address).await {
                 Ok(stream) => return Ok(stream),
                 Err(error) => last = Some(error),
@@ -230,7 +235,7 @@ mod tests {
             let tcp = Tcp { listen: listen.clone(), connect: connect.clone(), ..Tcp::default() };
             let name = "a@127.0.0.1".parse().expect("a node's name");
             let mut listener = tcp.bind(at(&name, Ipv4Addr::LOCALHOST.into())).expect("a port is free");
-            let to = Destination { name: &name, port: listener.port };
+            let to = Destination { name: &name, port: listener.port, address: None };
             let (connected, accepted) = tokio::join!(tcp.connect_to(to), listener.accept());
             let (accepted, _) = accepted.expect("it was accepted");
             for (stream, wanted) in [(&connected.expect("it listens"), connect), (&accepted, listen)] {
@@ -254,7 +259,7 @@ mod tests {
         let name: handshake::NodeName =
             name.unwrap_or_else(|_| "a@localhost".parse().expect("a node's name"));
         let mut listener = tcp.bind(at(&name, Ipv4Addr::UNSPECIFIED.into())).expect("a port is free");
-        let to = Destination { name: &name, port: listener.port };
+        let to = Destination { name: &name, port: listener.port, address: None };
         let (connected, accepted) = tokio::join!(tcp.connect_to(to), listener.accept());
         assert!(connected.expect("it listens").peer_addr().expect("an address").is_ipv6());
         assert!(accepted.expect("it was accepted").1.is_ipv6());

@@ -9,6 +9,7 @@ use crate::{
     ConnectError,
     carrier::{Destination, Stream},
     clock,
+    discovery::Found,
     node::Inner,
     peers::ConnectionId,
 };
@@ -78,11 +79,13 @@ impl Inner {
         used_challenge: &mut Option<u32>,
     ) -> Result<(Stream, handshake::Established), Failed> {
         let node: etf::Atom = peer.as_str().into();
-        let port = match self.config.carrier.uses_epmd() {
-            true => self.look_up(peer, attempt).await?,
-            false => 0,
+        let found = match self.config.carrier.uses_epmd() {
+            true => until_aborted(attempt, self.find(peer)).await??,
+            false => Found { port: 0, address: None },
         };
-        let connecting = self.config.carrier.connect(Destination { name: peer, port });
+        let port = found.port;
+        let connecting =
+            self.config.carrier.connect(Destination { name: peer, port, address: found.address });
         let connect = async {
             match tokio::time::timeout(self.config.net_setuptime, connecting).await {
                 Ok(result) => result,
@@ -121,22 +124,6 @@ impl Inner {
                 Err(ConnectError::Handshake { node, reason: error.to_string() }.into())
             }
         }
-    }
-}
-
-impl Inner {
-    /// The port at which EPMD has a node registered.
-    async fn look_up(&self, peer: &NodeName, attempt: &Attempt) -> Result<u16, Failed> {
-        let (node, port) = (etf::Atom::from(peer.as_str()), self.epmd_port);
-        let client = self.config.epmd_client(port);
-        let lookup = client.lookup(peer.host(), peer.alive());
-        let entry = until_aborted(attempt, lookup).await?.map_err(|error| ConnectError::Epmd {
-            node: node.clone(),
-            host: peer.host().into(),
-            port,
-            reason: error.to_string(),
-        })?;
-        Ok(entry.ok_or(ConnectError::NotRegistered { node })?.port)
     }
 }
 

@@ -1,0 +1,108 @@
+//! Where nodes are found (wire.md 1.4): by EPMD, or without any.
+
+use std::{
+    error::Error,
+    fmt,
+    net::{IpAddr, SocketAddr},
+    num::NonZeroU16,
+    sync::Arc,
+};
+
+use handshake::NodeName;
+use tokio::time::timeout;
+
+use crate::{ConnectError, carrier::BoxFuture, node::Inner};
+
+/// How a node finds the others, and how they find it.
+#[derive(Debug, Clone, Default)]
+pub enum Discovery {
+    /// By EPMD: the node registers with that of its host, and asks that of the other's host. Default.
+    #[default]
+    Epmd,
+    /// `-erl_epmd_port`: all nodes listen at this port, this one too, and no EPMD is asked. So each has a host, or an
+    /// address, for itself, as in a container. An EPMD that runs on this host is told of the node, but need not run;
+    /// where none answers the creation is random.
+    Port(NonZeroU16),
+    /// `-epmd_module`: a function says where each node is. No EPMD is asked, nor told of this node, whose creation
+    /// is random; [`Node::port`](crate::Node::port) is what the function of others has to know.
+    Own(Resolver),
+}
+
+/// A function that knows where nodes are.
+#[derive(Clone)]
+pub struct Resolver(Arc<Resolve>);
+
+type Resolve = dyn Fn(String) -> BoxFuture<'static, Resolved> + Send + Sync;
+
+/// The node's address; `None` if it is known to be nowhere.
+pub type Resolved = Result<Option<SocketAddr>, Box<dyn Error + Send + Sync>>;
+
+impl Resolver {
+    /// By a function that is called with `NAME@HOST` for each attempt to connect. It may take as long as
+    /// [`net_setuptime`](crate::NodeConfig::net_setuptime), and is dropped then, or when the attempt is.
+    ///
+    /// ```
+    /// use crabnode::{Discovery, Resolver};
+    ///
+    /// let fixed = Resolver::new(async |node: String| match node.as_str() {
+    ///     "b@localhost" => Ok(Some("127.0.0.1:9100".parse()?)),
+    ///     _ => Ok(None),
+    /// });
+    /// # let _ = Discovery::Own(fixed);
+    /// ```
+    pub fn new<F, Fut>(find: F) -> Self
+    where
+        F: Fn(String) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Resolved> + Send + 'static,
+    {
+        Self(Arc::new(move |node| Box::pin(find(node))))
+    }
+}
+
+impl fmt::Debug for Resolver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Resolver")
+    }
+}
+
+/// Where a node listens.
+pub(crate) struct Found {
+    pub(crate) port: u16,
+    /// None for that of its host.
+    pub(crate) address: Option<IpAddr>,
+}
+
+impl Inner {
+    /// Where a node listens.
+    pub(crate) async fn find(&self, peer: &NodeName) -> Result<Found, ConnectError> {
+        let port = match &self.config.discovery {
+            Discovery::Epmd => self.registered_port(peer).await?,
+            Discovery::Port(port) => port.get(),
+            Discovery::Own(resolver) => return self.resolve(resolver, peer).await,
+        };
+        Ok(Found { port, address: None })
+    }
+
+    async fn resolve(&self, Resolver(find): &Resolver, peer: &NodeName) -> Result<Found, ConnectError> {
+        let (node, limit) = (etf::Atom::from(peer.as_str()), self.config.net_setuptime);
+        let resolved = timeout(limit, find(peer.to_string())).await;
+        match resolved.unwrap_or_else(|_| Err(format!("no answer within {limit:?}").into())) {
+            Ok(Some(address)) => Ok(Found { port: address.port(), address: Some(address.ip()) }),
+            Ok(None) => Err(ConnectError::Unknown { node }),
+            Err(error) => Err(ConnectError::Resolver { node, reason: error.to_string() }),
+        }
+    }
+
+    /// The port at which the EPMD of its host has a node registered.
+    async fn registered_port(&self, peer: &NodeName) -> Result<u16, ConnectError> {
+        let (node, port) = (etf::Atom::from(peer.as_str()), self.epmd_port);
+        let entry = self.config.epmd_client(port).lookup(peer.host(), peer.alive()).await;
+        let entry = entry.map_err(|error| ConnectError::Epmd {
+            node: node.clone(),
+            host: peer.host().into(),
+            port,
+            reason: error.to_string(),
+        })?;
+        entry.map(|entry| entry.port).ok_or(ConnectError::NotRegistered { node })
+    }
+}
