@@ -77,6 +77,11 @@ fn peer(cluster: &Cluster, name: &str, protocol: &str, optfile: Option<&str>, mo
 
 /// Calls, and a message that is longer than any record or fragment, both ways.
 fn talk(erl: &mut ErlNode, peer: &str) {
+    exchange(erl, peer);
+    says(erl, &format!("global:sync(), net_adm:ping({peer})"), "pong");
+}
+
+fn exchange(erl: &mut ErlNode, peer: &str) {
     says(erl, &format!("rpc:call({peer}, erlang, node, [])"), peer);
     says(erl, &format!("gen_server:call({{echo_server, {peer}}}, x)"), "{echo,x}");
     says(
@@ -87,7 +92,6 @@ fn talk(erl: &mut ErlNode, peer: &str) {
         ),
         "true",
     );
-    says(erl, &format!("global:sync(), net_adm:ping({peer})"), "pong");
 }
 
 /// The BEAM dials, and is dialled.
@@ -161,6 +165,69 @@ fn item_82_certificates_are_checked() {
         says(&mut erl_good, "net_adm:ping(v@localhost)", "pang");
         says(&mut erl_good, "nodes()", "[]");
     });
+}
+
+/// A peer that stops reading holds up who sends to it and nobody else, whichever side it is, and nothing is lost.
+#[test]
+fn item_83_a_slow_reader_over_tls() {
+    /// What is sent each way, in messages of about 64 KiB: many times what the buffers of both sides take.
+    const MESSAGES: u32 = 800;
+    each_release(|otp| {
+        let cluster = Cluster::new(otp);
+        let authority = Authority::new(&cluster, "ca");
+        let certificate = authority.certify(&cluster, "localhost");
+        let file = optfile(&cluster, "ssl.conf", &certificate, &authority, ["", ""]);
+        let mut erl_a = erl(&cluster, otp, "e", "inet_tls", Some(&file));
+        let mut erl_b = erl(&cluster, otp, "f", "inet_tls", Some(&file));
+        let mut peer = peer(&cluster, "r", "inet_tls", Some(&file), &[]);
+        says(&mut erl_a, "[net_adm:ping(N) || N <- [r@localhost, f@localhost]]", "[pong,pong]");
+        says(&mut erl_b, "net_adm:ping(r@localhost)", "pong");
+        exchange(&mut erl_a, "r@localhost");
+
+        // We send, and the BEAM does not read.
+        erl_b.eval(
+            "Counter = spawn(fun() -> receive {all, To} -> To ! {counted, (fun F(N) ->
+                 receive [7000 | _] -> F(N + 1) after 0 -> N end end)(0)} end end),
+             register(counter, Counter)",
+        );
+        erl_b.process().signal("STOP");
+        let before = resident_kib(peer.process().id());
+        erl_a.eval(&format!(
+            "{{source, r@localhost}} ! {{self(), {{blast, {{counter, f@localhost}}, {MESSAGES}, lists:duplicate(13000, 7000)}}}}"
+        ));
+        says(&mut erl_a, "receive {blast_done, N} -> N after 2000 -> waits end", "waits");
+        // Others are served as ever, and nothing piles up.
+        exchange(&mut erl_a, "r@localhost");
+        let grown = resident_kib(peer.process().id()).saturating_sub(before);
+        assert!(grown < 16 << 10, "{grown} KiB more for a peer that does not read");
+        erl_b.process().signal("CONT");
+        says(&mut erl_a, "receive {blast_done, N} -> N after 15000 -> waits end", &MESSAGES.to_string());
+        let all = format!("{{message_queue_len,{MESSAGES}}}");
+        erl_b.eval_until("process_info(Counter, message_queue_len)", &all, SOON);
+        says(&mut erl_b, "Counter ! {all, self()}, receive {counted, N} -> N end", &MESSAGES.to_string());
+
+        // The BEAM sends, and we do not read.
+        peer.process().signal("STOP");
+        erl_a.eval(&format!(
+            "Big = binary:copy(<<7>>, 65536), Me = self(),
+             P = spawn(fun() -> [{{sink, r@localhost}} ! Big || _ <- lists:seq(1, {MESSAGES})], Me ! sent end)"
+        ));
+        erl_a.eval_until("process_info(P, status)", "{status,suspended}", SOON);
+        peer.process().signal("CONT");
+        says(&mut erl_a, "receive sent -> ok after 15000 -> late end", "ok");
+        says(
+            &mut erl_a,
+            "{sink, r@localhost} ! {self(), sync}, receive {sink, N} -> N after 15000 -> late end",
+            &MESSAGES.to_string(),
+        );
+    });
+}
+
+/// What a process has in memory, as Linux says.
+fn resident_kib(process: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("a process");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its memory");
+    line.split_whitespace().next().and_then(|kib| kib.parse().ok()).expect("a number")
 }
 
 fn wait_for_line(peer: &mut RustNode, words: &[&str]) {

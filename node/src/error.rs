@@ -39,6 +39,14 @@ pub enum StartError {
         /// The last error.
         source: io::Error,
     },
+    /// A carrier without ports cannot listen.
+    #[error("{name} cannot listen: {source}")]
+    Carrier {
+        /// The node's name.
+        name: String,
+        /// What the carrier says.
+        source: io::Error,
+    },
     /// EPMD could not be asked, nor started here.
     #[error("no EPMD at port {port} of this host: {reason}")]
     Epmd {

@@ -365,13 +365,16 @@ fn check(config: &NodeConfig) -> Result<(), StartError> {
 async fn listen(config: &NodeConfig, name: &NodeName) -> Result<Box<dyn Listener>, StartError> {
     let (address, ports) = (config.listen_address, config.listen_ports.as_ref());
     let listener = config.carrier.listen(ListenAt { name, address, ports }).await;
-    listener.map_err(|source| StartError::Listen {
-        address,
-        ports: match ports {
-            Some(ports) => format!("{} to {}", ports.start(), ports.end()),
-            None => "any".into(),
+    listener.map_err(|source| match config.carrier.uses_epmd() {
+        true => StartError::Listen {
+            address,
+            ports: match ports {
+                Some(ports) => format!("{} to {}", ports.start(), ports.end()),
+                None => "any".into(),
+            },
+            source,
         },
-        source,
+        false => StartError::Carrier { name: name.to_string(), source },
     })
 }
 

@@ -12,15 +12,16 @@ use std::{
 };
 
 use crabnode::{
-    Dest, Node, NodeConfig, StartError, Term,
+    ConnectError, Dest, Node, NodeConfig, StartError, Term,
     carrier::{BoxFuture, Carrier, Destination, Incoming, ListenAt, Listener, Stream, Unix},
     gen_server::{self, GenServer, Reply, ServerName},
     term,
 };
 use support::{config, eventually, run};
 use tokio::{
-    io::DuplexStream,
+    io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
     sync::mpsc::{Receiver, Sender, channel},
+    task::JoinSet,
 };
 
 /// A world in memory: who listens under which name.
@@ -154,6 +155,76 @@ async fn a_socket_is_its_owners_and_one_left_behind_is_replaced() {
     let mode = fs::metadata(&path).expect("it listens").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     let again = Node::start(config).await.expect_err("the name is taken");
-    assert!(matches!(again, StartError::Listen { .. }), "{again}");
+    assert!(matches!(again, StartError::Carrier { .. }), "{again}");
+    assert!(path.exists(), "it took nothing from the first");
     node.stop().await;
+    assert_eq!(fs::read_dir(&folder.0).expect("it is there").count(), 0, "their files are gone");
+}
+
+/// Of all that start at once, where a node was killed, one has its name; and it can be reached.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_is_one_nodes() {
+    let folder = Folder::new("race");
+    for _ in 0..10 {
+        let config = NodeConfig { carrier: Arc::new(Unix::new(&folder.0)), ..config("a", 1) };
+        drop(UnixListener::bind(folder.0.join(&config.name)).expect("a socket can be made"));
+        let starting: JoinSet<_> = (0..8).map(|_| Node::start(config.clone())).collect();
+        let started: Vec<Node> = starting.join_all().await.into_iter().flatten().collect();
+        assert_eq!(started.len(), 1);
+        let other = start("b", Unix::new(&folder.0)).await;
+        assert_eq!(other.connect(started[0].name()).await, Ok(()));
+        started[0].stop().await;
+        other.stop().await;
+    }
+}
+
+/// A carrier that never gets anywhere.
+#[derive(Debug, Clone)]
+struct Stuck(Memory);
+
+impl Carrier for Stuck {
+    fn listen<'a>(&'a self, at: ListenAt<'a>) -> BoxFuture<'a, io::Result<Box<dyn Listener>>> {
+        self.0.listen(at)
+    }
+
+    fn connect<'a>(&'a self, _: Destination<'a>) -> BoxFuture<'a, io::Result<Stream>> {
+        Box::pin(std::future::pending())
+    }
+
+    fn uses_epmd(&self) -> bool {
+        false
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_carrier_that_gets_nowhere_is_given_up() {
+    let config = NodeConfig {
+        carrier: Arc::new(Stuck(Memory::default())),
+        net_setuptime: Duration::from_millis(300),
+        ..config("a", 1)
+    };
+    let node = Node::start(config).await.expect("the node starts");
+    let connecting = tokio::time::timeout(Duration::from_secs(5), node.connect("b@localhost"));
+    let error = connecting.await.expect("given up in time").expect_err("it got nowhere");
+    assert!(matches!(&error, ConnectError::Carrier { reason, .. } if reason == "timed out"), "{error}");
+}
+
+/// Strangers who say nothing, or nonsense, are in nobody's way.
+#[tokio::test(flavor = "multi_thread")]
+async fn strangers_hold_up_nobody() {
+    let memory = Memory::default();
+    let (a, b) = (start("a", memory.clone()).await, start("b", memory.clone()).await);
+    let listener = memory.0.lock().unwrap()[a.name().as_str()].clone();
+    let mut strangers = Vec::new();
+    for _ in 0..8 {
+        let (stranger, theirs) = tokio::io::duplex(ON_THE_WAY_MAX);
+        listener.send(theirs).await.expect("it listens");
+        strangers.push(stranger);
+    }
+    assert_eq!(b.connect(a.name()).await, Ok(()));
+    strangers[0].write_all(&[0xff; 64]).await.expect("it is open");
+    let mut said = Vec::new();
+    let closing = tokio::time::timeout(Duration::from_secs(5), strangers[0].read_to_end(&mut said));
+    assert_eq!(closing.await.expect("closed at once").expect("an end"), 0);
+    assert_eq!(a.nodes(), [b.name().clone()]);
 }

@@ -39,7 +39,8 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// What the bytes between nodes go over.
 pub trait Carrier: fmt::Debug + Send + Sync + 'static {
-    /// Starts to listen. The error becomes a [`StartError::Listen`](crate::StartError::Listen).
+    /// Starts to listen. The error becomes a [`StartError::Listen`](crate::StartError::Listen), or, where the carrier
+    /// does without EPMD, a [`StartError::Carrier`](crate::StartError::Carrier).
     fn listen<'a>(&'a self, at: ListenAt<'a>) -> BoxFuture<'a, io::Result<Box<dyn Listener>>>;
 
     /// Connects to a node, up to where the handshake of distribution begins. The node drops the future after
