@@ -1,6 +1,11 @@
 //! Items 81, 82 and 85 of wire.md 12: TLS and IPv6 between BEAM and Rust nodes, which read the same file of options.
 
-use std::fmt::Write;
+use std::{
+    fmt::Write as _,
+    io::{ErrorKind, Read, Write},
+    net::{Ipv4Addr, TcpStream},
+    time::Duration,
+};
 
 use interop_tests::{Cluster, ErlNode, NodeSpec, Otp, RustNode};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
@@ -165,6 +170,74 @@ fn item_82_certificates_are_checked() {
         says(&mut erl_good, "net_adm:ping(v@localhost)", "pang");
         says(&mut erl_good, "nodes()", "[]");
     });
+}
+
+/// A BEAM node that judges certificates by a function of its own: ours is asked, in both roles.
+#[test]
+fn item_82_verify_fun_of_the_beam() {
+    each_release(|otp| {
+        let cluster = Cluster::new(otp);
+        let authority = Authority::new(&cluster, "ca");
+        let certificate = authority.certify(&cluster, "localhost");
+        let plain = optfile(&cluster, "plain.conf", &certificate, &authority, ["", ""]);
+        let judged_by = |function: &str| {
+            let option = format!(", {{verify_fun, {{fun ct_tls:{function}/3, []}}}}");
+            optfile(&cluster, &format!("{function}.conf"), &certificate, &authority, [&option, ""])
+        };
+        let mut passes = erl(&cluster, otp, "e", "inet_tls", Some(&judged_by("pass")));
+        let dialled = peer(&cluster, "r", "inet_tls", Some(&plain), &[]);
+        says(&mut passes, "net_adm:ping(r@localhost)", "pong");
+        let dialler = peer(&cluster, "s", "inet_tls", Some(&plain), &["--connect", "e@localhost"]);
+        passes.eval_until("lists:member(s@localhost, nodes())", "true", SOON);
+        drop((dialled, dialler));
+
+        let mut fails = erl(&cluster, otp, "f", "inet_tls", Some(&judged_by("fail")));
+        let mut dialled = peer(&cluster, "t", "inet_tls", Some(&plain), &[]);
+        says(&mut fails, "net_adm:ping(t@localhost)", "pang");
+        wait_for_line(&mut dialled, &["refused", "TLS"]);
+        let mut dialler = peer(&cluster, "u", "inet_tls", Some(&plain), &["--connect", "f@localhost"]);
+        wait_for_line(&mut dialler, &["not connected", "f@localhost"]);
+        says(&mut fails, "nodes()", "[]");
+    });
+}
+
+/// Whoever comes to a node's port with no TLS, or with nothing to say, is gone after `net_setuptime` at the latest and
+/// in nobody's way.
+#[test]
+fn strangers_at_the_door_of_tls() {
+    let otp = Otp::available().remove(0);
+    let cluster = Cluster::new(&otp);
+    let authority = Authority::new(&cluster, "ca");
+    let certificate = authority.certify(&cluster, "localhost");
+    let file = optfile(&cluster, "ssl.conf", &certificate, &authority, ["", ""]);
+    let mut erl = erl(&cluster, &otp, "e", "inet_tls", Some(&file));
+    let mut peer = peer(&cluster, "r", "inet_tls", Some(&file), &[]);
+    let dial = || {
+        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, peer.port())).expect("it listens");
+        stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a socket has the option");
+        stream
+    };
+    let mut silent: Vec<TcpStream> = (0..8).map(|_| dial()).collect();
+    let (mut clear, mut begun, mut noise) = (dial(), dial(), dial());
+    // The first frame of a handshake without TLS; the first bytes of one of TLS; neither.
+    clear.write_all(b"\0\x0fN\0\0\0\x0d\x07\xdf\x7f\xbd\0\0\0\x01\0\x01x").expect("it is open");
+    begun.write_all(&[0x16, 3, 1, 0x3f, 0xff, 1]).expect("it is open");
+    noise.write_all(&[0xff; 5000]).expect("it is open");
+    silent.extend([clear, begun, noise]);
+    says(&mut erl, "net_adm:ping(r@localhost)", "pong");
+    talk(&mut erl, "r@localhost");
+    for mut stranger in silent {
+        // An alert may come first, and a reset is an end as well.
+        let mut said = Vec::new();
+        let end = stranger.read_to_end(&mut said);
+        assert!(said.len() < 16, "{said:?}");
+        assert!(
+            end.as_ref().map_or_else(|error| error.kind() == ErrorKind::ConnectionReset, |_| true),
+            "{end:?}"
+        );
+    }
+    wait_for_line(&mut peer, &["refused", "TLS"]);
+    says(&mut erl, "net_adm:ping(r@localhost)", "pong");
 }
 
 /// A peer that stops reading holds up who sends to it and nobody else, whichever side it is, and nothing is lost.
