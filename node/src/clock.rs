@@ -16,6 +16,11 @@ pub(crate) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 
+/// The time of day, for people to read.
+pub(crate) fn wall() -> SystemTime {
+    SystemTime::now()
+}
+
 /// The time of day in microseconds since 1970.
 pub(crate) fn unix_micros() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

@@ -44,7 +44,7 @@ pub use error::{ConnectError, StartError};
 mod kernel;
 pub use kernel::{erpc, global};
 mod net;
-pub use net::{BusyEvent, BusyEvents};
+pub use net::{BusyEvent, BusyEvents, LinkInfo};
 mod node;
 pub use node::Node;
 mod peers;

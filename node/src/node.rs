@@ -22,7 +22,7 @@ use crate::{
     clock::{self, Tasks},
     cookie_file,
     kernel::{self, Global},
-    net::{self, Attempt, BusyEvents, BusySender, Route, RouteLimits},
+    net::{self, Attempt, BusyEvents, BusySender, Facts, LinkInfo, Route, RouteLimits},
     peers::{ConnectionId, Peers},
     process::{Message, NameTaken, Registry},
     registration::{self, Registered},
@@ -114,6 +114,7 @@ impl Node {
             epmd_port,
             tasks,
         });
+        net::describe_metrics();
         kernel::start(&inner);
         if let Some(registered) = registered {
             let keeper = Arc::clone(&inner);
@@ -249,6 +250,48 @@ impl Node {
     #[must_use]
     pub fn nodes_hidden(&self) -> Vec<Atom> {
         self.0.connected(|visible| !visible)
+    }
+
+    /// The connections and their numbers, sorted by node, hidden ones included: what `net_kernel:nodes_info` and
+    /// `inet:getstat` tell. The same numbers go to the recorder of the crate `metrics`, if there is one; see
+    /// docs/metrics.md.
+    #[must_use]
+    pub fn links(&self) -> Vec<LinkInfo> {
+        let mut links: Vec<LinkInfo> = self.0.all_routes().iter().filter_map(|route| route.info()).collect();
+        links.sort_by(|a, b| a.node.cmp(&b.node));
+        links
+    }
+
+    /// The connection to a node and its numbers, if there is one.
+    #[must_use]
+    pub fn link(&self, node: &str) -> Option<LinkInfo> {
+        self.0.route_if_any(node).and_then(|route| route.info())
+    }
+
+    /// `net_adm:ping(Node)`: connects if need be and asks the node's `net_kernel` whether it lets us talk to it.
+    /// How long the answer took; nothing if there was none, and then the node is not connected afterwards.
+    ///
+    /// The time is that of one request and its answer over the connection, from here to the peer's `net_kernel` and
+    /// back. It includes what was queued before the request on either side, and how long either process waited
+    /// for a processor: the round trip of a message, not that of the network. It is kept as
+    /// [`LinkInfo::round_trip`]. Dropping the future leaves the request under way.
+    pub async fn ping(&self, node: &str) -> Option<Duration> {
+        if *node == **self.name() {
+            return Some(Duration::ZERO);
+        }
+        self.connect(node).await.ok()?;
+        let peer = Atom::from(node);
+        let route = self.0.route_if_any(node);
+        let time = self
+            .run(move |mut context| async move {
+                let began = clock::now();
+                kernel::ping(&mut context, &peer).await.then(|| clock::now().duration_since(began))
+            })
+            .await??;
+        if let Some(route) = route {
+            route.counters().set_round_trip(&route.node, time);
+        }
+        Some(time)
     }
 
     /// `erlang:system_monitor(self(), [busy_dist_port])`: what happens to the byte budgets of all connections from
@@ -520,6 +563,10 @@ impl Inner {
         Some(Arc::clone(route))
     }
 
+    fn all_routes(&self) -> Vec<Arc<Route>> {
+        self.routes.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
     fn routes_mut(&self) -> RwLockWriteGuard<'_, HashMap<Atom, Arc<Route>>> {
         self.routes.write().unwrap_or_else(PoisonError::into_inner)
     }
@@ -673,8 +720,10 @@ impl Inner {
         let route = routes.entry(node.clone()).or_insert_with(|| self.new_route(node.clone()));
         // Before any message of the connection, and before anyone can send over it. Who hears of it and looks
         // at once waits for the lock.
+        let creation = established.peer_creation.0;
+        let facts = Facts { node: node.clone(), creation, visible, up_since: clock::wall() };
         self.publish(&NodeEvent::Up { node, visible });
-        let unsent = route.up(id, established.flags, visible);
+        let unsent = route.up(id, established.flags, facts);
         let route = Arc::clone(route);
         drop(routes);
         drop(peers);

@@ -8,6 +8,7 @@ use crate::{SpawnOptions, node::Inner};
 
 pub mod erpc;
 mod functions;
+pub(crate) use functions::ping;
 pub mod global;
 pub(crate) use global::Global;
 mod net_kernel;

@@ -9,7 +9,7 @@ use etf::Term;
 use handshake::Established;
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use super::{Attempt, Route};
+use super::{Attempt, Route, stats::Meter};
 use crate::{carrier::Stream, clock, node::Inner};
 
 /// A written buffer that grew past this is given back. Senders that wait leave about 1 MiB for each write.
@@ -51,10 +51,11 @@ async fn drive(
     let own = inner.node_atom().clone();
     let mut inbound = Inbound::new(own, route.node.clone(), established.flags, inner.inbound_limits());
     let mut ticker = Ticker::new(clock::now(), inner.tick_config(), !inner.is_visible(established));
-    let mut out = Segments::new();
+    let (mut out, mut meter) = (Segments::new(), Meter::new(route));
     inbound.received(clock::now());
     inbound.handle(&established.leftover);
-    if let Err(reason) = route_received(inner, route, &mut inbound) {
+    meter.read(established.leftover.len());
+    if let Err(reason) = route_received(inner, route, &mut inbound, &mut meter) {
         return Ended::Reason(reason);
     }
     loop {
@@ -63,25 +64,31 @@ async fn drive(
             if out.capacity() > KEEP_BYTES_MAX {
                 out = Segments::new();
             }
-            route.take(&mut out);
+            if let Some(taken) = route.take(&mut out) {
+                meter.took(taken, out.remaining());
+            }
         }
         let (pending, stale) = (!out.is_empty() || unflushed, inbound.poll_timeout());
         tokio::select! {
             reason = attempt.aborted() => return Ended::Asked(reason),
             read = reader.read_buf(inbound.read_buffer()) => {
-                if closed(read) {
+                let Some(bytes) = unless_closed(read) else {
                     return Ended::Reason(NodedownReason::ConnectionClosed);
-                }
+                };
+                meter.read(bytes);
                 let now = clock::now();
                 ticker.received(now);
                 inbound.received(now);
-                if let Err(reason) = route_received(inner, route, &mut inbound) {
+                if let Err(reason) = route_received(inner, route, &mut inbound, &mut meter) {
                     return Ended::Reason(reason);
                 }
             }
             written = write_or_flush(&mut writer, &mut out), if pending => {
                 let Ok(written) = written else { return Ended::Reason(NodedownReason::ConnectionClosed) };
-                unflushed = is_buffered && matches!(written, Written::Bytes);
+                unflushed = is_buffered && matches!(written, Written::Bytes(_));
+                if let Written::Bytes(bytes) = written {
+                    meter.wrote(bytes, out.remaining());
+                }
                 ticker.wrote(clock::now());
             }
             () = route.woken(), if !pending => {}
@@ -95,9 +102,13 @@ async fn drive(
                 }
             }
             () = sleep_until(ticker.poll_timeout()) => {
+                meter.look_at_queue();
                 match ticker.handle_timeout(clock::now(), out.remaining()) {
                     TickVerdict::Nothing => {}
-                    TickVerdict::SendTick => out.put_slice(&TICK),
+                    TickVerdict::SendTick => {
+                        out.put_slice(&TICK);
+                        meter.sent_tick();
+                    }
                     TickVerdict::Dead => return Ended::Reason(NodedownReason::NetTickTimeout),
                 }
             }
@@ -106,7 +117,7 @@ async fn drive(
 }
 
 enum Written {
-    Bytes,
+    Bytes(usize),
     Flushed,
 }
 
@@ -119,13 +130,13 @@ async fn write_or_flush(writer: &mut (impl AsyncWrite + Unpin), out: &mut Segmen
     }
     match writer.write_buf(out).await? {
         0 => Err(io::ErrorKind::WriteZero.into()),
-        _ => Ok(Written::Bytes),
+        bytes => Ok(Written::Bytes(bytes)),
     }
 }
 
-/// Whether a read says that the connection is over.
-fn closed(result: io::Result<usize>) -> bool {
-    matches!(result, Ok(0) | Err(_))
+/// How many bytes were read; nothing if that says that the connection is over.
+fn unless_closed(result: io::Result<usize>) -> Option<usize> {
+    result.ok().filter(|bytes| *bytes > 0)
 }
 
 async fn sleep_until(deadline: Option<std::time::Instant>) {
@@ -136,17 +147,29 @@ async fn sleep_until(deadline: Option<std::time::Instant>) {
 }
 
 /// Takes what has come to the router. The reason if the connection must end.
-fn route_received(inner: &Arc<Inner>, route: &Route, inbound: &mut Inbound) -> Result<(), NodedownReason> {
-    loop {
+fn route_received(
+    inner: &Arc<Inner>,
+    route: &Route,
+    inbound: &mut Inbound,
+    meter: &mut Meter<'_>,
+) -> Result<(), NodedownReason> {
+    let (mut messages, mut ticks) = (0, 0);
+    let result = loop {
         match inbound.poll_output() {
-            Ok(None) => return Ok(()),
-            // What others say now is about our leaving, and meant for those who stay.
-            Ok(Some(_)) if inner.is_stopping() => {}
-            Ok(Some(Received::Tick)) => {}
-            Ok(Some(Received::Signal(signal))) => inner.receive(signal),
-            Err(error) => return Err(broken(route, &error)),
+            Ok(None) => break Ok(()),
+            Ok(Some(Received::Tick)) => ticks += 1,
+            Ok(Some(Received::Signal(signal))) => {
+                messages += 1;
+                // What others say now is about our leaving, and meant for those who stay.
+                if !inner.is_stopping() {
+                    inner.receive(signal);
+                }
+            }
+            Err(error) => break Err(broken(route, &error)),
         }
-    }
+    };
+    meter.received(messages, ticks, inbound.fragments());
+    result
 }
 
 fn broken(route: &Route, error: &InboundError) -> NodedownReason {

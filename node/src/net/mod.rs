@@ -13,3 +13,6 @@ pub use pressure::{BusyEvent, BusyEvents};
 mod route;
 pub(crate) use route::{Pushed, Route, RouteLimits};
 mod session;
+mod stats;
+pub use stats::LinkInfo;
+pub(crate) use stats::{Facts, describe as describe_metrics};

@@ -1,13 +1,17 @@
 //! What can be seen of senders that wait for a connection: OTP's `busy_dist_port` (wire.md 6).
 
 use std::{
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::{Duration, Instant},
 };
 
 use etf::{Atom, Pid};
 use tokio::sync::broadcast::{self, error::RecvError};
 
+use super::stats::count_busy_send;
 use crate::clock;
 
 /// How many events are kept for a subscriber that does not read them. At a saturated link there may be some hundred
@@ -83,6 +87,8 @@ impl BusySender {
 pub(crate) struct Pressure {
     node: Atom,
     episode: Mutex<Option<Episode>>,
+    /// How many sends there were in all that found it so.
+    sends: AtomicU64,
     events: BusySender,
 }
 
@@ -93,11 +99,18 @@ struct Episode {
 
 impl Pressure {
     pub(crate) fn new(node: Atom, events: BusySender) -> Self {
-        Self { node, episode: Mutex::default(), events }
+        Self { node, episode: Mutex::default(), sends: AtomicU64::default(), events }
+    }
+
+    /// How many sends found the budget spent.
+    pub(crate) fn sends(&self) -> u64 {
+        self.sends.load(Relaxed)
     }
 
     /// A send found the budget spent.
     pub(crate) fn busy(&self, sender: Option<&Pid>) {
+        self.sends.fetch_add(1, Relaxed);
+        count_busy_send(&self.node);
         let mut episode = self.episode.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(episode) = &mut *episode {
             episode.sends += 1;

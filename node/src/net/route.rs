@@ -10,7 +10,10 @@ use etf::{Atom, Pid, Segments};
 use handshake::DistFlags;
 use tokio::sync::{Notify, watch};
 
-use super::pressure::{BusySender, Pressure};
+use super::{
+    pressure::{BusySender, Pressure},
+    stats::{Counters, Facts, LinkInfo},
+};
 use crate::{ConnectError, peers::ConnectionId};
 
 /// How many signals may wait for a connection that is being made, of [`RouteLimits::bytes_max`] bytes together at
@@ -53,7 +56,17 @@ pub(crate) struct Route {
     /// Held by the sender that is the next to have room: they go on in the order in which they came.
     turn: tokio::sync::Mutex<()>,
     pressure: Pressure,
+    counters: Counters,
     limits: RouteLimits,
+}
+
+/// What was taken out of a queue since its connection is up.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Taken {
+    /// Signals.
+    pub(crate) messages: u64,
+    /// Fragments.
+    pub(crate) fragments: u64,
 }
 
 /// How much may wait in the queue of a connection.
@@ -75,8 +88,10 @@ enum State {
     Up {
         id: ConnectionId,
         flags: DistFlags,
-        visible: bool,
+        facts: Facts,
         out: Box<Outbound>,
+        /// How many signals were put into it.
+        messages: u64,
         overrun: bool,
     },
     Closed,
@@ -87,6 +102,7 @@ impl Route {
         Arc::new(Self {
             pressure: Pressure::new(node.clone(), events),
             turn: tokio::sync::Mutex::default(),
+            counters: Counters::new(),
             node,
             state: Mutex::new(State::Connecting { waiting: VecDeque::new(), bytes: 0 }),
             wake: Notify::new(),
@@ -170,7 +186,7 @@ impl Route {
                 Pushed::Queued
             }
             State::Up { overrun: true, .. } => Pushed::Lost,
-            State::Up { flags, out, overrun, .. } => {
+            State::Up { flags, out, overrun, messages, .. } => {
                 match out.handle(signal) {
                     Ok(Encoded::Frame { .. }) => {}
                     Ok(Encoded::Withheld(withheld)) => return Pushed::Withheld(withheld),
@@ -184,6 +200,7 @@ impl Route {
                     self.overrun.notify_one();
                     return Pushed::Lost;
                 }
+                *messages += 1;
                 self.wake.notify_one();
                 Pushed::Queued
             }
@@ -192,12 +209,14 @@ impl Route {
 
     /// The connection is there: what waited is encoded for it, in order. What could not be, and why not, so that
     /// those who sent it can be told as if it had not waited.
-    pub(crate) fn up(&self, id: ConnectionId, flags: DistFlags, visible: bool) -> Vec<(Signal, Pushed)> {
+    pub(crate) fn up(&self, id: ConnectionId, flags: DistFlags, facts: Facts) -> Vec<(Signal, Pushed)> {
         let mut state = self.lock();
         let State::Connecting { waiting, .. } = &mut *state else { return Vec::new() };
-        let (mut out, mut unsent) = (Box::new(Outbound::new(flags)), Vec::new());
+        let (mut out, mut unsent, mut messages) = (Box::new(Outbound::new(flags)), Vec::new(), 0);
         for signal in std::mem::take(waiting) {
-            match out.handle(&signal) {
+            let encoded = out.handle(&signal);
+            messages += u64::from(matches!(encoded, Ok(Encoded::Frame { .. })));
+            match encoded {
                 // Nobody will acknowledge it.
                 Ok(Encoded::Frame { op: Op::Unlink, .. }) => unsent.push((signal, Pushed::Queued)),
                 Ok(Encoded::Frame { .. }) => {}
@@ -208,7 +227,7 @@ impl Route {
                 }
             }
         }
-        *state = State::Up { id, flags, visible, out, overrun: false };
+        *state = State::Up { id, flags, facts, out, messages, overrun: false };
         drop(state);
         self.wake.notify_one();
         self.outcome.send_replace(Some(Ok(())));
@@ -228,22 +247,46 @@ impl Route {
         self.drained.send_modify(|n| *n += 1);
     }
 
-    /// Takes what is to be written, leaving an empty buffer. False when there is nothing.
-    pub(crate) fn take(&self, into: &mut Segments) -> bool {
-        match &mut *self.lock() {
-            State::Up { out, .. } if !out.is_empty() => {
+    /// Takes what is to be written, leaving an empty buffer, and says how much that makes in all. Nothing when
+    /// there is nothing.
+    pub(crate) fn take(&self, into: &mut Segments) -> Option<Taken> {
+        let taken = match &mut *self.lock() {
+            State::Up { out, messages, .. } if !out.is_empty() => {
                 out.poll_output(into);
                 if self.has_room(out) {
                     self.pressure.free();
                 }
+                Taken { messages: *messages, fragments: out.fragments() }
             }
-            _ => return false,
-        }
+            _ => return None,
+        };
         // Who waited may go on while this is written.
         if self.drained.receiver_count() > 0 {
             self.drained.send_modify(|n| *n += 1);
         }
-        true
+        Some(taken)
+    }
+
+    /// How many bytes wait to be taken.
+    pub(crate) fn queued_bytes(&self) -> usize {
+        match &*self.lock() {
+            State::Connecting { bytes, .. } => *bytes,
+            State::Up { out, .. } => out.len(),
+            State::Closed => 0,
+        }
+    }
+
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// The numbers of the connection, if it is up.
+    pub(crate) fn info(&self) -> Option<LinkInfo> {
+        let (facts, queued_bytes) = match &*self.lock() {
+            State::Up { facts, out, .. } => (facts.clone(), out.len()),
+            State::Connecting { .. } | State::Closed => return None,
+        };
+        Some(self.counters.info(facts, queued_bytes, self.pressure.sends()))
     }
 
     /// Returns once more waits than may.
@@ -297,7 +340,7 @@ impl Route {
 
     /// Whether the connection is up, and if so whether it is visible.
     pub(crate) fn is_up(&self) -> Option<bool> {
-        if let State::Up { visible, .. } = &*self.lock() { Some(*visible) } else { None }
+        if let State::Up { facts, .. } = &*self.lock() { Some(facts.visible) } else { None }
     }
 
     /// Whether the peer answers an unlink; one that is not connected yet is taken to.

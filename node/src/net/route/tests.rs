@@ -24,6 +24,10 @@ fn id() -> ConnectionId {
     Peers::new("a@h".parse().expect("a node name")).connection_id()
 }
 
+fn facts() -> Facts {
+    Facts { node: "b@h".into(), creation: 7, visible: true, up_since: std::time::UNIX_EPOCH }
+}
+
 fn pid(number: u32) -> Pid {
     Pid::new(Atom::from("a@h"), number, 0, 1)
 }
@@ -56,23 +60,23 @@ fn what_waits_for_a_connection_is_limited_in_bytes() {
     assert_eq!(route.push(&message(6000)), Pushed::Lost);
     assert_eq!(route.try_send(&message(1)), None, "above `busy_bytes` who can wait does");
     assert_eq!(route.push(&message(3000)), Pushed::Queued, "a smaller one still fits");
-    assert_eq!(route.up(id(), FLAGS, true), []);
+    assert_eq!(route.up(id(), FLAGS, facts()), []);
     let mut out = Segments::new();
-    assert!(route.take(&mut out));
+    assert_eq!(route.take(&mut out), Some(Taken { messages: 2, fragments: 0 }));
     assert!((9000..10_000).contains(&out.len()), "{}", out.len());
-    assert!(!route.take(&mut out));
+    assert_eq!(route.take(&mut out), None);
 }
 
 #[tokio::test]
 async fn a_queue_above_its_limit_is_given_up_at_once() {
     let route = route(10_000);
-    assert_eq!(route.up(id(), FLAGS, true), []);
+    assert_eq!(route.up(id(), FLAGS, facts()), []);
     assert_eq!(route.push(&message(500)), Pushed::Queued);
     assert_eq!(route.push(&message(1000)), Pushed::Queued);
     assert_eq!(route.push(&message(10_000)), Pushed::Lost);
     route.overrun().await;
     assert_eq!(route.push(&message(1)), Pushed::Lost);
-    assert!(!route.take(&mut Segments::new()), "nothing of it is kept");
+    assert_eq!(route.take(&mut Segments::new()), None, "nothing of it is kept");
 }
 
 #[test]
@@ -81,14 +85,14 @@ fn what_the_peer_cannot_be_sent_comes_back_from_the_wait() {
     let unlink = Signal::Unlink { id: std::num::NonZeroU64::new(1), from, to };
     let route = route(10_000);
     assert_eq!(route.push(&unlink), Pushed::Queued);
-    let unsent = route.up(id(), FLAGS.without(DistFlags::UNLINK_ID), true);
+    let unsent = route.up(id(), FLAGS.without(DistFlags::UNLINK_ID), facts());
     assert_eq!(unsent, [(unlink, Pushed::Queued)], "sent, and nobody will acknowledge it");
 }
 
 #[test]
 fn a_send_waits_before_it_queues_and_is_undone_by_dropping_it() {
     let route = route(100_000);
-    route.up(id(), FLAGS, true);
+    route.up(id(), FLAGS, facts());
     let signal = message(2000);
     assert_eq!(poll(pin!(route.send(&signal))), task::Poll::Ready(Pushed::Queued), "past it by its length");
     {
@@ -105,7 +109,7 @@ fn a_send_waits_before_it_queues_and_is_undone_by_dropping_it() {
 #[test]
 fn of_those_who_wait_one_finds_the_room_and_the_first_comes_first() {
     let route = route(100_000);
-    route.up(id(), FLAGS, true);
+    route.up(id(), FLAGS, facts());
     route.push(&message(2000));
     let (long, short) = (message_of(&pid(2), 3000), message_of(&pid(3), 50));
     let (mut first, mut second) = (pin!(route.send(&long)), pin!(route.send(&short)));
@@ -121,7 +125,7 @@ fn of_those_who_wait_one_finds_the_room_and_the_first_comes_first() {
 #[test]
 fn who_waits_for_a_message_of_its_own_keeps_nobody() {
     let route = route(100 << 20);
-    route.up(id(), FLAGS, true);
+    route.up(id(), FLAGS, facts());
     route.push(&message(Outbound::WHOLE_BYTES_MAX + 1));
     let (own, other) = (message(1), message_of(&pid(2), 1));
     let mut waiting = pin!(route.send(&own));
@@ -139,7 +143,7 @@ fn who_waits_for_a_message_of_its_own_keeps_nobody() {
 #[test]
 fn many_long_messages_are_limited_too_before_the_connection_is_given_up() {
     let route = route(16 << 20);
-    route.up(id(), FLAGS, true);
+    route.up(id(), FLAGS, facts());
     for sender in 1..=3 {
         assert_eq!(route.try_send(&message_of(&pid(sender), 3 << 20)), Some(Pushed::Queued), "{sender}");
         // What is ready goes out, the rest of each is to follow.
@@ -151,7 +155,7 @@ fn many_long_messages_are_limited_too_before_the_connection_is_given_up() {
 #[test]
 fn a_connection_that_ends_lets_its_senders_go() {
     let route = route(100_000);
-    route.up(id(), FLAGS, true);
+    route.up(id(), FLAGS, facts());
     route.push(&message(2000));
     let signal = message(1);
     let mut waiting = pin!(route.send(&signal));
@@ -163,7 +167,7 @@ fn a_connection_that_ends_lets_its_senders_go() {
 #[tokio::test]
 async fn busy_is_told_once_until_there_is_room() {
     let (route, mut events) = route_and_events(100_000);
-    route.up(id(), FLAGS, true);
+    route.up(id(), FLAGS, facts());
     route.push(&message(2000));
     for _ in 0..3 {
         assert_eq!(route.try_send(&message(1)), None);
@@ -182,4 +186,29 @@ async fn busy_is_told_once_until_there_is_room() {
     }
     let missed = events.next().await;
     assert_eq!(missed, Some(BusyEvent::Missed { events: 400 - 256 }));
+}
+
+#[test]
+fn the_numbers_are_those_of_the_queue() {
+    let route = route(16 << 20);
+    route.push(&message(100));
+    assert_eq!(route.info(), None, "it is not up");
+    route.up(id(), FLAGS, facts());
+    route.push(&message(Outbound::WHOLE_BYTES_MAX + 1));
+    let info = route.info().expect("it is up");
+    assert_eq!((info.creation, info.visible, info.up_since), (7, true, std::time::UNIX_EPOCH));
+    let queued = usize::try_from(info.queued_bytes).expect("it is in memory");
+    let expected = Outbound::WHOLE_BYTES_MAX + 100;
+    assert!((expected..expected + 400).contains(&queued), "{queued}");
+    assert_eq!(route.try_send(&message(1)), None, "behind its own");
+    assert_eq!(route.info().expect("it is up").busy_sends, 0, "which is not the budget");
+    let mut last = None;
+    let mut out = Segments::new();
+    while let Some(taken) = route.take(&mut out) {
+        last = Some(taken);
+        out.clear();
+    }
+    let fragments = (Outbound::WHOLE_BYTES_MAX / Outbound::FRAGMENT_BYTES + 2) as u64;
+    assert_eq!(last, Some(Taken { messages: 2, fragments }));
+    assert_eq!(route.info().expect("it is up").queued_bytes, 0);
 }
