@@ -190,6 +190,9 @@ impl SysConfig {
         {
             base.net_ticktime = Duration::from_secs(seconds);
         }
+        if let Some(time) = self.kernel_value("net_setuptime", setup_time)? {
+            base.net_setuptime = time;
+        }
         if let Some(on) = self.kernel_value("prevent_overlapping_partitions", Term::as_bool)? {
             base.prevent_overlapping_partitions = on;
         }
@@ -370,4 +373,13 @@ pub(crate) fn distributions(value: &Term) -> Result<Vec<Distribution>, ConfigErr
         }
     }
     Ok(all)
+}
+
+/// `net_setuptime`: a number of seconds above 0 and at most 120, of any kind.
+fn setup_time(value: &Term) -> Option<Duration> {
+    let seconds = match value {
+        Term::Float(seconds) => seconds.get(),
+        value => f64::from(u32::try_from(value.as_u64()?).ok()?),
+    };
+    (seconds > 0.0 && seconds <= 120.0).then(|| Duration::from_secs_f64(seconds))
 }

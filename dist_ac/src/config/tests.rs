@@ -131,6 +131,13 @@ fn what_kernel_says_of_the_node_itself() {
     assert_eq!(node.listen_ports, Some(9100..=9105));
     assert!(!node.prevent_overlapping_partitions);
     assert!(matches!(node.discovery, Discovery::Port(port) if port.get() == 9200));
+    for (text, time) in
+        [("7", Some(7_000)), ("0.5", Some(500)), ("120", Some(120_000)), ("0", None), ("121", None)]
+    {
+        let config = parse(&format!("[{{kernel, [{{net_setuptime, {text}}}]}}]")).expect("good");
+        let time = time.map(Duration::from_millis);
+        assert_eq!(config.apply(NodeConfig::new("a")).ok().map(|node| node.net_setuptime), time, "{text}");
+    }
     let bad = parse("[{kernel, [{net_ticktime, soon}]}]").expect("good");
     assert_eq!(bad.apply(NodeConfig::new("a")).expect_err("bad").to_string(), "{badopt,{net_ticktime,soon}}");
 }
