@@ -9,6 +9,7 @@ use std::{
 
 use clap::{Parser, Subcommand};
 use dist_ac::flags::fail;
+use tokio::runtime::Builder;
 
 mod epmd_server;
 mod names;
@@ -42,13 +43,14 @@ enum Command {
 
 fn main() -> ExitCode {
     match command() {
-        Command::Peer(flags) => run("warn", peer::run(flags)),
+        Command::Peer(flags) => run("warn", Builder::new_multi_thread(), peer::run(flags)),
         Command::Epmd { arguments } => match epmd_server::options(arguments) {
-            Ok(options) => run(options.log_level(), epmd_server::run(options)),
+            // One thread that waits for sockets and answers: between two, each lookup would be handed over.
+            Ok(options) => run(options.log_level(), Builder::new_current_thread(), epmd_server::run(options)),
             Err(status) => status,
         },
-        Command::Names(flags) => run("warn", names::run(flags)),
-        Command::Ping(flags) => run("warn", ping::run(flags)),
+        Command::Names(flags) => run("warn", Builder::new_current_thread(), names::run(flags)),
+        Command::Ping(flags) => run("warn", Builder::new_multi_thread(), ping::run(flags)),
     }
 }
 
@@ -64,12 +66,12 @@ fn command() -> Command {
     Program::parse().command
 }
 
-fn run(log_level: &str, program: impl Future<Output = ExitCode>) -> ExitCode {
+fn run(log_level: &str, mut runtime: Builder, program: impl Future<Output = ExitCode>) -> ExitCode {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(log_level));
     let colours = std::io::stderr().is_terminal();
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours).init();
-    match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    match runtime.enable_all().build() {
         Ok(runtime) => runtime.block_on(program),
         Err(error) => fail(&error),
     }

@@ -4,7 +4,7 @@ use std::error::Error;
 
 use crabnode_epmd::{EpmdServer, ServerConfig, port_from_env};
 
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let port = port_from_env(arguments.first().map(String::as_str))?;

@@ -21,7 +21,7 @@ use nom::{IResult, Parser};
 use thiserror::Error;
 
 const ALIVE2_REQ: u8 = 120;
-const PORT2_REQ: u8 = 122;
+pub(crate) const PORT2_REQ: u8 = 122;
 const NAMES_REQ: u8 = 110;
 const DUMP_REQ: u8 = 100;
 const KILL_REQ: u8 = 107;

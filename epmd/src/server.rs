@@ -4,13 +4,15 @@
 //! [`EpmdServer::run`] and end with it.
 
 use std::collections::HashMap;
-use std::io;
+use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::Poll;
 use std::time::{Duration, Instant, SystemTime};
 
+use bytes::Bytes;
+use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, mpsc};
@@ -21,6 +23,7 @@ use tracing::{debug, info, warn};
 use crate::client::EPMD_PORT_DEFAULT;
 use crate::listen;
 use crate::machine::{Input, Machine, Now, Output, Rules, Then};
+use crate::message::{PORT2_REQ, Request};
 use crate::registry::ConnectionId;
 
 /// How long to wait after accepting failed, which it does while the process has no file descriptors left.
@@ -128,7 +131,9 @@ impl EpmdServer {
             tokio::select! {
                 accepted = accept(&self.listeners, self.delay_accept) => match accepted {
                     Ok((stream, peer)) => {
-                        connections.spawn(serve(self.shared.clone(), stream, peer));
+                        if let Some(first) = self.shared.answer_at_once(&stream, peer) {
+                            connections.spawn(serve(self.shared.clone(), stream, peer, first));
+                        }
                     }
                     Err(error) => {
                         warn!(%error, "accept");
@@ -200,14 +205,48 @@ impl Shared {
         (connection, mailbox)
     }
 
+    /// Answers a lookup that has come with its connection, as most have where there are many: without a task, and
+    /// without waiting for the socket to be ready. Otherwise gives what it has read.
+    fn answer_at_once(&self, stream: &TcpStream, peer: SocketAddr) -> Option<Vec<u8>> {
+        let socket = SockRef::from(stream);
+        let mut bytes = [0; READ_BYTES];
+        let Ok(size @ 1..) = (&*socket).read(&mut bytes) else { return Some(Vec::new()) };
+        let bytes = &bytes[..size];
+        if !is_lookup(bytes) || !self.delay_write.is_zero() {
+            return Some(bytes.to_vec());
+        }
+        let mut state = self.state();
+        state.connections_made += 1;
+        let connection = ConnectionId(state.connections_made);
+        // A lookup is anyone's: where it came in does not matter.
+        self.handle(&mut state, Input::Opened { connection, peer: peer.ip(), own: peer.ip() });
+        let reply = self.handle_own(&mut state, connection, Input::Received { connection, bytes });
+        self.handle(&mut state, Input::Closed { connection });
+        drop(state);
+        if let Some(reply) = reply
+            && let Err(error) = (&*socket).write_all(&reply)
+        {
+            // It has room for far more, so the peer is gone.
+            debug!(%peer, %error, "connection broke");
+        }
+        None
+    }
+
     fn tell(&self, input: Input<'_>) {
         self.handle(&mut self.state(), input);
     }
 
     fn handle(&self, state: &mut State, input: Input<'_>) {
+        self.handle_own(state, ConnectionId(0), input);
+    }
+
+    /// Returns the reply to `own`, which needs no mailbox.
+    fn handle_own(&self, state: &mut State, own: ConnectionId, input: Input<'_>) -> Option<Bytes> {
+        let mut reply = None;
         state.machine.handle(now(), input);
         while let Some(output) = state.machine.poll_output() {
             match output {
+                Output::Reply { connection, bytes, .. } if connection == own => reply = Some(bytes),
                 Output::Reply { connection, .. } | Output::Close { connection } => {
                     // Without its mailbox it has ended meanwhile.
                     if let Some(mailbox) = state.mailboxes.get(&connection) {
@@ -228,6 +267,7 @@ impl Shared {
         if due.is_some_and(|due| state.wakes_at.is_none_or(|wakes_at| due < wakes_at)) {
             self.sooner.notify_one();
         }
+        reply
     }
 
     /// Returns when the machine has waited for long enough.
@@ -250,13 +290,17 @@ impl Shared {
 }
 
 /// One connection from start to end.
-async fn serve(shared: Arc<Shared>, mut stream: TcpStream, peer: SocketAddr) {
+async fn serve(shared: Arc<Shared>, mut stream: TcpStream, peer: SocketAddr, first: Vec<u8>) {
     let own = match stream.local_addr() {
         Ok(own) => own.ip(),
         Err(error) => return debug!(%peer, %error, "connection broke"),
     };
     let (id, mut mailbox) = shared.open(peer.ip(), own);
     let open = Open { shared: &shared, id };
+    if !first.is_empty() {
+        shared.tell(Input::Received { connection: id, bytes: &first });
+    }
+    drop(first);
     let mut bytes = [0; READ_BYTES];
     loop {
         let step = tokio::select! {
@@ -278,6 +322,11 @@ async fn serve(shared: Arc<Shared>, mut stream: TcpStream, peer: SocketAddr) {
             return;
         }
     }
+}
+
+/// Whether this is all of a lookup.
+fn is_lookup(bytes: &[u8]) -> bool {
+    bytes.get(2) == Some(&PORT2_REQ) && Request::size(bytes) == Ok(Some(bytes.len()))
 }
 
 /// A connection the machine knows of. It hears of its end when this is dropped.
