@@ -1,7 +1,7 @@
 //! The server: a drop-in for OTP's `epmd` (wire.md 1.2, 1.3), which drives a [`Machine`] on tokio.
 //!
-//! Every connection is a task of its own, which reads, and writes what the machine says. All tasks belong to
-//! [`EpmdServer::run`] and end with it.
+//! A lookup that comes with its connection is answered at once. Every other connection is a task of its own, which reads,
+//! and writes what the machine says. All tasks belong to [`EpmdServer::run`] and end with it.
 
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
