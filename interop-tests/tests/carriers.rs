@@ -42,6 +42,24 @@ impl Authority {
     }
 }
 
+impl Authority {
+    /// The same from another that this one has signed, whose certificate is in the file as well.
+    fn certify_through(&self, cluster: &Cluster, between: &str, host: &str) -> String {
+        let mut parameters = CertificateParams::new(Vec::new()).expect("no names");
+        parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        parameters.distinguished_name.push(rcgen::DnType::CommonName, between);
+        let key = KeyPair::generate().expect("a key");
+        let issuer = CertifiedIssuer::signed_by(parameters, key, &self.issuer).expect("a certificate");
+        let mut parameters = CertificateParams::new(vec![host.to_owned()]).expect("a host's name");
+        parameters.distinguished_name.push(rcgen::DnType::CommonName, host);
+        let key = KeyPair::generate().expect("a key");
+        let certificate = parameters.signed_by(&key, &issuer).expect("a certificate");
+        let file = format!("{between}-{host}.pem");
+        cluster.write(&file, &format!("{}{}{}", certificate.pem(), issuer.pem(), key.serialize_pem()));
+        file
+    }
+}
+
 /// A file of options in which both sides show a certificate, and want one that `trusted` has signed.
 fn optfile(
     cluster: &Cluster,
@@ -169,6 +187,38 @@ fn item_82_certificates_are_checked() {
         wait_for_line(&mut clear, &["not connected", "e@localhost"]);
         says(&mut erl_good, "net_adm:ping(v@localhost)", "pang");
         says(&mut erl_good, "nodes()", "[]");
+    });
+}
+
+/// `depth` counts what stands between a node's certificate and the authority, on both sides alike; the authority's own
+/// certificate, which BEAM nodes send along, is none of it.
+#[test]
+fn item_82_depth_is_counted_as_otp_does() {
+    each_release(|otp| {
+        let cluster = Cluster::new(otp);
+        let authority = Authority::new(&cluster, "ca");
+        let direct = authority.certify(&cluster, "localhost");
+        let indirect = authority.certify_through(&cluster, "between", "localhost");
+        let file = |name: &str, certificate: &str, depth: u32| {
+            let depth = format!(", {{depth, {depth}}}");
+            optfile(&cluster, name, certificate, &authority, [&depth, ""])
+        };
+        let (direct, strict) = (file("direct.conf", &direct, 0), file("strict.conf", &indirect, 0));
+        let lenient = file("lenient.conf", &indirect, 1);
+
+        let mut erl_direct = erl(&cluster, otp, "e", "inet_tls", Some(&direct));
+        let _direct = peer(&cluster, "r", "inet_tls", Some(&direct), &["--connect", "e@localhost"]);
+        erl_direct.eval_until("nodes()", "[r@localhost]", SOON);
+        // One certificate between is one too many for us, and for it.
+        let mut far = peer(&cluster, "s", "inet_tls", Some(&strict), &["--connect", "e@localhost"]);
+        wait_for_line(&mut far, &["not connected", "e@localhost"]);
+        says(&mut erl_direct, "net_adm:ping(s@localhost)", "pang");
+        drop(far);
+        let mut erl_lenient = erl(&cluster, otp, "f", "inet_tls", Some(&lenient));
+        let mut strict = peer(&cluster, "t", "inet_tls", Some(&strict), &["--connect", "f@localhost"]);
+        wait_for_line(&mut strict, &["not connected", "f@localhost", "TLS: 1 certificates between"]);
+        let _lenient = peer(&cluster, "u", "inet_tls", Some(&lenient), &["--connect", "f@localhost"]);
+        erl_lenient.eval_until("nodes()", "[u@localhost]", SOON);
     });
 }
 

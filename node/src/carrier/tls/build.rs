@@ -108,7 +108,7 @@ fn identity(
     Ok((certificates(certfile)?, key))
 }
 
-fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+pub(super) fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let failed = |error| of_pem(file, error, "no certificates");
     let all: Result<Vec<_>, _> = CertificateDer::pem_file_iter(file).map_err(failed)?.collect();
     let all = all.map_err(failed)?;

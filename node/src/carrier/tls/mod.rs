@@ -17,10 +17,13 @@
 //! # }
 //! ```
 
-use std::{fmt, io, sync::Arc};
+use std::{fmt, io, path::Path, sync::Arc};
 
 pub use rustls;
-use rustls::{ClientConfig, ServerConfig, pki_types::ServerName};
+use rustls::{
+    ClientConfig, ServerConfig,
+    pki_types::{CertificateDer, ServerName},
+};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
@@ -41,15 +44,18 @@ pub struct Tls {
     server: Arc<ServerConfig>,
     client: Arc<ClientConfig>,
     name: CheckedName,
-    /// How many certificates may stand between a peer's and one that is trusted: of clients, and of servers.
-    depth: [Option<usize>; 2],
+    /// Of clients, and of servers.
+    depth: [Depth; 2],
 }
 
 impl Tls {
     /// TLS with these options over TCP with those. Reads the files that the options name.
     pub fn new(tcp: Tcp, options: &TlsOptions) -> Result<Self, TlsError> {
         let (server, client) = (build::server(&options.server)?, build::client(&options.client)?);
-        let depth = [options.server.depth, options.client.depth];
+        let depth = [
+            Depth::new(options.server.depth, options.server.cacertfile.as_deref())?,
+            Depth::new(options.client.depth, options.client.cacertfile.as_deref())?,
+        ];
         Ok(Self { tcp, server, client, name: options.client.server_name.clone(), depth })
     }
 
@@ -57,7 +63,7 @@ impl Tls {
     /// for is the host of its node's name.
     #[must_use]
     pub fn from_rustls(tcp: Tcp, server: Arc<ServerConfig>, client: Arc<ClientConfig>) -> Self {
-        Self { tcp, server, client, name: CheckedName::Host, depth: [None; 2] }
+        Self { tcp, server, client, name: CheckedName::Host, depth: [Depth::any(), Depth::any()] }
     }
 
     fn server_name(&self, to: Destination<'_>) -> io::Result<ServerName<'static>> {
@@ -82,7 +88,7 @@ impl fmt::Debug for Tls {
 impl Carrier for Tls {
     fn listen<'a>(&'a self, at: ListenAt<'a>) -> BoxFuture<'a, io::Result<Box<dyn Listener>>> {
         let acceptor = TlsAcceptor::from(Arc::clone(&self.server));
-        let depth = self.depth[0];
+        let depth = self.depth[0].clone();
         Box::pin(async move {
             Ok(Box::new(TlsListener { tcp: self.tcp.bind(at)?, acceptor, depth }) as Box<dyn Listener>)
         })
@@ -95,7 +101,7 @@ impl Carrier for Tls {
             let hang_up = hang_up(&tcp);
             let tls =
                 TlsConnector::from(Arc::clone(&self.client)).connect(name, tcp).await.map_err(of_tls)?;
-            check_depth(tls.get_ref().1.peer_certificates(), self.depth[1])?;
+            self.depth[1].check(tls.get_ref().1.peer_certificates())?;
             Ok(Stream::new(tls).on_hang_up(hang_up))
         })
     }
@@ -113,7 +119,7 @@ impl Carrier for Tls {
 struct TlsListener {
     tcp: TcpAccept,
     acceptor: TlsAcceptor,
-    depth: Option<usize>,
+    depth: Depth,
 }
 
 impl Listener for TlsListener {
@@ -124,31 +130,52 @@ impl Listener for TlsListener {
     fn accept(&mut self) -> BoxFuture<'_, io::Result<Incoming>> {
         Box::pin(async move {
             let (tcp, address) = self.tcp.accept().await?;
-            let stream = Box::pin(accept(self.acceptor.clone(), tcp, self.depth));
+            let stream = Box::pin(accept(self.acceptor.clone(), tcp, self.depth.clone()));
             Ok(Incoming { from: address.to_string(), stream })
         })
     }
 }
 
-async fn accept(acceptor: TlsAcceptor, tcp: TcpStream, depth: Option<usize>) -> io::Result<Stream> {
+async fn accept(acceptor: TlsAcceptor, tcp: TcpStream, depth: Depth) -> io::Result<Stream> {
     let hang_up = hang_up(&tcp);
     let tls = acceptor.accept(tcp).await.map_err(of_tls)?;
-    check_depth(tls.get_ref().1.peer_certificates(), depth)?;
+    depth.check(tls.get_ref().1.peer_certificates())?;
     Ok(Stream::new(tls).on_hang_up(hang_up))
 }
 
-/// A chain is the peer's own certificate and those that lead from it to one that is trusted.
-fn check_depth(
-    chain: Option<&[rustls::pki_types::CertificateDer<'_>]>,
-    depth: Option<usize>,
-) -> io::Result<()> {
-    let between = chain.map_or(0, |chain| chain.len().saturating_sub(1));
-    match depth {
-        Some(depth) if between > depth => {
-            let what = format!("TLS: {between} certificates beside the peer's own; `depth` is {depth}");
-            Err(io::Error::new(io::ErrorKind::InvalidData, what))
+/// How many certificates may stand between a peer's own and one that is trusted.
+#[derive(Clone)]
+struct Depth {
+    max: Option<usize>,
+    /// Those that are trusted, which do not count where a peer sends them along, as BEAM nodes do.
+    trusted: Arc<[CertificateDer<'static>]>,
+}
+
+impl Depth {
+    /// Nothing is said of it.
+    fn any() -> Self {
+        Self { max: None, trusted: Arc::default() }
+    }
+
+    fn new(max: Option<usize>, cacertfile: Option<&Path>) -> Result<Self, TlsError> {
+        match (max, cacertfile) {
+            (Some(_), Some(file)) => Ok(Self { max, trusted: build::certificates(file)?.into() }),
+            _ => Ok(Self { max, ..Self::any() }),
         }
-        _ => Ok(()),
+    }
+
+    fn check(&self, chain: Option<&[CertificateDer<'_>]>) -> io::Result<()> {
+        let between = chain.unwrap_or_default().iter().skip(1);
+        let between = between.filter(|certificate| !self.trusted.contains(*certificate)).count();
+        match self.max {
+            Some(max) if between > max => {
+                let what = format!(
+                    "TLS: {between} certificates between the peer's own and a trusted one; `depth` is {max}"
+                );
+                Err(io::Error::new(io::ErrorKind::InvalidData, what))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
