@@ -280,6 +280,11 @@ impl ControlMessage {
         decode::from_term(term)
     }
 
+    /// The same, of the tuple's elements, which are taken out of the buffer.
+    pub(crate) fn from_elements(elements: &mut Vec<Term>) -> Result<Self, ControlError> {
+        decode::from_elements(elements.drain(..))
+    }
+
     /// The tuple of the control message.
     #[must_use]
     pub fn to_term(&self) -> Term {

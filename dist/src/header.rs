@@ -4,7 +4,6 @@
 //! `112 131 Control [131 Payload]`, where neither DIST_HDR_ATOM_CACHE nor FRAGMENTS was agreed on, and with a
 //! distribution header otherwise.
 
-use bytes::Bytes;
 use etf::Segments;
 use handshake::DistFlags;
 
@@ -81,7 +80,7 @@ impl Form {
 }
 
 /// What a body with a distribution header is.
-pub(crate) fn start(body: &Bytes) -> Result<Result<Start, FragmentError>, BodyError> {
+pub(crate) fn start(body: &[u8]) -> Result<Result<Start, FragmentError>, BodyError> {
     let Some(&found) = body.first_chunk::<2>() else {
         return Err(BodyError::Truncated { bytes: body.len() });
     };
@@ -104,7 +103,7 @@ pub(crate) fn start(body: &Bytes) -> Result<Result<Start, FragmentError>, BodyEr
 }
 
 /// Where the control message of a body in pass-through form starts.
-pub(crate) fn control_at(body: &Bytes) -> Result<usize, BodyError> {
+pub(crate) fn control_at(body: &[u8]) -> Result<usize, BodyError> {
     match body.first() {
         Some(&PASS_THROUGH) => {}
         Some(&found) => return Err(BodyError::NotPassThrough { found }),
@@ -114,11 +113,11 @@ pub(crate) fn control_at(body: &Bytes) -> Result<usize, BodyError> {
 }
 
 /// Where the payload of a body in pass-through form starts whose control message ends at `at`; nothing if the body ends there.
-pub(crate) fn payload_at(body: &Bytes, at: usize) -> Result<Option<usize>, BodyError> {
+pub(crate) fn payload_at(body: &[u8], at: usize) -> Result<Option<usize>, BodyError> {
     term_at(body, at)
 }
 
-fn term_at(body: &Bytes, at: usize) -> Result<Option<usize>, BodyError> {
+fn term_at(body: &[u8], at: usize) -> Result<Option<usize>, BodyError> {
     match body.get(at) {
         Some(&VERSION) => Ok(Some(at + 1)),
         Some(&found) => Err(BodyError::NoVersion { at, found }),

@@ -2,8 +2,10 @@
 
 use std::time::Instant;
 
+use std::mem;
+
 use bytes::{Bytes, BytesMut};
-use etf::{Atom, DecodeError, Decoder};
+use etf::{Atom, DecodeError, Decoder, Input, Term};
 use handshake::DistFlags;
 use tracing::{debug, trace};
 
@@ -32,6 +34,10 @@ pub struct Inbound {
     own: Atom,
     peer: Atom,
     decoder: Decoder,
+    /// The elements of the control message at hand; kept for its memory.
+    elements: Vec<Term>,
+    /// The short frame at hand; kept for its memory.
+    short: Vec<u8>,
     frames: Frames,
     form: Form,
     /// Whether the peer may send fragments.
@@ -141,6 +147,8 @@ impl Inbound {
             fragments: 0,
             atoms: Vec::new(),
             decoder: Decoder::new(limits.decode),
+            elements: Vec::new(),
+            short: Vec::new(),
             failed: None,
         }
     }
@@ -201,42 +209,55 @@ impl Inbound {
 
     fn next(&mut self) -> Result<Option<Received>, InboundError> {
         loop {
-            match self.frames.next() {
+            let frame = self.frames.next(&mut self.short);
+            let signal = match &frame {
                 Ok(None) => return Ok(None),
                 Ok(Some(Frame::Tick)) => return Ok(Some(Received::Tick)),
-                Ok(Some(Frame::Body(body))) => {
-                    let mut op = None;
-                    let signal = self.body(&body, &mut op).map_err(|fault| {
-                        let start = &body[..body.len().min(InboundError::START_BYTES_MAX)];
-                        InboundError { fault, op, frame_start: start.to_vec() }
-                    })?;
-                    if let Some(signal) = signal {
-                        return Ok(Some(Received::Signal(signal)));
+                Ok(Some(Frame::Body(body))) => self.signal_of(body.into())?,
+                Ok(Some(Frame::Short)) => {
+                    let short = mem::take(&mut self.short);
+                    let signal = self.signal_of(short[..].into());
+                    if short.capacity() <= SHORT_KEPT_MAX {
+                        self.short = short;
                     }
+                    signal?
                 }
                 Err(too_long) => {
                     let start = self.frames.peek(InboundError::START_BYTES_MAX);
                     return Err(InboundError {
-                        fault: too_long.into(),
+                        fault: (*too_long).into(),
                         op: None,
                         frame_start: start.to_vec(),
                     });
                 }
+            };
+            if let Some(signal) = signal {
+                return Ok(Some(Received::Signal(signal)));
             }
         }
     }
 
+    fn signal_of(&mut self, body: Input<'_>) -> Result<Option<Signal>, InboundError> {
+        let mut op = None;
+        self.body(body, &mut op).map_err(|fault| {
+            let body = body.bytes();
+            let start = &body[..body.len().min(InboundError::START_BYTES_MAX)];
+            InboundError { fault, op, frame_start: start.to_vec() }
+        })
+    }
+
     /// The signal that a body completes; nothing for a fragment that is not the last.
-    fn body(&mut self, body: &Bytes, op_seen: &mut Option<Op>) -> Result<Option<Signal>, Fault> {
+    fn body(&mut self, input: Input<'_>, op_seen: &mut Option<Op>) -> Result<Option<Signal>, Fault> {
+        let body = input.bytes();
         if self.form == Form::PassThrough {
             let control_at = header::control_at(body)?;
             self.atoms.clear();
-            let (control, control_end) = self.control(body, control_at, op_seen)?;
+            let (control, control_end) = self.control(input, control_at, op_seen)?;
             let payload_at = match control.op().has_payload() {
                 true => header::payload_at(body, control_end)?,
                 false => None,
             };
-            return self.signal(control, payload_at.map(|at| (body, at))).map(Some);
+            return self.signal(control, payload_at.map(|at| (input, at))).map(Some);
         }
         let start = header::start(body)?;
         if !self.has_fragments && !matches!(start, Ok(Start::Whole { .. })) {
@@ -254,37 +275,42 @@ impl Inbound {
                 let Some(Partial { control, atoms, payload, .. }) = done else { return Ok(None) };
                 *op_seen = Some(control.op());
                 self.atoms = atoms;
-                return self.signal(control, Some((&payload.into(), 0))).map(Some);
+                return self.signal(control, Some(((&Bytes::from(payload)).into(), 0))).map(Some);
             }
         };
         let control_at = self.cache.read_header(body, header_at, &mut self.atoms)?;
-        let (control, control_end) = self.control(body, control_at, op_seen)?;
+        let (control, control_end) = self.control(input, control_at, op_seen)?;
         if let Some((sequence, count)) = fragmented {
             self.fragments += 1;
             let atoms = std::mem::take(&mut self.atoms);
             self.assembly.start(sequence, count, (control, atoms, &body[control_end..]))?;
             return Ok(None);
         }
-        let payload_at = (control_end < body.len()).then_some((body, control_end));
+        let payload_at = (control_end < body.len()).then_some((input, control_end));
         self.signal(control, payload_at).map(Some)
     }
 
     /// The control message that starts there, and where it ends.
     fn control(
         &mut self,
-        body: &Bytes,
+        body: Input<'_>,
         at: usize,
         op_seen: &mut Option<Op>,
     ) -> Result<(ControlMessage, usize), Fault> {
-        let (control, end) = self.decoder.decode_bare(body, at, &self.atoms).map_err(Fault::ControlTerm)?;
-        let control = ControlMessage::from_term(control)?;
+        let end = self.decoder.decode_tuple(body, at, &self.atoms, &mut self.elements);
+        let end = end.map_err(Fault::ControlTerm)?.ok_or(ControlError::NotATuple)?;
+        let control = ControlMessage::from_elements(&mut self.elements)?;
         *op_seen = Some(control.op());
         log_unknown(&control);
         Ok((control, end))
     }
 
     /// The signal of a control message and of its payload, which starts there.
-    fn signal(&mut self, control: ControlMessage, payload: Option<(&Bytes, usize)>) -> Result<Signal, Fault> {
+    fn signal(
+        &mut self,
+        control: ControlMessage,
+        payload: Option<(Input<'_>, usize)>,
+    ) -> Result<Signal, Fault> {
         let op = control.op();
         let payload = if op.has_payload() {
             let (bytes, at) = payload.ok_or(PayloadMissing { op })?;
@@ -301,6 +327,9 @@ impl Inbound {
         Ok(signal)
     }
 }
+
+/// More memory than this is not kept for short frames, in bytes: most are shorter, and a connection may be idle.
+const SHORT_KEPT_MAX: usize = 4 << 10;
 
 /// Values of later releases are kept and told of, not refused.
 fn log_unknown(control: &ControlMessage) {

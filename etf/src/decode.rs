@@ -25,6 +25,8 @@ mod error;
 pub use error::{DecodeError, DecodeErrorReason};
 mod inflate;
 pub(crate) use inflate::inflate;
+mod input;
+pub use input::Input;
 mod names;
 use names::{Memory, Names};
 mod options;
@@ -103,13 +105,13 @@ fn local_or_not(
             return Err(DecodeError::new(at + 1, reason));
         };
         let start = at + 1 + hash.len();
-        let (term, end) = Decoding::new(input, start, None, limits, asked, memory).run()?;
+        let (term, end) = Decoding::new(input.into(), start, None, limits, asked, memory).run()?;
         if key.hash(&input[start..end]) != *hash {
             return Err(DecodeError::new(at, DecodeErrorReason::ForeignLocalTerm));
         }
         return Ok((term, end));
     }
-    Decoding::new(input, at, None, limits, Asked { local: None, ..asked }, memory).run()
+    Decoding::new(input.into(), at, None, limits, Asked { local: None, ..asked }, memory).run()
 }
 
 /// Decodes one term of a distribution message, which starts at `at`, and says where it ends.
@@ -122,21 +124,43 @@ pub fn decode_bare(
     atoms: &[Atom],
     limits: &DecodeLimits,
 ) -> Result<(Term, usize), DecodeError> {
-    bare(input, at, atoms, limits, &mut Memory::of_one_term())
+    bare(input.into(), at, atoms, limits, &mut Memory::of_one_term())
 }
 
 fn bare(
-    input: &Bytes,
+    input: Input<'_>,
     at: usize,
     atoms: &[Atom],
     limits: &DecodeLimits,
     memory: &mut Memory,
 ) -> Result<(Term, usize), DecodeError> {
-    check_bytes(input.len(), limits)?;
-    if at > input.len() {
-        return Err(DecodeError::new(input.len(), DecodeErrorReason::Truncated { needed: 1, left: 0 }));
+    check_bytes(input.bytes().len(), limits)?;
+    if at > input.bytes().len() {
+        return Err(DecodeError::new(
+            input.bytes().len(),
+            DecodeErrorReason::Truncated { needed: 1, left: 0 },
+        ));
     }
     Decoding::new(input, at, Some(atoms), limits, Asked::default(), memory).run()
+}
+
+fn bare_tuple(
+    input: Input<'_>,
+    at: usize,
+    atoms: &[Atom],
+    limits: &DecodeLimits,
+    memory: &mut Memory,
+    elements: &mut Vec<Term>,
+) -> Result<Option<usize>, DecodeError> {
+    if input.bytes().get(at) != Some(&tag::SMALL_TUPLE) || limits.depth_max == 0 {
+        // A large tuple, or none.
+        let (term, end) = bare(input, at, atoms, limits, memory)?;
+        let Term::Tuple(tuple) = term else { return Ok(None) };
+        elements.extend(tuple);
+        return Ok(Some(end));
+    }
+    check_bytes(input.bytes().len(), limits)?;
+    Decoding::new(input, at, Some(atoms), limits, Asked::default(), memory).run_tuple(elements).map(Some)
 }
 
 fn check_bytes(bytes: usize, limits: &DecodeLimits) -> Result<(), DecodeError> {
@@ -150,7 +174,7 @@ fn check_bytes(bytes: usize, limits: &DecodeLimits) -> Result<(), DecodeError> {
 
 struct Decoding<'a> {
     reader: Reader<'a>,
-    source: &'a Bytes,
+    source: Input<'a>,
     /// The same, to share with binaries; made when the first one needs it.
     shared: Option<Arc<Bytes>>,
     limits: &'a DecodeLimits,
@@ -164,14 +188,14 @@ struct Decoding<'a> {
 
 impl<'a> Decoding<'a> {
     fn new(
-        source: &'a Bytes,
+        source: Input<'a>,
         at: usize,
         atoms: Option<&'a [Atom]>,
         limits: &'a DecodeLimits,
         asked: Asked<'a>,
         memory: &'a mut Memory,
     ) -> Self {
-        let (reader, names) = (Reader::new(source, at, atoms), Names::new(limits, asked, memory));
+        let (reader, names) = (Reader::new(source.bytes(), at, atoms), Names::new(limits, asked, memory));
         let deep_levels = limits.depth_max.saturating_sub(RECURSION_LEVELS);
         let elements_left = limits.elements_max;
         Self { reader, source, shared: None, limits, elements_left, deep_levels, names, slab: Slab::new() }
@@ -185,6 +209,22 @@ impl<'a> Decoding<'a> {
             .map_err(|error| *error)?;
         let [term] = term;
         Ok((term, self.reader.at()))
+    }
+
+    /// The same for a small tuple, whose elements are put into a buffer.
+    fn run_tuple(mut self, elements: &mut Vec<Term>) -> Result<usize, DecodeError> {
+        let levels = self.limits.depth_max;
+        let mut read = |this: &mut Self| {
+            let offset = this.reader.at();
+            this.promise(offset, 1, 0, levels)?;
+            let &[_, arity] = this.reader.array()?;
+            this.promise(offset, usize::from(arity), 0, levels)?;
+            let start = elements.len();
+            elements.extend((0..arity).map(|_| FILLER));
+            this.fill(&mut elements[start..], 0, levels - 1)
+        };
+        read(&mut self).map_err(|error| *error)?;
+        Ok(self.reader.at())
     }
 
     /// Reads as many terms as there are slots. After them `owed` more are promised, and what they hold may be
@@ -572,7 +612,7 @@ impl<'a> Decoding<'a> {
         if len <= Binary::INLINE_MAX {
             return Ok(Binary::copy_from_slice(bytes));
         }
-        let shared = self.shared.get_or_insert_with(|| Arc::new(self.source.clone()));
+        let shared = self.shared.get_or_insert_with(|| Arc::new(self.source.to_shared()));
         Ok(Binary::slice_of(shared, start..start + len))
     }
 

@@ -53,7 +53,7 @@ pub use binary::{Binary, BitString};
 pub mod cursor;
 mod decode;
 pub use decode::{
-    DecodeError, DecodeErrorReason, DecodeOptions, Decoder, Known, decode, decode_bare, decode_prefix,
+    DecodeError, DecodeErrorReason, DecodeOptions, Decoder, Input, Known, decode, decode_bare, decode_prefix,
 };
 #[cfg(feature = "eetf")]
 mod eetf;

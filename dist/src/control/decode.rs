@@ -1,6 +1,6 @@
 //! From a tuple to its control message.
 
-use std::num::NonZeroU64;
+use std::{num::NonZeroU64, vec::Drain};
 
 use etf::{Atom, BigInt, Pid, Reference, Term};
 
@@ -11,7 +11,12 @@ use super::{
 use crate::{Op, SeqToken};
 
 pub(super) fn from_term(term: Term) -> Result<ControlMessage, ControlError> {
-    let mut fields = Fields::of(term)?;
+    let Term::Tuple(elements) = term else { return Err(ControlError::NotATuple) };
+    from_elements(elements.into_vec().drain(..))
+}
+
+pub(super) fn from_elements(elements: Drain<'_, Term>) -> Result<ControlMessage, ControlError> {
+    let mut fields = Fields::of(elements)?;
     let op = fields.op;
     Ok(match op {
         Op::Link => ControlMessage::Link { from: fields.pid()?, to: fields.pid()? },
@@ -105,7 +110,7 @@ pub(super) fn from_term(term: Term) -> Result<ControlMessage, ControlError> {
     })
 }
 
-fn altact_sig_send(mut fields: Fields) -> Result<ControlMessage, ControlError> {
+fn altact_sig_send(mut fields: Fields<'_>) -> Result<ControlMessage, ControlError> {
     let got = fields.rest.len() + 1;
     let flags = fields.flags()?;
     let from = fields.pid()?;
@@ -132,18 +137,16 @@ fn altact_sig_send(mut fields: Fields) -> Result<ControlMessage, ControlError> {
 /// The elements of a control tuple after the operation, taken one by one.
 ///
 /// The number of elements is checked before the first is taken, so there is always one to take.
-struct Fields {
+struct Fields<'a> {
     op: Op,
-    rest: std::vec::IntoIter<Term>,
+    rest: Drain<'a, Term>,
     /// The element taken last, counted from 1 as Erlang counts.
     element: usize,
 }
 
-impl Fields {
-    fn of(term: Term) -> Result<Self, ControlError> {
-        let Term::Tuple(elements) = term else { return Err(ControlError::NotATuple) };
-        let got = elements.len();
-        let mut rest = elements.into_iter();
+impl<'a> Fields<'a> {
+    fn of(mut rest: Drain<'a, Term>) -> Result<Self, ControlError> {
+        let got = rest.len();
         let number = rest.next().ok_or(ControlError::NotATuple)?;
         let number = number.as_int().ok_or(ControlError::OpNotANumber)?;
         let op = Op::from_number(number).ok_or(ControlError::UnknownOp { number })?;

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{Asked, Result, bare, names::Memory, no_trailing, stored_prefix};
+use super::{Asked, Input, Result, bare, bare_tuple, names::Memory, no_trailing, stored_prefix};
 use crate::{Atom, DecodeError, DecodeLimits, Term};
 
 /// Decodes the terms of one sender, whose messages have the same short atoms and the same nodes again and again: those
@@ -51,18 +51,91 @@ impl Decoder {
     }
 
     /// As [`decode_bare`](crate::decode_bare): a term of a distribution message, and where it ends.
-    pub fn decode_bare(
+    pub fn decode_bare<'a>(
         &mut self,
-        input: &Bytes,
+        input: impl Into<Input<'a>>,
         at: usize,
         atoms: &[Atom],
     ) -> Result<(Term, usize), DecodeError> {
-        bare(input, at, atoms, &self.limits, &mut self.memory)
+        bare(input.into(), at, atoms, &self.limits, &mut self.memory)
+    }
+}
+
+impl Decoder {
+    /// As [`Self::decode_bare`], for a term that should be a tuple and is taken apart at once, as control messages
+    /// are: its elements are put at the end of a buffer, which can be used again. Gives where the term ends; nothing
+    /// where it is no tuple, and then nothing is put there either, nor after an error.
+    pub fn decode_tuple<'a>(
+        &mut self,
+        input: impl Into<Input<'a>>,
+        at: usize,
+        atoms: &[Atom],
+        elements: &mut Vec<Term>,
+    ) -> Result<Option<usize>, DecodeError> {
+        let before = elements.len();
+        let result = bare_tuple(input.into(), at, atoms, &self.limits, &mut self.memory, elements);
+        if !matches!(result, Ok(Some(_))) {
+            elements.truncate(before);
+        }
+        result
     }
 }
 
 impl std::fmt::Debug for Decoder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Decoder").field("limits", &self.limits).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{decode_bare, encode_into, term, text::parse_term};
+
+    /// A tuple in a buffer is the tuple, and what is wrong with it is the same.
+    #[test]
+    fn a_tuple_in_a_buffer_is_the_tuple() {
+        let cache = ["ok", "a@b"].map(Atom::from);
+        let large = Term::tuple((0..300).map(Term::from).collect::<Vec<_>>());
+        let texts = [
+            "{6,{a,[b|c]},'',sink}",
+            "{}",
+            "{{}}",
+            "[a]",
+            "a",
+            "#{a => {b}}",
+            "{\"abc\",<<1,2>>,<<\"a binary that does not fit a term\">>,<<\"and another one that does not\">>}",
+        ];
+        let terms = texts.map(|text| parse_term(text).expect("a term")).into_iter().chain([large]);
+        let mut all: Vec<Vec<u8>> = terms
+            .map(|term| {
+                let mut bytes = Vec::new();
+                encode_into(&term, &mut bytes);
+                bytes
+            })
+            .collect();
+        all.push(vec![104, 2, 82, 1, 88, 82, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2]);
+        let narrow = DecodeLimits { depth_max: 1, elements_max: 5, ..DecodeLimits::default() };
+        let none = DecodeLimits { depth_max: 0, ..DecodeLimits::default() };
+        for limits in [DecodeLimits::default(), narrow, none] {
+            let mut decoder = Decoder::new(limits.clone());
+            for bytes in &all {
+                for end in 0..=bytes.len() {
+                    let input = Bytes::copy_from_slice(&bytes[..end]);
+                    let mut elements = vec![term!(before)];
+                    let got = match end % 2 {
+                        0 => decoder.decode_tuple(&input, 0, &cache, &mut elements),
+                        _ => decoder.decode_tuple(&input[..], 0, &cache, &mut elements),
+                    };
+                    match decode_bare(&input, 0, &cache, &limits) {
+                        Ok((Term::Tuple(tuple), end)) => {
+                            assert_eq!((got, &elements[1..]), (Ok(Some(end)), &tuple[..]));
+                        }
+                        Ok(_) => assert_eq!((got, elements.len()), (Ok(None), 1)),
+                        Err(error) => assert_eq!((got, elements.len()), (Err(error), 1)),
+                    }
+                }
+            }
+        }
     }
 }
