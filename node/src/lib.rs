@@ -56,7 +56,6 @@ pub use process::{
 mod registration;
 mod router;
 
-pub use dist::{TickConfigError, TicktimeChange};
 pub use etf::{
     self, Atom, Binary, DecodeLimits, Map, Pid, Reference, Term, let_term, match_term, matches_term, term,
     tuple,

@@ -10,6 +10,7 @@ use crate::Failure;
 
 mod bars;
 mod etf;
+mod link;
 mod measure;
 mod program;
 mod rivals;
@@ -31,11 +32,17 @@ enum What {
     /// with 1 if a bar is short or something that it needs is missing (Erlang/OTP with erl_interface, `cc`,
     /// `taskset`), else with 0.
     Etf(etf::Arguments),
+    /// Connections between nodes, against BEAM, `ei` and bare TCP.
+    ///
+    /// Prints a table for each work with the median and the spread of its rounds, then bars as `etf` does. Each round of
+    /// a round trip has fresh processes. Ratios are of medians taken in one run, interleaved.
+    Link(link::Arguments),
 }
 
 /// Runs `cargo xtask bench`.
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     match &arguments.what {
         What::Etf(arguments) => etf::run(arguments),
+        What::Link(arguments) => link::run(arguments),
     }
 }

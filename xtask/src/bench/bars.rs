@@ -7,8 +7,9 @@ pub(crate) struct Bar {
     /// Without blanks.
     pub(crate) name: String,
     pub(crate) value: f64,
-    /// The most that the value may be.
+    /// The most that the value may be; the least, if `is_floor`.
     pub(crate) limit: f64,
+    pub(crate) is_floor: bool,
 }
 
 impl Bar {
@@ -20,7 +21,7 @@ impl Bar {
 
     fn is_met(&self) -> bool {
         // What is no number meets nothing.
-        self.value <= self.limit
+        if self.is_floor { self.value >= self.limit } else { self.value <= self.limit }
     }
 }
 
@@ -47,7 +48,7 @@ mod tests {
     use super::*;
 
     fn line(value: f64, limit: f64) -> String {
-        Bar { name: "decode-term-list/beam".into(), value, limit }.line()
+        Bar { name: "decode-term-list/beam".into(), value, limit, is_floor: false }.line()
     }
 
     #[test]
@@ -56,5 +57,7 @@ mod tests {
         assert_eq!(line(6501.0, 6501.0), "bar decode-term-list/beam 6501 6501 ok");
         assert_eq!(line(0.5001, 0.5), "bar decode-term-list/beam 0.500 0.500 short");
         assert_eq!(line(f64::NAN, 0.5), "bar decode-term-list/beam NaN 0.500 short");
+        let floor = Bar { name: "rate".into(), value: 4.0, limit: 5.0, is_floor: true };
+        assert_eq!(floor.line(), "bar rate 4 5 short");
     }
 }

@@ -196,11 +196,11 @@ fn timed(works: &[Work]) -> Vec<Bar> {
         let (_, rival_name) = rival.split_once('.')?;
         let rival_name = if matches!(rival_name, "walk" | "x") { "ei" } else { rival_name };
         let name = format!("{}-{payload}/{rival_name}", dashed(method));
-        Some(Bar { name, value: median(method, payload)? / median(rival, payload)?, limit })
+        Some(Bar { name, value: median(method, payload)? / median(rival, payload)?, limit, is_floor: false })
     });
     let nanoseconds = NANOSECONDS.iter().filter_map(|&(method, payload, limit)| {
         let name = format!("{}-{payload}-nanoseconds", dashed(method));
-        Some(Bar { name, value: median(method, payload)?, limit })
+        Some(Bar { name, value: median(method, payload)?, limit, is_floor: false })
     });
     ratios.chain(nanoseconds).collect()
 }
@@ -215,7 +215,7 @@ fn counted(ours: &Program, allocations: &str) -> Result<Vec<Bar>, Failure> {
     let bar = |name: &str, value: u64, limit: u64| {
         #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
         let (value, limit) = (value as f64, limit as f64);
-        Bar { name: name.into(), value, limit }
+        Bar { name: name.into(), value, limit, is_floor: false }
     };
     Ok(vec![
         bar("decode-term-bin-bytes-copied", ours.fact("copied-by-decode")?, 0),

@@ -33,11 +33,17 @@ impl Program {
                 None => pinned.env_remove(key),
             };
         }
-        let mut child = pinned
+        Self::start_anywhere(name, &mut pinned)
+    }
+
+    /// Starts a command on whatever cores there are, and waits until it is ready.
+    pub(crate) fn start_anywhere(name: &'static str, command: &mut Command) -> Result<Self, Failure> {
+        let program = command.get_program().to_string_lossy().into_owned();
+        let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
-            .map_err(|source| Failure::Start { program: "taskset".into(), source })?;
+            .map_err(|source| Failure::Start { program, source })?;
         let input = child.stdin.take();
         let output = BufReader::new(child.stdout.take().expect("it was piped"));
         let mut program = Self { name, child, input, output, facts: Vec::new() };

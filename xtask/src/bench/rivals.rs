@@ -47,6 +47,22 @@ impl Otp {
         erl
     }
 
+    /// Its `erl` as a node has it, with all cores.
+    pub(crate) fn node(&self, name: &str) -> Command {
+        let mut erl = Command::new(&self.erl);
+        erl.args(["-noshell", "-boot", "start_clean", "-sname", name, "-setcookie", "bench", "-hidden"]);
+        for flags in ["ERL_FLAGS", "ERL_AFLAGS", "ERL_ZFLAGS"] {
+            erl.env_remove(flags);
+        }
+        erl
+    }
+
+    /// Its `epmd`.
+    pub(crate) fn epmd(&self) -> Result<PathBuf, Failure> {
+        let program = "io:put_chars(os:find_executable(\"epmd\")), halt().";
+        Ok(output(self.erl().args(["-eval", program]))?.trim().into())
+    }
+
     /// Compiles a module into a folder.
     pub(crate) fn compile(&self, source: &Path, dir: &Path) -> Result<(), Failure> {
         let program = "[Source, Dir] = init:get_plain_arguments(),

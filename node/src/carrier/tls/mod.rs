@@ -49,8 +49,7 @@ pub struct Tls {
 }
 
 impl Tls {
-    /// TLS with these options over TCP with those. Reads the files that the options name, once: unlike a BEAM node,
-    /// which looks at them again every two minutes, this one shows a new certificate after a new start.
+    /// TLS with these options over TCP with those. Reads the files that the options name.
     pub fn new(tcp: Tcp, options: &TlsOptions) -> Result<Self, TlsError> {
         let (server, client) = (build::server(&options.server)?, build::client(&options.client)?);
         let depth = [

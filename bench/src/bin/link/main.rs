@@ -1,0 +1,38 @@
+//! Our side of `cargo xtask bench link`, and the bare TCP that it is held against.
+//!
+//! `bench-link node NAME` is a node with the processes `echo` and `sink`, as `crabnode peer` has them. `bench-link tcp` is
+//! two sockets' worth of tokio and nothing else. Both say `ready`, and then measure what they are asked to by lines on
+//! stdin: `METHOD TARGET COUNT` does that COUNT times to that node and answers with the nanoseconds it took.
+
+#![forbid(unsafe_code)]
+#![expect(clippy::print_stdout, reason = "a command line tool talks on stdout")]
+
+use std::{
+    env,
+    io::{self, BufRead},
+};
+
+use tokio::runtime::Builder;
+
+mod node;
+mod tcp;
+
+fn main() {
+    let args: Vec<String> = env::args().skip(1).collect();
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    let runtime = Builder::new_multi_thread().enable_all().build().expect("the system gives threads");
+    match words[..] {
+        ["node", name] => runtime.block_on(node::run(name)),
+        ["tcp"] => runtime.block_on(tcp::run()),
+        _ => panic!("usage: bench-link node NAME | bench-link tcp"),
+    }
+}
+
+/// What is asked next: a method, whom to do it to, and how often.
+async fn asked() -> Option<(String, String, u64)> {
+    let line = tokio::task::spawn_blocking(|| io::stdin().lock().lines().next()).await;
+    let line = line.expect("reading a line does not panic")?.expect("whoever asks writes UTF-8");
+    let words: Vec<&str> = line.split(' ').collect();
+    let [method, target, count] = words[..] else { panic!("not METHOD TARGET COUNT: {line}") };
+    Some((method.to_owned(), target.to_owned(), count.parse().expect("a number of times")))
+}

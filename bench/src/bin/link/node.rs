@@ -1,0 +1,117 @@
+//! A node that serves and measures.
+
+#![expect(clippy::disallowed_methods, reason = "measures time")]
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use crabnode::{Context, Dest, Message, Node, NodeConfig, SpawnOptions, Term, erpc, term, tuple};
+
+use crate::asked;
+
+pub(crate) async fn run(name: &str) {
+    let config = NodeConfig { cookie: Some("bench".into()), start_epmd: false, ..NodeConfig::new(name) };
+    let node = Node::start(config).await.expect("the node starts");
+    let process = |name: &'static str| SpawnOptions { name: Some(name.into()), ..SpawnOptions::default() };
+    node.spawn_with(process("echo"), echo).expect("nobody has the name");
+    node.spawn_with(process("sink"), sink).expect("nobody has the name");
+    println!("ready");
+    while let Some((method, target, count)) = asked().await {
+        let measuring = node.clone();
+        let took = node
+            .run(move |context| async move { measured(context, &measuring, &method, &target, count).await });
+        println!("{}", took.await.expect("nothing ends it").as_nanos());
+    }
+    node.stop().await;
+}
+
+async fn echo(mut context: Context) -> Term {
+    loop {
+        let Message::Term(term) = context.receive().await else { continue };
+        if let Some([Term::Pid(from), what]) = term.as_tuple() {
+            context.send(from, tuple!(atom "echo", what.clone())).await;
+        }
+    }
+}
+
+async fn sink(mut context: Context) -> Term {
+    let mut received = 0_u64;
+    loop {
+        let Message::Term(term) = context.receive().await else { continue };
+        match term.as_tuple() {
+            Some([Term::Pid(from), sync]) if sync.is_atom("sync") => {
+                context.send(from, tuple!(atom "sink", received)).await;
+                received = 0;
+            }
+            _ => received += 1,
+        }
+    }
+}
+
+async fn measured(mut context: Context, node: &Node, method: &str, target: &str, count: u64) -> Duration {
+    if method == "connect" {
+        return connect(node, target, count).await;
+    }
+    node.connect(target).await.expect("the target is up");
+    let at = |name: &str| Dest::NameAt(name.into(), target.into());
+    match method {
+        "echo" => {
+            let (own, echo) = (context.pid().clone(), at("echo"));
+            let start = Instant::now();
+            for i in 0..count {
+                context.send(echo.clone(), tuple!(own.clone(), i)).await;
+                let Message::Term(answer) = context.receive().await else { panic!("an echo") };
+                assert_eq!(answer, tuple!(atom "echo", i));
+            }
+            start.elapsed()
+        }
+        "rpc" => {
+            let wanted = Ok(Term::Atom(target.into()));
+            let start = Instant::now();
+            for _ in 0..count {
+                let answer = erpc::call(&mut context, target, "erlang", "node", vec![], None).await;
+                assert_eq!(answer, wanted);
+            }
+            start.elapsed()
+        }
+        "small" => send(&mut context, at("sink"), &term!({small, 12345, "text"}), count).await,
+        "bin64k" => send(&mut context, at("sink"), &binary(64 << 10), count).await,
+        "bin1m" => send(&mut context, at("sink"), &binary(1 << 20), count).await,
+        other => panic!("no method {other}"),
+    }
+}
+
+fn binary(len: usize) -> Term {
+    tuple!(atom "blob", Term::binary(Bytes::from(vec![7; len])))
+}
+
+/// Sends so many, and waits until all have come.
+async fn send(context: &mut Context, sink: Dest, message: &Term, count: u64) -> Duration {
+    let own = context.pid().clone();
+    let start = Instant::now();
+    for _ in 0..count {
+        context.send(sink.clone(), message.clone()).await;
+    }
+    context.send(sink, tuple!(own, atom "sync")).await;
+    let Message::Term(answer) = context.receive().await else { panic!("an answer") };
+    let took = start.elapsed();
+    assert_eq!(answer, tuple!(atom "sink", count));
+    took
+}
+
+/// From nothing to a connection; ending it is not measured.
+async fn connect(node: &Node, target: &str, count: u64) -> Duration {
+    let mut took = Duration::ZERO;
+    for _ in 0..count {
+        while node.nodes().iter().chain(&node.nodes_hidden()).any(|node| node == target) {
+            node.disconnect(target);
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        // The other side needs a moment to see it.
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        let start = Instant::now();
+        node.connect(target).await.expect("the target is up");
+        took += start.elapsed();
+    }
+    took
+}
