@@ -107,13 +107,15 @@ impl Pressure {
         self.sends.load(Relaxed)
     }
 
-    /// A send found the budget spent.
-    pub(crate) fn busy(&self, sender: Option<&Pid>) {
-        self.sends.fetch_add(1, Relaxed);
-        count_busy_send(&self.node);
+    /// A send found the budget spent, for the first time or again.
+    pub(crate) fn busy(&self, sender: Option<&Pid>, is_first: bool) {
+        if is_first {
+            self.sends.fetch_add(1, Relaxed);
+            count_busy_send(&self.node);
+        }
         let mut episode = self.episode.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(episode) = &mut *episode {
-            episode.sends += 1;
+            episode.sends += u64::from(is_first);
             return;
         }
         *episode = Some(Episode { since: clock::now(), sends: 1 });

@@ -128,13 +128,13 @@ impl Route {
     /// Room is where at most [`RouteLimits::busy_bytes`] wait, so a message may go past that by its own length, as
     /// on the BEAM; and where less than half of [`RouteLimits::bytes_max`] waits in all, fragments included.
     pub(crate) async fn send(&self, signal: &Signal) -> Pushed {
-        if let Ok(pushed) = self.offer(signal) {
+        if let Ok(pushed) = self.offer(signal, true) {
             return pushed;
         }
         let (mut drained, mut turn) = (self.drained.subscribe(), None);
         loop {
             drained.mark_unchanged();
-            match self.offer(signal) {
+            match self.offer(signal, false) {
                 Ok(pushed) => return pushed,
                 Err(Wait::Budget) if turn.is_none() => {
                     turn = Some(self.turn.lock().await);
@@ -152,17 +152,18 @@ impl Route {
 
     /// Queues a message if there is room for it. Nothing is queued where this gives nothing.
     pub(crate) fn try_send(&self, signal: &Signal) -> Option<Pushed> {
-        self.offer(signal).ok()
+        self.offer(signal, true).ok()
     }
 
     /// Looks and queues under one lock, so that of many senders that wait only one finds the last room.
-    fn offer(&self, signal: &Signal) -> Result<Pushed, Wait> {
+    /// A send that looks again is counted no second time.
+    fn offer(&self, signal: &Signal, is_first: bool) -> Result<Pushed, Wait> {
         let mut state = self.lock();
         let wait = self.wait(&state, signal.from());
         let Some(wait) = wait else { return Ok(self.push_into(&mut state, signal)) };
         if wait == Wait::Budget {
             // Under the lock: `take` says the opposite under it too.
-            self.pressure.busy(signal.from());
+            self.pressure.busy(signal.from(), is_first);
         }
         Err(wait)
     }

@@ -212,3 +212,19 @@ fn the_numbers_are_those_of_the_queue() {
     assert_eq!(last, Some(Taken { messages: 2, fragments }));
     assert_eq!(route.info().expect("it is up").queued_bytes, 0);
 }
+
+#[test]
+fn a_send_that_waits_is_counted_once() {
+    let route = route(100_000);
+    route.up(id(), FLAGS, facts());
+    route.push(&message(2000));
+    let signal = message(1);
+    let mut waiting = pin!(route.send(&signal));
+    for _ in 0..3 {
+        assert!(poll(waiting.as_mut()).is_pending());
+        // There was room for a moment, and another has it.
+        take(&route);
+        route.push(&message(2000));
+    }
+    assert_eq!(route.info().expect("it is up").busy_sends, 1);
+}
