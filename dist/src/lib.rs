@@ -57,7 +57,7 @@ pub use inbound::{Fault, Inbound, InboundError, Received};
 mod outbound;
 pub use outbound::{EncodeError, Encoded, Outbound, encode_signal, encode_tick};
 mod tick;
-pub use tick::{TickConfig, TickConfigError, TickVerdict, Ticker};
+pub use tick::{TickConfig, TickConfigError, TickVerdict, Ticker, Ticktime, TicktimeChange};
 mod limits;
 pub use limits::Limits;
 mod nodedown;

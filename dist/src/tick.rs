@@ -49,16 +49,77 @@ impl TickConfig {
     pub fn interval(self) -> Duration {
         self.ticktime / self.intensity
     }
-
-    /// How long after T we look again before we call a peer dead.
-    fn grace(self) -> Duration {
-        self.interval() / 4
-    }
 }
 
 impl Default for TickConfig {
     fn default() -> Self {
         Self { ticktime: Duration::from_secs(60), intensity: 4 }
+    }
+}
+
+/// The ticktime of a node, which may be on its way from one to another (`net_kernel:set_net_ticktime/2`).
+///
+/// All nodes must have the same, and nobody changes it on all of them at one moment. So there is a transition in
+/// which a node is as talkative as the shorter of the two asks for and as patient as the longer one; every node has
+/// to be told of the change before the transition of the first is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ticktime {
+    /// Where it goes.
+    config: TickConfig,
+    /// Where it comes from, and until when.
+    from: Option<(TickConfig, Instant)>,
+}
+
+/// What came of a wish to change the ticktime.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TicktimeChange {
+    /// It was so already.
+    Unchanged,
+    /// The transition has begun.
+    Initiated,
+    /// The transition to this one is not over: nothing was changed.
+    OngoingTo(Duration),
+}
+
+impl Ticktime {
+    /// The longest transition: as the longest ticktime.
+    pub const TRANSITION_MAX: Duration = TickConfig::TICKTIME_MAX;
+
+    /// One that stays.
+    #[must_use]
+    pub const fn new(config: TickConfig) -> Self {
+        Self { config, from: None }
+    }
+
+    /// Begins a change, with the intensity as it is. A transition longer than [`Ticktime::TRANSITION_MAX`] is cut.
+    pub fn set(
+        &mut self,
+        now: Instant,
+        ticktime: Duration,
+        transition: Duration,
+    ) -> Result<TicktimeChange, TickConfigError> {
+        let config = TickConfig::new(ticktime, self.config.intensity)?;
+        if let Some(to) = self.ongoing(now) {
+            return Ok(TicktimeChange::OngoingTo(to));
+        }
+        if config == self.config {
+            return Ok(TicktimeChange::Unchanged);
+        }
+        let until = now + transition.min(Self::TRANSITION_MAX);
+        *self = Self { config, from: Some((self.config, until)) };
+        Ok(TicktimeChange::Initiated)
+    }
+
+    /// The ticktime, or the one that it goes to.
+    #[must_use]
+    pub const fn ticktime(self) -> Duration {
+        self.config.ticktime
+    }
+
+    /// What it goes to, while a transition is under way.
+    #[must_use]
+    pub fn ongoing(self, now: Instant) -> Option<Duration> {
+        self.from.is_some_and(|(_, until)| now < until).then_some(self.config.ticktime)
     }
 }
 
@@ -77,7 +138,12 @@ impl Default for TickConfig {
 /// A tick that is sent is counted as written, also if the caller does not say so by [`Ticker::wrote`].
 #[derive(Debug, Clone)]
 pub struct Ticker {
-    config: TickConfig,
+    /// How long the peer may say nothing.
+    patience: Duration,
+    /// How long we may.
+    interval: Duration,
+    /// When a transition is over, and what holds then.
+    then: Option<(Instant, TickConfig)>,
     peer_hidden: bool,
     received: Instant,
     wrote: Instant,
@@ -110,8 +176,28 @@ impl Ticker {
     ///
     /// `peer_hidden` is about the connection: true unless both sides set PUBLISHED.
     #[must_use]
-    pub const fn new(now: Instant, config: TickConfig, peer_hidden: bool) -> Self {
-        Self { config, peer_hidden, received: now, wrote: now, answered: now, life: Life::Alive }
+    pub fn new(now: Instant, config: TickConfig, peer_hidden: bool) -> Self {
+        Self {
+            patience: config.ticktime,
+            interval: config.interval(),
+            then: None,
+            peer_hidden,
+            received: now,
+            wrote: now,
+            answered: now,
+            life: Life::Alive,
+        }
+    }
+
+    /// The node's ticktime changes.
+    pub fn set_ticktime(&mut self, ticktime: Ticktime) {
+        let Ticktime { config, from } = ticktime;
+        (self.patience, self.interval) = (config.ticktime, config.interval());
+        self.then = from.map(|(from, until)| {
+            self.patience = self.patience.max(from.ticktime);
+            self.interval = self.interval.min(from.interval());
+            (until, config)
+        });
     }
 
     /// Bytes were written to the socket.
@@ -133,17 +219,21 @@ impl Ticker {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let look_at_peer = match self.life {
-            Life::Alive => self.received + self.config.ticktime,
-            Life::Suspect { since } => since + self.config.grace(),
+            Life::Alive => self.received + self.patience,
+            Life::Suspect { since } => since + self.grace(),
             Life::Dead => return None,
         };
-        Some(look_at_peer.min(self.tick_at()))
+        let next = look_at_peer.min(self.tick_at());
+        Some(self.then.map_or(next, |(until, _)| next.min(until)))
     }
 
     /// What is to be done at `now`. `pending_bytes` are those that wait to be written.
     ///
     /// Bytes that can be read are to be read, and told by [`Ticker::received`], before this is called.
     pub fn handle_timeout(&mut self, now: Instant, pending_bytes: usize) -> TickVerdict {
+        if let Some((_, config)) = self.then.take_if(|(until, _)| now >= *until) {
+            (self.patience, self.interval) = (config.ticktime, config.interval());
+        }
         self.look_at_peer(now);
         if self.life == Life::Dead {
             return TickVerdict::Dead;
@@ -151,7 +241,7 @@ impl Ticker {
         if now < self.tick_at() {
             return TickVerdict::Nothing;
         }
-        let hidden_needs_it = self.peer_hidden && now >= self.answered + self.config.interval();
+        let hidden_needs_it = self.peer_hidden && now >= self.answered + self.interval;
         self.wrote = now;
         if pending_bytes > 0 && !hidden_needs_it {
             // The next look is in I: if those bytes still wait then, they will still be heard before a tick.
@@ -163,17 +253,22 @@ impl Ticker {
 
     fn look_at_peer(&mut self, now: Instant) {
         match self.life {
-            Life::Alive if now >= self.received + self.config.ticktime => {
+            Life::Alive if now >= self.received + self.patience => {
                 self.life = Life::Suspect { since: now };
             }
-            Life::Suspect { since } if now >= since + self.config.grace() => self.life = Life::Dead,
+            Life::Suspect { since } if now >= since + self.grace() => self.life = Life::Dead,
             Life::Alive | Life::Suspect { .. } | Life::Dead => {}
         }
     }
 
     fn tick_at(&self) -> Instant {
         let since = if self.peer_hidden { self.wrote.min(self.answered) } else { self.wrote };
-        since + self.config.interval()
+        since + self.interval
+    }
+
+    /// How long after T we look again before we call a peer dead.
+    fn grace(&self) -> Duration {
+        self.interval / 4
     }
 }
 

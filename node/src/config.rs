@@ -44,6 +44,7 @@ pub struct NodeConfig {
     /// Whether to start an EPMD inside this process where none answers on this host (`-start_epmd`).
     pub start_epmd: bool,
     /// `net_ticktime`: a peer that has been silent this long is gone. Default 60 s; the same on all nodes.
+    /// [`Node::set_net_ticktime`](crate::Node::set_net_ticktime) changes it later.
     pub net_ticktime: Duration,
     /// `net_tickintensity`: ticks per `net_ticktime`, 4 to 1000. Default 4.
     pub net_tickintensity: u32,

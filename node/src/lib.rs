@@ -56,6 +56,7 @@ pub use process::{
 mod registration;
 mod router;
 
+pub use dist::{TickConfigError, TicktimeChange};
 pub use etf::{
     self, Atom, Binary, DecodeLimits, Map, Pid, Reference, Term, let_term, match_term, matches_term, term,
     tuple,

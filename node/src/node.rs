@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use dist::TickConfig;
+use dist::{TickConfig, TickConfigError, Ticktime, TicktimeChange};
 use etf::{Atom, Pid, Term};
 use handshake::{
     Cookie, CookieBook, Creation, DistFlags, Established, HandshakeConfig, LocalIdentity, NodeName,
@@ -57,6 +57,7 @@ pub(crate) struct Inner {
     attempts: Mutex<HashMap<ConnectionId, Attempt>>,
     challenges: Mutex<OutstandingChallenges>,
     busy: BusySender,
+    pub(crate) ticktime: tokio::sync::watch::Sender<Ticktime>,
     pub(crate) subscribers: Mutex<HashSet<Pid>>,
     pub(crate) global: OnceLock<Global>,
     stopping: AtomicBool,
@@ -76,7 +77,7 @@ impl Node {
     /// It must be called in a tokio runtime with its timers and I/O on; the node's tasks run there. Dropping the
     /// future before it is done may leave the node's EPMD and listener running until the runtime ends.
     pub async fn start(config: NodeConfig) -> Result<Self, StartError> {
-        check(&config)?;
+        let tick_config = check(&config)?;
         let config = config.settled();
         let name = config.full_name()?;
         let epmd_port = config.epmd_port()?;
@@ -102,6 +103,7 @@ impl Node {
             attempts: Mutex::default(),
             challenges: Mutex::default(),
             busy: BusySender::new(),
+            ticktime: tokio::sync::watch::Sender::new(Ticktime::new(tick_config)),
             subscribers: Mutex::default(),
             global: OnceLock::new(),
             stopping: AtomicBool::new(false),
@@ -301,6 +303,36 @@ impl Node {
         self.0.busy.subscribe()
     }
 
+    /// `net_kernel:get_net_ticktime()`: the ticktime, or the one that [`Node::set_net_ticktime`] has begun to change
+    /// it to, with the second value true until that transition is over.
+    #[must_use]
+    pub fn net_ticktime(&self) -> (Duration, bool) {
+        let ticktime = *self.0.ticktime.borrow();
+        (ticktime.ticktime(), ticktime.ongoing(clock::now()).is_some())
+    }
+
+    /// `net_kernel:set_net_ticktime(NetTicktime, TransitionPeriod)`: changes the ticktime of a running node, of its
+    /// connections too (wire.md 6).
+    ///
+    /// It is to be called on every node of the cluster before the transition of the first is over; OTP's default is
+    /// 60 s. Until then each node ticks as often as the shorter of both times asks for, and waits for others as long
+    /// as the longer one allows. The intensity stays. A ticktime is 1 s to 49 days.
+    pub fn set_net_ticktime(
+        &self,
+        ticktime: Duration,
+        transition: Duration,
+    ) -> Result<TicktimeChange, TickConfigError> {
+        let mut result = Ok(TicktimeChange::Unchanged);
+        self.0.ticktime.send_if_modified(|now| {
+            result = now.set(clock::now(), ticktime, transition);
+            result == Ok(TicktimeChange::Initiated)
+        });
+        if result == Ok(TicktimeChange::Initiated) {
+            tracing::info!(?ticktime, ?transition, "net_ticktime changes");
+        }
+        result
+    }
+
     /// `whereis(Name)`.
     #[must_use]
     pub fn whereis(&self, name: &str) -> Option<Pid> {
@@ -394,15 +426,15 @@ impl std::fmt::Debug for Node {
     }
 }
 
-fn check(config: &NodeConfig) -> Result<(), StartError> {
-    TickConfig::new(config.net_ticktime, config.net_tickintensity)?;
+fn check(config: &NodeConfig) -> Result<TickConfig, StartError> {
+    let tick_config = TickConfig::new(config.net_ticktime, config.net_tickintensity)?;
     if config.net_setuptime.is_zero() || config.net_setuptime > Duration::from_secs(120) {
         return Err(StartError::SetupTime(config.net_setuptime));
     }
     if config.fragment_age_max < Duration::from_secs(1) {
         return Err(StartError::FragmentAge(config.fragment_age_max));
     }
-    Ok(())
+    Ok(tick_config)
 }
 
 async fn listen(config: &NodeConfig, name: &NodeName) -> Result<Box<dyn Listener>, StartError> {

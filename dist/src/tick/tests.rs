@@ -249,3 +249,86 @@ fn the_longest_ticktime_is_a_time_that_can_be_told() {
     let ticker = Ticker::new(start, config, false);
     assert_eq!(ticker.poll_timeout(), Some(start + config.interval()));
 }
+
+/// Two of us whose nodes are told of a change at different times. Nobody may die of it.
+fn change(from: u64, to: u64, transition: f64, told: (f64, f64)) {
+    let (start, old) = (start(), config(from, 4));
+    let mut tickers = [Ticker::new(start, old, false), Ticker::new(start + secs(0.3), old, false)];
+    let mut told = [Some(secs(told.0)), Some(secs(told.1))];
+    let until = start + secs(4.0 * (from.max(to) as f64) + transition);
+    loop {
+        let tick = tickers.iter().map(|ticker| ticker.poll_timeout().unwrap()).min().unwrap();
+        let tell = told.iter().flatten().map(|at| start + *at).min();
+        let now = tell.map_or(tick, |tell| tick.min(tell));
+        if now > until {
+            return;
+        }
+        for n in 0..2 {
+            if let Some(at) = told[n].take_if(|at| start + *at <= now) {
+                let mut ticktime = Ticktime::new(old);
+                let set = ticktime.set(start + at, secs(to as f64), secs(transition));
+                assert_eq!(set, Ok(TicktimeChange::Initiated));
+                tickers[n].set_ticktime(ticktime);
+            }
+            let [a, b] = &mut tickers;
+            let (one, other) = if n == 0 { (a, b) } else { (b, a) };
+            tick_from(one, other, now);
+        }
+    }
+}
+
+#[test]
+fn a_change_of_the_ticktime_kills_nobody() {
+    for (from, to) in [(60, 8), (8, 60), (4, 5), (120, 4)] {
+        // Told at once, and one of them just before the other's transition is over.
+        change(from, to, 60.0, (10.0, 10.0));
+        change(from, to, 60.0, (10.0, 69.0));
+        change(from, to, 60.0, (69.0, 10.0));
+    }
+}
+
+#[test]
+fn during_a_change_we_tick_as_the_shorter_and_wait_as_the_longer() {
+    for (from, to) in [(60, 8), (8, 60)] {
+        let start = start();
+        let mut ticktime = Ticktime::new(config(from, 4));
+        assert_eq!(ticktime.set(start, secs(to as f64), secs(50.0)), Ok(TicktimeChange::Initiated));
+        let mut ticker = Ticker::new(start, config(from, 4), false);
+        ticker.set_ticktime(ticktime);
+        let story = run(&mut ticker, start, secs(49.0), &[], &[]);
+        assert_eq!(story.dead, None);
+        assert_eq!(story.ticks.first(), Some(&secs(2.0)));
+        assert_eq!(story.ticks.len(), 24, "each 2 s for 49 s");
+        let story = run(&mut ticker, start, secs(1000.0), &[], &[]);
+        let dead = story.dead.expect("dead");
+        let window = if to == 8 { 50.0..=52.0 } else { 60.0..=75.0 };
+        assert!(window.contains(&dead.as_secs_f64()), "{from} to {to}: {dead:?}");
+    }
+}
+
+#[test]
+fn one_change_at_a_time() {
+    let start = start();
+    let mut ticktime = Ticktime::new(config(60, 4));
+    let minute = secs(60.0);
+    assert_eq!(ticktime.set(start, minute, minute), Ok(TicktimeChange::Unchanged));
+    assert_eq!(ticktime.ongoing(start), None);
+    assert_eq!(ticktime.set(start, secs(8.0), minute), Ok(TicktimeChange::Initiated));
+    assert_eq!((ticktime.ticktime(), ticktime.ongoing(start)), (secs(8.0), Some(secs(8.0))));
+    assert_eq!(ticktime.set(start, secs(9.0), minute), Ok(TicktimeChange::OngoingTo(secs(8.0))));
+    assert_eq!(ticktime.ongoing(start + minute), None);
+    assert_eq!(ticktime.set(start + minute, secs(9.0), Duration::MAX), Ok(TicktimeChange::Initiated));
+    let zero = Err(TickConfigError::Ticktime(Duration::ZERO));
+    assert_eq!(ticktime.set(start, Duration::ZERO, minute), zero);
+}
+
+#[test]
+fn without_a_transition_a_change_is_at_once() {
+    let start = start();
+    let mut ticktime = Ticktime::new(config(60, 4));
+    assert_eq!(ticktime.set(start, secs(8.0), Duration::ZERO), Ok(TicktimeChange::Initiated));
+    let mut ticker = Ticker::new(start, config(60, 4), false);
+    ticker.set_ticktime(ticktime);
+    let dead = run(&mut ticker, start, secs(100.0), &[], &[]).dead.expect("dead");
+    assert!((8.0..=10.0).contains(&dead.as_secs_f64()), "{dead:?}");
+}

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use dist::TicktimeChange;
 use etf::{Atom, Fun, Pid, Term, tuple};
 
 use super::erpc;
@@ -363,9 +364,31 @@ fn nodes(functions: &Functions) {
         Ok(connection.is_some().into())
     });
     functions.insert("net_kernel", "get_net_ticktime", 0, async |c: Context, _: Args| {
-        Ok(c.node().config().net_ticktime.as_secs().into())
+        let (ticktime, ongoing) = c.node().net_ticktime();
+        let seconds = ticktime.as_secs();
+        Ok(if ongoing { tuple!(atom "ongoing_change_to", seconds) } else { seconds.into() })
+    });
+    functions.insert("net_kernel", "set_net_ticktime", 1, async |c: Context, args: Args| {
+        set_net_ticktime(&c, &args[0], TRANSITION_SECS)
+    });
+    functions.insert("net_kernel", "set_net_ticktime", 2, async |c: Context, args: Args| {
+        args[1].as_u64().map_or_else(badarg, |transition| set_net_ticktime(&c, &args[0], transition))
     });
     functions.insert("global_group", "get_own_nodes", 0, async |_: Context, _: Args| Ok(Term::NIL));
+}
+
+/// OTP's default.
+const TRANSITION_SECS: u64 = 60;
+
+fn set_net_ticktime(context: &Context, seconds: &Term, transition: u64) -> Outcome {
+    let Some(seconds) = seconds.as_u64() else { return badarg() };
+    let seconds = Duration::from_secs(seconds);
+    match context.node().set_net_ticktime(seconds, Duration::from_secs(transition)) {
+        Ok(TicktimeChange::Unchanged) => Ok(Term::atom("unchanged")),
+        Ok(TicktimeChange::Initiated) => Ok(Term::atom("change_initiated")),
+        Ok(TicktimeChange::OngoingTo(to)) => Ok(tuple!(atom "ongoing_change_to", to.as_secs())),
+        Err(_) => badarg(),
+    }
 }
 
 /// `net_adm:ping(Node)`: whether the node lives and lets us talk to it. As in OTP, one that does not answer is

@@ -16,9 +16,10 @@ pub(super) async fn run(mut context: Context) {
             Some([verb, _node]) if verb.is_atom("is_auth") => context.reply(from, Term::atom("yes")),
             // net_kernel:get_state and the like are local to a BEAM. An answer beats a caller that hangs.
             _ if request.is_atom("ticktime") => {
-                let millis = context.node().config().net_ticktime.as_millis();
-                let millis = u64::try_from(millis).unwrap_or(u64::MAX);
-                context.reply(from, tuple!(atom "tick", millis));
+                let (ticktime, ongoing) = context.node().net_ticktime();
+                let millis = u64::try_from(ticktime.as_millis()).unwrap_or(u64::MAX);
+                let tag = Term::atom(if ongoing { "tick_change" } else { "tick" });
+                context.reply(from, tuple!(tag, millis));
             }
             _ => {
                 tracing::debug!(%request, "net_kernel does not know this call");

@@ -50,7 +50,9 @@ async fn drive(
     let (mut reader, mut writer) = tokio::io::split(stream);
     let own = inner.node_atom().clone();
     let mut inbound = Inbound::new(own, route.node.clone(), established.flags, inner.inbound_limits());
+    let mut ticktime = inner.ticktime.subscribe();
     let mut ticker = Ticker::new(clock::now(), inner.tick_config(), !inner.is_visible(established));
+    ticker.set_ticktime(*ticktime.borrow_and_update());
     let (mut out, mut meter) = (Segments::new(), Meter::new(route));
     inbound.received(clock::now());
     inbound.handle(&established.leftover);
@@ -96,6 +98,7 @@ async fn drive(
                 tracing::error!(peer = route.node.as_str(), "the peer reads too slowly: the connection is given up");
                 return Ended::Reason(NodedownReason::Shutdown);
             }
+            Ok(()) = ticktime.changed() => ticker.set_ticktime(*ticktime.borrow_and_update()),
             () = sleep_until(stale) => {
                 if let Err(error) = inbound.handle_timeout(clock::now()) {
                     return Ended::Reason(broken(route, &error));
