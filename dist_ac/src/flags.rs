@@ -18,7 +18,7 @@ use crabnode::{
 /// the start, for which the program prints one line and exits with 1 ([`fail`]).
 #[derive(Debug, Clone, Args)]
 pub struct NodeFlags {
-    /// Short node name: NAME, or NAME@HOST with a host without dots
+    /// Short node name: NAME, or NAME@HOST with a host without dots; as undefined, the first --connect gives one
     #[arg(long, value_name = "NAME")]
     pub sname: Option<String>,
     /// Long node name: NAME@HOST with a full host name or an address
@@ -27,6 +27,9 @@ pub struct NodeFlags {
     /// The cluster's secret; otherwise ~/.erlang.cookie, made if it is missing
     #[arg(long)]
     pub cookie: Option<String>,
+    /// Another secret for one node; may be given several times
+    #[arg(long, value_names = ["NODE", "COOKIE"], num_args = 2)]
+    pub setcookie: Vec<String>,
     /// Be a hidden node: in nobody's nodes(), no part of global
     #[arg(long)]
     pub hidden: bool,
@@ -103,7 +106,15 @@ impl NodeFlags {
             (None, None) if base.name.is_empty() => return Err(FlagError::NoName),
             (None, None) => (base.names, base.name),
         };
+        base.name_from = self.connect.first().cloned().or(base.name_from);
         base.cookie = self.cookie.clone().or(base.cookie);
+        for pair in self.setcookie.chunks_exact(2) {
+            if base.cookies.iter().any(|(node, _)| *node == pair[0]) {
+                let (value, expected) = (pair[0].clone(), "it has a cookie already");
+                return Err(FlagError::BadValue { flag: "setcookie", value, expected });
+            }
+            base.cookies.push((pair[0].clone(), pair[1].clone()));
+        }
         base.hidden |= self.hidden;
         let min = port("dist-listen-min", self.dist_listen_min.as_deref())?;
         let max = port("dist-listen-max", self.dist_listen_max.as_deref())?;
@@ -221,12 +232,15 @@ mod tests {
     #[test]
     fn flags_are_those_of_erl() {
         let args = "--sname a@h --cookie c --hidden --dist-listen-min 9100 --dist-listen-max 9105 \
-                    --epmd-port 4370 --net-ticktime 8 --connect b@h --connect c@h";
+                    --epmd-port 4370 --net-ticktime 8 --connect b@h --connect c@h \
+                    --setcookie b@h d --setcookie c@h e";
         let config = config(&args.split_whitespace().collect::<Vec<_>>()).expect("all good");
         assert_eq!((config.name.as_str(), config.names), ("a@h", Names::Short));
         assert_eq!((config.cookie.as_deref(), config.hidden), (Some("c"), true));
         assert_eq!((config.listen_ports, config.epmd_port), (Some(9100..=9105), Some(4370)));
         assert_eq!(config.net_ticktime, Duration::from_secs(8));
+        assert_eq!(config.name_from.as_deref(), Some("b@h"));
+        assert_eq!(config.cookies, [("b@h".into(), "d".into()), ("c@h".into(), "e".into())]);
     }
 
     #[test]
@@ -273,6 +287,11 @@ mod tests {
             (&["--sname", "a", "--erl-epmd-port", "0"], "--erl-epmd-port 0: a port"),
             (&["--sname", "a", "--nonsense"], "clap: 2"),
             (&["--cookie", "c"], "has no name"),
+            (&["--sname", "a", "--setcookie", "b@h"], "clap: 2"),
+            (
+                &["--sname", "a", "--setcookie", "b@h", "c", "--setcookie", "b@h", "d"],
+                "--setcookie b@h: it has",
+            ),
             (&["--sname", "a", "--name", "a@b.c"], "clap: 2"),
         ] {
             let error = config(args).expect_err("bad");

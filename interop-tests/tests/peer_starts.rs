@@ -40,59 +40,6 @@ fn wait_until_ready(process: &mut Process) -> u16 {
     port.unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// Both sides say so, whichever of them connects.
-#[test]
-fn a_wrong_cookie_is_said_by_both_sides() {
-    each_release(|otp| {
-        let cluster = Cluster::new(otp);
-        let mut erl = cluster.erl(otp, "e");
-        let other = NodeSpec { cookie: Some("another".into()), ..NodeSpec::default() };
-        let connect = NodeSpec { args: vec!["--connect".into(), "e@localhost".into()], ..other };
-        let mut peer = cluster.peer_with("r", &connect);
-        let about = |line: &str, words: &[&str]| {
-            words.iter().all(|word| line.contains(word)).then(|| line.to_owned())
-        };
-        let said = |process: &mut Process, words: &[&str]| {
-            process
-                .wait_for_line(SOON, "say it", |line| about(line, words))
-                .unwrap_or_else(|error| panic!("{error}"))
-        };
-        // By the handshake, and then by who wanted the connection.
-        said(peer.process(), &["not connected", "e@localhost", "cookie"]);
-        said(erl.process(), &["r@localhost"]);
-        assert!(erl.output().contains("Invalid challenge"), "{}", erl.output());
-        // Once: what was refused is not tried again on and on.
-        let lines = peer.output().lines().count();
-        assert!(lines <= 3, "the line `ready` and what was wrong: {}", peer.output());
-
-        // The other way about.
-        let before = peer.output().lines().count();
-        says(&mut erl, "net_adm:ping(r@localhost)", "pang");
-        let line = peer
-            .process()
-            .wait_for_line(SOON, "say it", |line| about(line, &["e@localhost", "cookie", "refused"]));
-        line.unwrap_or_else(|error| panic!("{error}"));
-        assert_eq!(peer.output().lines().count(), before + 1, "{}", peer.output());
-        // It goes on, for those who know its cookie.
-        let mut friend =
-            cluster.erl_with(otp, "f", &NodeSpec { cookie: Some("another".into()), ..NodeSpec::default() });
-        says(&mut friend, "net_adm:ping(r@localhost)", "pong");
-    });
-}
-
-/// A cookie for one peer alone, set at the BEAM: the same for both directions of the handshake.
-#[test]
-fn a_cookie_for_this_peer_alone() {
-    each_release(|otp| {
-        let cluster = Cluster::new(otp);
-        let mut erl = cluster.erl(otp, "e");
-        let _peer =
-            cluster.peer_with("r", &NodeSpec { cookie: Some("another".into()), ..NodeSpec::default() });
-        says(&mut erl, "erlang:set_cookie(r@localhost, another)", "true");
-        says(&mut erl, "net_adm:ping(r@localhost)", "pong");
-    });
-}
-
 #[test]
 fn a_name_that_is_registered_already() {
     each_release(|otp| {
@@ -230,7 +177,7 @@ fn ports_to_listen_at() {
 
 /// Without a flag the cookie is the user's, whom an `erl` of the same user finds too.
 #[test]
-fn the_users_cookie() {
+fn item_22_the_users_cookie() {
     each_release(|otp| {
         let cluster = Cluster::new(otp);
         let file = cluster.home().join(".erlang.cookie");
@@ -245,22 +192,57 @@ fn the_users_cookie() {
             meta.modified()
                 .is_ok_and(|at| at <= SystemTime::UNIX_EPOCH + Duration::from_secs(u64::MAX >> 32))
         );
-        let mut command = otp.command();
-        command.args([
-            "-sname",
-            "e@localhost",
-            "-eval",
-            "io:format(\"~p~n\", [net_adm:ping(r@localhost)]), halt().",
-        ]);
-        command.env("HOME", cluster.home()).env("ERL_EPMD_PORT", cluster.epmd_port().to_string());
-        let mut erl = Process::start("erl", &mut command);
-        let answer = erl.wait_for_line(SOON * 4, "ping", |line| Some(line.to_owned()));
-        assert_eq!(answer.as_deref(), Ok("pong"));
+        assert_eq!(ping_with_the_users_cookie(otp, &cluster, "r@localhost"), "pong");
+    });
+}
+
+/// What an `erl` of the same user, told nothing of a cookie, has for an answer.
+fn ping_with_the_users_cookie(otp: &Otp, cluster: &Cluster, node: &str) -> String {
+    let mut command = otp.command();
+    let ping = format!("io:format(\"~p~n\", [net_adm:ping('{node}')]), halt().");
+    command.args(["-sname", "e@localhost", "-eval", &ping]).env_remove("XDG_CONFIG_HOME");
+    command.env("HOME", cluster.home()).env("ERL_EPMD_PORT", cluster.epmd_port().to_string());
+    let mut erl = Process::start("erl", &mut command);
+    let answer = erl.wait_for_line(SOON * 4, "ping", |line| line.starts_with('p').then(|| line.to_owned()));
+    answer.unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// Where there is none in the home folder, that of the folder for settings counts; a new one is not made.
+#[test]
+fn item_22_the_cookie_of_xdg() {
+    each_release(|otp| {
+        // Later releases have it.
+        if otp.number() < 25 {
+            return;
+        }
+        let cluster = Cluster::new(otp);
+        let write = |folder: &Path, text: &str| {
+            fs::create_dir_all(folder).expect("the folder is ours");
+            let file = folder.join(".erlang.cookie");
+            fs::write(&file, text).expect("the folder is ours");
+            fs::set_permissions(&file, fs::Permissions::from_mode(0o400)).expect("the file is ours");
+        };
+        // Spaces are part of it, the ends of lines are not.
+        write(&cluster.home().join(".config/erlang"), " of xdg\n\r\n");
+        let mut peer = start(cluster.home(), cluster.epmd_port(), &["--sname", "r@localhost"]);
+        wait_until_ready(&mut peer);
+        assert!(!cluster.home().join(".erlang.cookie").exists());
+        assert_eq!(ping_with_the_users_cookie(otp, &cluster, "r@localhost"), "pong");
+        let same = ["--sname", "t@localhost", "--cookie", " of xdg", "--connect", "r@localhost"];
+        let mut same = start(cluster.home(), cluster.epmd_port(), &same);
+        wait_until_ready(&mut same);
+        // That of the home folder goes before it.
+        write(cluster.home(), "of home");
+        let mut another = start(cluster.home(), cluster.epmd_port(), &["--sname", "s@localhost"]);
+        wait_until_ready(&mut another);
+        assert_eq!(ping_with_the_users_cookie(otp, &cluster, "s@localhost"), "pong");
+        assert_eq!(ping_with_the_users_cookie(otp, &cluster, "r@localhost"), "pang");
+        assert!(!same.output().contains("not connected"), "{}", same.output());
     });
 }
 
 #[test]
-fn a_cookie_file_that_cannot_be_used() {
+fn item_22_a_cookie_file_that_cannot_be_used() {
     let cluster = Cluster::without_epmd();
     let file = cluster.home().join(".erlang.cookie");
     let start = || start(cluster.home(), cluster.epmd_port(), &["--sname", "a@localhost"]);

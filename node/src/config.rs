@@ -9,22 +9,34 @@ use std::{
 
 use epmd::EpmdClient;
 use etf::DecodeLimits;
+use handshake::{Cookie, CookieBook, HandshakeConfig};
 
 use crate::{
     Discovery, StartError,
     carrier::{Carrier, IpFamily, Tcp},
+    cookie_file,
 };
 
 /// What `erl` takes as flags and kernel parameters. [`NodeConfig::new`] gives what `erl -sname` would do.
 #[derive(Debug, Clone)]
 pub struct NodeConfig {
     /// `N` or `N@H`. Without a host, this machine's is used: up to its first dot with short names.
+    ///
+    /// `undefined` as `N` is no name: the node asks [`NodeConfig::name_from`] for one. Others cannot connect to such
+    /// a node, and it is hidden.
     pub name: String,
+    /// The node that gives this one its name, where that is `undefined`: the first that it connects to, at its
+    /// start. The name holds as long as that connection: with it the node loses all others, and
+    /// [`Node::stop_requested`](crate::Node::stop_requested) says 1.
+    pub name_from: Option<String>,
     /// Whether node names are short (`-sname`) or long (`-name`). All nodes of a cluster must agree.
     pub names: Names,
     /// The secret that all nodes of a cluster share. Without one it is read from `~/.erlang.cookie`, which is
     /// made if it is missing.
     pub cookie: Option<String>,
+    /// `-setcookie NODE COOKIE`: cookies for single nodes, whichever side connects; of two for one node the last.
+    /// [`Node::set_cookie`](crate::Node::set_cookie) does it later.
+    pub cookies: Vec<(String, String)>,
     /// `-hidden`: the node is in nobody's `nodes()`, and no part of `global`.
     pub hidden: bool,
     /// `inet_dist_listen_min` and `inet_dist_listen_max`: the first free port of the range is used. Without
@@ -98,8 +110,10 @@ impl NodeConfig {
     pub fn new(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
+            name_from: None,
             names: Names::Short,
             cookie: None,
+            cookies: Vec::new(),
             hidden: false,
             listen_ports: None,
             listen_address: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
@@ -125,11 +139,43 @@ impl NodeConfig {
 
     /// What some settings mean for others.
     pub(crate) fn settled(mut self) -> Self {
+        self.dist_listen &= !self.is_nameless();
         self.hidden |= !self.dist_listen;
         if let Discovery::Port(port) = self.discovery {
             self.listen_ports = Some(port.get()..=port.get());
         }
         self
+    }
+
+    /// Whether another node is to give this one its name.
+    pub(crate) fn is_nameless(&self) -> bool {
+        self.name.split('@').next() == Some("undefined")
+    }
+
+    /// Every cookie that is given, else that of the user.
+    pub(crate) fn cookie_book(&self) -> Result<CookieBook, StartError> {
+        let cookie = |text: &str| {
+            Cookie::new(text).map_err(|error| StartError::BadCookie { reason: error.to_string() })
+        };
+        let mut book = CookieBook::new(match &self.cookie {
+            Some(text) => cookie(text)?,
+            None => cookie_file::read_or_make()?,
+        });
+        for (node, text) in &self.cookies {
+            let name = node.parse().map_err(|error: handshake::NodeNameError| StartError::BadCookie {
+                reason: error.to_string(),
+            })?;
+            book.set(name, cookie(text)?);
+        }
+        Ok(book)
+    }
+
+    pub(crate) fn handshake_config(&self) -> HandshakeConfig {
+        HandshakeConfig {
+            setup_time: self.net_setuptime,
+            prefix: self.carrier.length_prefix(),
+            ..HandshakeConfig::default()
+        }
     }
 
     /// The full node name, with this machine's host where the name has none.

@@ -11,7 +11,7 @@ use std::{
 use handshake::NodeName;
 use tokio::time::timeout;
 
-use crate::{ConnectError, carrier::BoxFuture, node::Inner};
+use crate::{ConnectError, NodeConfig, carrier::BoxFuture};
 
 /// How a node finds the others, and how they find it.
 #[derive(Debug, Clone, Default)]
@@ -72,37 +72,43 @@ pub(crate) struct Found {
     pub(crate) address: Option<IpAddr>,
 }
 
-impl Inner {
-    /// Where a node listens.
-    pub(crate) async fn find(&self, peer: &NodeName) -> Result<Found, ConnectError> {
-        let port = match &self.config.discovery {
-            Discovery::Epmd => self.registered_port(peer).await?,
-            Discovery::Port(port) => port.get(),
-            Discovery::Own(resolver) => return self.resolve(resolver, peer).await,
-        };
-        Ok(Found { port, address: None })
-    }
+/// Where a node listens.
+pub(crate) async fn find(
+    config: &NodeConfig,
+    epmd_port: u16,
+    peer: &NodeName,
+) -> Result<Found, ConnectError> {
+    let port = match &config.discovery {
+        Discovery::Epmd => registered_port(config, epmd_port, peer).await?,
+        Discovery::Port(port) => port.get(),
+        Discovery::Own(resolver) => return resolve(config, resolver, peer).await,
+    };
+    Ok(Found { port, address: None })
+}
 
-    async fn resolve(&self, Resolver(find): &Resolver, peer: &NodeName) -> Result<Found, ConnectError> {
-        let (node, limit) = (etf::Atom::from(peer.as_str()), self.config.net_setuptime);
-        let resolved = timeout(limit, find(peer.to_string())).await;
-        match resolved.unwrap_or_else(|_| Err(format!("no answer within {limit:?}").into())) {
-            Ok(Some(address)) => Ok(Found { port: address.port(), address: Some(address.ip()) }),
-            Ok(None) => Err(ConnectError::Unknown { node }),
-            Err(error) => Err(ConnectError::Resolver { node, reason: error.to_string() }),
-        }
+async fn resolve(
+    config: &NodeConfig,
+    Resolver(find): &Resolver,
+    peer: &NodeName,
+) -> Result<Found, ConnectError> {
+    let (node, limit) = (etf::Atom::from(peer.as_str()), config.net_setuptime);
+    let resolved = timeout(limit, find(peer.to_string())).await;
+    match resolved.unwrap_or_else(|_| Err(format!("no answer within {limit:?}").into())) {
+        Ok(Some(address)) => Ok(Found { port: address.port(), address: Some(address.ip()) }),
+        Ok(None) => Err(ConnectError::Unknown { node }),
+        Err(error) => Err(ConnectError::Resolver { node, reason: error.to_string() }),
     }
+}
 
-    /// The port at which the EPMD of its host has a node registered.
-    async fn registered_port(&self, peer: &NodeName) -> Result<u16, ConnectError> {
-        let (node, port) = (etf::Atom::from(peer.as_str()), self.epmd_port);
-        let entry = self.config.epmd_client(port).lookup(peer.host(), peer.alive()).await;
-        let entry = entry.map_err(|error| ConnectError::Epmd {
-            node: node.clone(),
-            host: peer.host().into(),
-            port,
-            reason: error.to_string(),
-        })?;
-        entry.map(|entry| entry.port).ok_or(ConnectError::NotRegistered { node })
-    }
+/// The port at which the EPMD of its host has a node registered.
+async fn registered_port(config: &NodeConfig, port: u16, peer: &NodeName) -> Result<u16, ConnectError> {
+    let node = etf::Atom::from(peer.as_str());
+    let entry = config.epmd_client(port).lookup(peer.host(), peer.alive()).await;
+    let entry = entry.map_err(|error| ConnectError::Epmd {
+        node: node.clone(),
+        host: peer.host().into(),
+        port,
+        reason: error.to_string(),
+    })?;
+    entry.map(|entry| entry.port).ok_or(ConnectError::NotRegistered { node })
 }

@@ -19,6 +19,17 @@ pub enum StartError {
     /// This machine's own name is needed and is no text.
     #[error("this machine has no usable host name: give the host in the node's name, as in name@host")]
     NoHost,
+    /// A node with the name `undefined` needs one that gives it a name.
+    #[error("the node has no name and nobody to ask for one: give the node that it is to connect to first")]
+    NobodyToName,
+    /// The node that was asked for a name did not give one.
+    #[error("{node} has given no name: {reason}")]
+    Nameless {
+        /// The node that was asked.
+        node: String,
+        /// What came of it.
+        reason: String,
+    },
     /// Another node of this host has the name.
     #[error(
         "the name {name} is in use by another node on this host (EPMD at port {epmd_port} has it registered)"
@@ -63,7 +74,7 @@ pub enum StartError {
         /// What is wrong with it.
         reason: String,
     },
-    /// The cookie that was given cannot be used.
+    /// A cookie that was given cannot be used.
     #[error("the cookie that was given cannot be used: {reason}")]
     BadCookie {
         /// What is wrong with it.

@@ -43,6 +43,7 @@ mod error;
 pub use error::{ConnectError, StartError};
 mod kernel;
 pub use kernel::{erpc, global};
+mod naming;
 mod net;
 pub use net::{BusyEvent, BusyEvents, LinkInfo};
 mod node;

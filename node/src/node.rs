@@ -20,8 +20,8 @@ use crate::{
     ConnectError, Context, Functions, IntoExit, Names, NodeConfig, NodeEvent, SpawnOptions, StartError,
     carrier::{ListenAt, Listener, Stream},
     clock::{self, Tasks},
-    cookie_file,
     kernel::{self, Global},
+    naming::{self, Naming},
     net::{self, Attempt, BusyEvents, BusySender, Facts, LinkInfo, Route, RouteLimits},
     peers::{ConnectionId, Peers},
     process::{Message, NameTaken, Registry},
@@ -81,22 +81,24 @@ impl Node {
         let config = config.settled();
         let name = config.full_name()?;
         let epmd_port = config.epmd_port()?;
-        let cookie = match &config.cookie {
-            Some(text) => {
-                Cookie::new(text).map_err(|error| StartError::BadCookie { reason: error.to_string() })?
-            }
-            None => cookie_file::read_or_make()?,
+        let cookies = config.cookie_book()?;
+        let naming = match config.is_nameless() {
+            true => Some(naming::ask(&config, &name, epmd_port, &cookies).await?),
+            false => None,
         };
+        let name = naming.as_ref().map_or(name, |naming| naming.given.name.clone());
         let listener = if config.dist_listen { Some(listen(&config, &name).await?) } else { None };
         let port = listener.as_ref().map_or(0, |listener| listener.port());
         let tasks = Tasks::new();
         let registered = registration::register(&config, &name, epmd_port, port, &tasks).await?;
-        let creation = registered.as_ref().map_or_else(clock::random_creation, Registered::creation);
+        let given = naming.as_ref().map(|naming| naming.given.creation.0);
+        let creation = registered.as_ref().map(Registered::creation).or(given);
+        let creation = creation.unwrap_or_else(clock::random_creation);
         let atom = Arc::new(Atom::from(name.as_str()));
         let inner = Arc::new(Inner {
             registry: Registry::new(Arc::clone(&atom), creation),
             creation: Creation(creation),
-            cookies: RwLock::new(CookieBook::new(cookie)),
+            cookies: RwLock::new(cookies),
             functions: Functions::default(),
             peers: Mutex::new(Peers::new(name.clone())),
             routes: RwLock::default(),
@@ -118,6 +120,9 @@ impl Node {
         });
         net::describe_metrics();
         kernel::start(&inner);
+        if let Some(Naming { stream, established, .. }) = naming {
+            inner.keep_name(stream, established);
+        }
         if let Some(registered) = registered {
             let keeper = Arc::clone(&inner);
             inner.tasks.spawn(async move { registered.keep(keeper).await });
@@ -490,11 +495,7 @@ impl Inner {
     }
 
     pub(crate) fn handshake_config(&self) -> HandshakeConfig {
-        HandshakeConfig {
-            setup_time: self.config.net_setuptime,
-            prefix: self.config.carrier.length_prefix(),
-            ..HandshakeConfig::default()
-        }
+        self.config.handshake_config()
     }
 
     pub(crate) fn cookies(&self) -> CookieBook {
@@ -723,13 +724,26 @@ impl Inner {
     /// A handshake is complete: runs the connection until it ends.
     pub(crate) async fn run_connection(
         self: &Arc<Self>,
+        stream: Stream,
+        id: ConnectionId,
+        attempt: Attempt,
+        established: Established,
+    ) {
+        let route = self.connection_up(id, &established);
+        self.run_connection_of(route, stream, id, attempt, established).await;
+    }
+
+    /// The same for a connection that is up, if it is.
+    pub(crate) async fn run_connection_of(
+        self: &Arc<Self>,
+        route: Option<Arc<Route>>,
         mut stream: Stream,
         id: ConnectionId,
         attempt: Attempt,
         established: Established,
     ) {
         let peer = established.peer.clone();
-        let Some(route) = self.connection_up(id, &established) else {
+        let Some(route) = route else {
             tracing::debug!(peer = peer.as_str(), "another connection was first");
             drop(stream);
             return self.attempt_failed(Some(&peer), id, None);
@@ -740,7 +754,11 @@ impl Inner {
         connection.reason = Some(net::run_link(self, &route, stream, &attempt, &established).await);
     }
 
-    fn connection_up(self: &Arc<Self>, id: ConnectionId, established: &Established) -> Option<Arc<Route>> {
+    pub(crate) fn connection_up(
+        self: &Arc<Self>,
+        id: ConnectionId,
+        established: &Established,
+    ) -> Option<Arc<Route>> {
         let visible = self.is_visible(established);
         let node = Atom::from(established.peer.as_str());
         let mut peers = lock(&self.peers);
@@ -783,6 +801,23 @@ impl Inner {
         drop(routes);
         self.publish(&NodeEvent::Down { node, visible, reason });
         peers.ended(&established.peer, id);
+    }
+
+    /// The node that gave this one its name is gone, and with it the name: no other node can be told of this one any
+    /// more, so it leaves them all (wire.md 2.6).
+    pub(crate) fn name_lost(&self, by: &NodeName) {
+        if self.stopping.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        tracing::error!(
+            name = self.name.as_str(),
+            by = by.as_str(),
+            "the connection that the name came by is lost, and the name with it"
+        );
+        for attempt in lock(&self.attempts).values() {
+            attempt.abort(Term::atom("net_kernel_terminated"));
+        }
+        self.request_stop(1);
     }
 
     // --- Node events --------------------------------------------------------------------------------------

@@ -257,6 +257,7 @@ async fn erpc_gives_every_outcome() {
 async fn a_name_ends_with_its_process() {
     let a = node("a", epmd_port()).await;
     let pid = run(&a, |context| async move {
+        assert!(context.register("undefined").is_err(), "which is nobody");
         context.register("me").expect("free");
         assert!(context.register("me_too").is_err(), "one name a process");
         context.pid().clone()

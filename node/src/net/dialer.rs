@@ -9,7 +9,7 @@ use crate::{
     ConnectError,
     carrier::{Destination, Stream},
     clock,
-    discovery::Found,
+    discovery::{self, Found},
     node::Inner,
     peers::ConnectionId,
 };
@@ -80,7 +80,7 @@ impl Inner {
     ) -> Result<(Stream, handshake::Established), Failed> {
         let node: etf::Atom = peer.as_str().into();
         let found = match self.config.carrier.uses_epmd() {
-            true => until_aborted(attempt, self.find(peer)).await??,
+            true => until_aborted(attempt, discovery::find(&self.config, self.epmd_port, peer)).await??,
             false => Found { port: 0, address: None },
         };
         let port = found.port;
@@ -116,11 +116,7 @@ impl Inner {
                 tracing::warn!(peer = peer.as_str(), %error, "the handshake failed");
                 Err(ConnectError::Handshake { node, reason: error.to_string() }.into())
             }
-            Err(SessionError::Reflected) => {
-                let reason = "the peer put a challenge of our own to us: it does not know the cookie".into();
-                Err(ConnectError::Handshake { node, reason }.into())
-            }
-            Err(SessionError::Io(error)) => {
+            Err(error @ (SessionError::Reflected | SessionError::Io(_))) => {
                 Err(ConnectError::Handshake { node, reason: error.to_string() }.into())
             }
         }

@@ -13,6 +13,7 @@ pub use pressure::{BusyEvent, BusyEvents};
 mod route;
 pub(crate) use route::{Pushed, Route, RouteLimits};
 mod session;
+pub(crate) use session::{Arbiter, initiate};
 mod stats;
 pub use stats::LinkInfo;
 pub(crate) use stats::{Facts, describe as describe_metrics};

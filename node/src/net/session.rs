@@ -12,12 +12,15 @@ use super::Attempt;
 use crate::clock;
 
 /// Why there is no connection.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub(crate) enum SessionError {
+    #[error(transparent)]
     Handshake(HandshakeError),
+    #[error(transparent)]
     Io(io::Error),
-    /// The peer put a challenge of our own to us.
+    #[error("the peer put a challenge of our own to us: it does not know the cookie")]
     Reflected,
+    #[error("the attempt was given up")]
     Aborted,
 }
 

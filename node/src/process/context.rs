@@ -414,7 +414,7 @@ impl Context {
 
     // --- Names and processes ------------------------------------------------------------------------------
 
-    /// `register(Name, self())`.
+    /// `register(Name, self())`. As in Erlang nobody can be `undefined`.
     pub fn register(&self, name: impl Into<Atom>) -> Result<(), NameTaken> {
         let name = name.into();
         if self.inner().registry.register(&name, self.pid()) { Ok(()) } else { Err(NameTaken { name }) }

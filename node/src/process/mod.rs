@@ -106,9 +106,9 @@ pub struct SpawnOptions {
     pub initial_call: Option<(Atom, Atom, u8)>,
 }
 
-/// The name of a process to be started is taken.
+/// The name of a process is taken, or is `undefined`, which is no name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the name {name} is registered already")]
+#[error("the name {name} is registered already, or no name")]
 pub struct NameTaken {
     /// The name.
     pub name: Atom,

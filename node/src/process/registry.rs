@@ -106,8 +106,12 @@ impl Registry {
         self.processes.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
-    /// Gives a live process a name. False if the name is taken, or the process has one or is gone.
+    /// Gives a live process a name. False if the name is taken, or the process has one or is gone; and for
+    /// `undefined`, which is what a process without a name has for one.
     pub(crate) fn register(&self, name: &Atom, pid: &Pid) -> bool {
+        if name.as_str() == "undefined" {
+            return false;
+        }
         let mut names = self.names.write().unwrap_or_else(PoisonError::into_inner);
         // Under the lock: a process that ends takes its names away after it has left the table.
         if names.contains_key(name) || names.values().any(|p| p == pid) || self.get(pid).is_none() {
