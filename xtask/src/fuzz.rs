@@ -13,13 +13,14 @@ use crate::{
 };
 
 /// The targets, in the order they run, and whose corpora each starts from.
-const TARGETS: [(&str, &[&str]); 6] = [
+const TARGETS: [(&str, &[&str]); 7] = [
     ("decode", &["decode"]),
     ("cursor", &["decode"]),
     ("serde", &["serde", "decode"]),
     ("text", &["text"]),
     (PIECES, &["pieces"]),
     ("epmd", &["epmd"]),
+    ("handshake", &["handshake"]),
 ];
 
 /// The target for the one module with `unsafe`.
