@@ -19,6 +19,7 @@ pub(crate) struct Assembly {
     /// How much the limit counts of all that is here.
     bytes: usize,
     bytes_max: usize,
+    count_max: u64,
     age_max: Duration,
     /// The time, as it was told last.
     now: Option<Instant>,
@@ -82,6 +83,14 @@ pub enum FragmentError {
         /// How many there were to be.
         count: u64,
     },
+    /// Our limit: a message of more fragments than any that could come to its end.
+    #[error("a message in {count} fragments, more than {max}")]
+    TooMany {
+        /// How many there were to be.
+        count: u64,
+        /// [`Limits::fragment_count_max`].
+        max: u64,
+    },
     /// Our limit: too much is begun and not complete.
     #[error("incomplete messages of more than {max} bytes")]
     TooManyBytes {
@@ -114,6 +123,7 @@ impl Assembly {
             open: HashMap::new(),
             bytes: 0,
             bytes_max: limits.fragments_bytes_max,
+            count_max: limits.fragment_count_max,
             age_max: limits.fragment_age_max,
             now: None,
             look_at: None,
@@ -166,6 +176,9 @@ impl Assembly {
         }
         if self.open.contains_key(&sequence) {
             return Err(FragmentError::Again { sequence });
+        }
+        if count > self.count_max {
+            return Err(FragmentError::TooMany { count, max: self.count_max });
         }
         Ok(())
     }

@@ -20,6 +20,12 @@ pub struct Limits {
     /// Default 536,870,912 (512 MiB), which is the longest message that `decode` takes. A BEAM sends what is
     /// longer than 64 KiB in fragments of that size, those of several senders in turn.
     pub fragments_bytes_max: usize,
+    /// In how many fragments a message may come.
+    ///
+    /// Default 1,048,576 (2^20). In the 64 KiB fragments of a BEAM that is 64 GiB, far beyond the longest message.
+    /// Nothing is allocated by the count that is announced; but who announces more does not mean it, and is told
+    /// so by its first fragment.
+    pub fragment_count_max: u64,
     /// How long a message may wait for its next fragment.
     ///
     /// Default 240 s: four ticktimes of 60 s. What a sender has begun it goes on with as soon as its connection
@@ -38,6 +44,7 @@ impl Default for Limits {
         Self {
             frame_bytes_max: 128 << 20,
             fragments_bytes_max: 512 << 20,
+            fragment_count_max: 1 << 20,
             fragment_age_max: Duration::from_secs(240),
             decode: DecodeLimits::default(),
         }

@@ -8,28 +8,22 @@ use std::{
     env, fs,
     hash::{BuildHasher, Hasher},
     io::{Read, Write},
-    net::{Ipv4Addr, Shutdown, TcpStream},
+    net::TcpStream,
     num::NonZeroU64,
-    sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
 
-use bytes::BytesMut;
 use dist::{
     Mfa, MonitorOptions, MonitorTarget, Signal, SignalTarget, SpawnOptions, SpawnReplyFlags, SpawnRequest,
 };
 use etf::{Atom, Pid, Reference, Term, tuple};
-use handshake::{
-    Cookie, Creation, DistFlags, Established, HandshakeConfig, Initiator, InitiatorInput, InitiatorOutput,
-    LocalIdentity,
-};
-use interop_tests::{
-    Cluster, ErlNode, Otp, RustNode,
-    clock::{now, wait_for},
-};
+use handshake::DistFlags;
+use interop_tests::{Cluster, ErlNode, Otp, RustNode, clock::wait_for};
 
 mod peer_support;
 use peer_support::{SOON, says};
+mod wire_support;
+use wire_support::{Wire, connect, finish};
 
 const TIMES: usize = 500;
 const BYTES: usize = 10_000;
@@ -135,8 +129,8 @@ fn frames_of_noise_behind_a_handshake() {
                 bytes.extend(u32::try_from(length).expect("below 400").to_be_bytes());
                 bytes.extend(noise.bytes(length));
             }
-            let _ = stranger.stream.write_all(&bytes);
-            finish(stranger.stream);
+            let _ = stranger.wire.stream.write_all(&bytes);
+            finish(stranger.wire.stream);
         }
     });
 }
@@ -150,7 +144,7 @@ fn signals_with_wrong_bytes() {
             let mut stranger = Stranger::connect(bystander, noise.below(2) == 0);
             let mut bytes = Vec::new();
             while bytes.len() < BYTES {
-                let mut frame = stranger.encode(&stranger.signal(noise));
+                let mut frame = stranger.wire.encode(&stranger.signal(noise));
                 match noise.below(8) {
                     // Past the length: what is wrong is inside a frame.
                     0 | 1 => {
@@ -166,8 +160,8 @@ fn signals_with_wrong_bytes() {
                 }
                 bytes.extend(frame);
             }
-            let _ = stranger.stream.write_all(&bytes);
-            finish(stranger.stream);
+            let _ = stranger.wire.stream.write_all(&bytes);
+            finish(stranger.wire.stream);
         }
     });
 }
@@ -190,10 +184,10 @@ fn requests_that_make_no_sense() {
                     token: None,
                     priority: false,
                 };
-                bytes.extend(stranger.encode(&signal));
+                bytes.extend(stranger.wire.encode(&signal));
             }
-            let _ = stranger.stream.write_all(&bytes);
-            finish(stranger.stream);
+            let _ = stranger.wire.stream.write_all(&bytes);
+            finish(stranger.wire.stream);
         }
     });
 }
@@ -218,74 +212,33 @@ fn strangers_who_say_nothing() {
 
 // --- Strangers --------------------------------------------------------------------------------------------------
 
-/// A node that knows the cookie.
+/// A node that knows the cookie, and has words of its own.
 struct Stranger {
-    stream: TcpStream,
-    node: Atom,
-    creation: u32,
-    peer: Atom,
-    established: Established,
+    wire: Wire,
 }
 
 impl Stranger {
     fn connect(bystander: &Bystander, visible: bool) -> Self {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let node = format!("noise{number}@localhost");
-        let hidden = DistFlags::OFFERED.without(DistFlags::PUBLISHED);
-        let local = LocalIdentity {
-            name: node.parse().expect("a node name"),
-            creation: Creation(number + 4),
-            flags: if visible { DistFlags::OFFERED } else { hidden },
-        };
-        let mut stream = connect(bystander.peer.port());
-        let cookie = Cookie::new(bystander.cluster.cookie()).expect("a cookie");
-        let peer = bystander.peer.node().parse().expect("a node name");
-        let config = HandshakeConfig::default();
-        let mut machine = Initiator::new(now(), local, peer, cookie, number, config);
-        let established = loop {
-            let mut established = None;
-            while let Some(output) = machine.poll_output() {
-                match output {
-                    InitiatorOutput::Send(bytes) => stream.write_all(&bytes).expect("the peer reads"),
-                    InitiatorOutput::AskAlive => panic!("{node} was never there before"),
-                    InitiatorOutput::Established(done) => established = Some(done),
-                }
-            }
-            if let Some(established) = established {
-                break established;
-            }
-            let mut buffer = [0; 1024];
-            let length = stream.read(&mut buffer).expect("the peer answers");
-            let input =
-                if length == 0 { InitiatorInput::Eof } else { InitiatorInput::Bytes(&buffer[..length]) };
-            machine.handle(now(), input).expect("the peer does as it should");
-        };
-        let peer = Atom::from(bystander.peer.node());
-        Self { stream, node: Atom::from(node.as_str()), creation: number + 4, peer, established }
-    }
-
-    fn encode(&self, signal: &Signal) -> Vec<u8> {
-        let mut out = BytesMut::new();
-        let encoded = dist::encode_signal(signal, self.established.flags, &mut out).expect("a short message");
-        assert!(matches!(encoded, dist::Encoded::Frame { .. }), "{signal:?}: {encoded:?}");
-        out.to_vec()
+        let flags = if visible { DistFlags::OFFERED } else { wire_support::HIDDEN };
+        let (peer, port) = (bystander.peer.node(), bystander.peer.port());
+        Self { wire: Wire::connect(&bystander.cluster, peer, port, flags) }
     }
 
     /// A process of ours.
     fn pid(&self, noise: &mut Noise) -> Pid {
-        Pid::new(self.node.clone(), noise.small(), 0, self.creation)
+        Pid::new(self.wire.node.clone(), noise.small(), 0, self.wire.creation)
     }
 
     /// A process of the peer that was never there: those that are could be told to end, as by any node.
     fn dead(&self, noise: &mut Noise) -> Pid {
-        let creation = self.established.peer_creation.0 ^ u32::from(noise.below(2) == 0);
-        Pid::new(self.peer.clone(), 1_000_000 + noise.small(), 0, creation)
+        let creation = self.wire.established.peer_creation.0 ^ u32::from(noise.below(2) == 0);
+        Pid::new(self.wire.peer.clone(), 1_000_000 + noise.small(), 0, creation)
     }
 
     fn reference(&self, noise: &mut Noise) -> Reference {
         let words = [noise.small(), noise.small(), noise.small()];
-        Reference::new(self.node.clone(), self.creation, &words[..=noise.below(3)]).expect("up to five words")
+        Reference::new(self.wire.node.clone(), self.wire.creation, &words[..=noise.below(3)])
+            .expect("up to five words")
     }
 
     /// A signal of any kind.
@@ -373,7 +326,7 @@ impl Stranger {
                 "no_longer_a_pid",
                 "vsn",
             ])),
-            2 => self.node.clone().into(),
+            2 => self.wire.node.clone().into(),
             3 => self.pid(noise).into(),
             4 => self.dead(noise).into(),
             5 => self.reference(noise).into(),
@@ -432,21 +385,6 @@ const VERBS: [&str; 36] = [
 ];
 
 // --- Small things ---------------------------------------------------------------------------------------------
-
-fn connect(port: u16) -> TcpStream {
-    // Its limit of strangers at once may be reached: those before us are being dropped.
-    let stream = wait_for(SOON * 2, || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok());
-    let stream = stream.unwrap_or_else(|| panic!("nobody listens at port {port} any more"));
-    stream.set_read_timeout(Some(SOON * 2)).expect("a socket has the option");
-    stream
-}
-
-/// Says that nothing more comes, and waits until the other end has closed too: it has read all that it wanted.
-fn finish(mut stream: TcpStream) {
-    let _ = stream.shutdown(Shutdown::Write);
-    let mut buffer = [0; 4096];
-    while stream.read(&mut buffer).is_ok_and(|length| length > 0) {}
-}
 
 /// Bytes of memory that a process holds.
 fn resident(process: u32) -> u64 {

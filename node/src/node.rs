@@ -547,6 +547,7 @@ impl Inner {
             fragments_bytes_max: self.config.fragments_bytes_max,
             fragment_age_max: self.config.fragment_age_max,
             decode: self.config.decode.clone(),
+            ..dist::Limits::default()
         }
     }
 

@@ -79,9 +79,10 @@ impl Inner {
     }
 
     /// `Dest ! Message`, without waiting.
-    pub(crate) fn emit_send(self: &Arc<Self>, from: &Pid, dest: Dest, message: Term) {
-        if let Some((node, signal)) = self.message(from, dest, message) {
-            self.emit(&node, signal);
+    pub(crate) fn emit_send(self: &Arc<Self>, from: &Pid, dest: Dest, message: Term) -> Pushed {
+        match self.message(from, dest, message) {
+            Some((node, signal)) => self.emit(&node, signal).0,
+            None => Pushed::Lost,
         }
     }
 
@@ -442,8 +443,12 @@ impl crate::Context {
     ///
     /// Does not wait; anything else than a `From` is ignored, since nobody could be waiting for it.
     pub fn reply(&self, from: &Term, reply: impl Into<Term>) {
-        if let Some((dest, tag)) = reply_dest(from) {
-            self.send_now(dest, tuple!(tag, reply.into()));
+        let Some((dest, tag)) = reply_dest(from) else { return };
+        let answer = tuple!(tag, reply.into());
+        let pushed = self.inner().emit_send(self.pid(), dest, answer.clone());
+        // A peer that has no aliases cannot have meant one: its process gets the answer.
+        if let (Pushed::Withheld(Withheld::Alias), Some([Term::Pid(pid), _])) = (pushed, from.as_tuple()) {
+            self.send_now(pid, answer);
         }
     }
 }

@@ -256,6 +256,8 @@ fn fragments_that_break_the_rules_are_refused() {
     assert_eq!(fault(&[first(0, 2, &[])]), Error::SequenceZero);
     assert_eq!(fault(&[first(5, 2, &[]), first(5, 2, &[])]), Error::Again { sequence: 5 });
     assert_eq!(fault(&[rest(5, 1, &[])]), Error::NotStarted { sequence: 5 });
+    let too_many = Error::TooMany { count: (1 << 20) + 1, max: 1 << 20 };
+    assert_eq!(fault(&[first(5, (1 << 20) + 1, &[])]), too_many);
     let out_of_order = |found, expected| Error::OutOfOrder { sequence: 5, found, expected };
     assert_eq!(fault(&[first(5, 3, &[]), rest(5, 1, &[])]), out_of_order(1, 2));
     assert_eq!(fault(&[first(5, 3, &[]), rest(5, 3, &[])]), out_of_order(3, 2));
@@ -272,9 +274,9 @@ fn fragments_that_break_the_rules_are_refused() {
         DistFlags::OFFERED,
         Limits { fragments_bytes_max: 100_000, ..Limits::default() },
     );
-    limited.handle(&first(5, 1 << 40, &[0; 60_000]));
+    limited.handle(&first(5, 1 << 20, &[0; 60_000]));
     assert_eq!(limited.poll_output(), Ok(None));
-    limited.handle(&first(6, 1 << 40, &[0; 60_000]));
+    limited.handle(&first(6, 1 << 20, &[0; 60_000]));
     let error = limited.poll_output().unwrap_err();
     assert_eq!(error.fault, Error::TooManyBytes { max: 100_000 }.into());
 
