@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// The targets, in the order they run, and whose corpora each starts from.
-const TARGETS: [(&str, &[&str]); 7] = [
+const TARGETS: [(&str, &[&str]); 9] = [
     ("decode", &["decode"]),
     ("cursor", &["decode"]),
     ("serde", &["serde", "decode"]),
@@ -21,6 +21,8 @@ const TARGETS: [(&str, &[&str]); 7] = [
     (PIECES, &["pieces"]),
     ("epmd", &["epmd"]),
     ("handshake", &["handshake"]),
+    ("connection", &["connection"]),
+    ("operations", &["operations"]),
 ];
 
 /// The target for the one module with `unsafe`.
