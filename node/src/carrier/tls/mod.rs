@@ -49,7 +49,8 @@ pub struct Tls {
 }
 
 impl Tls {
-    /// TLS with these options over TCP with those. Reads the files that the options name.
+    /// TLS with these options over TCP with those. Reads the files that the options name, once: unlike a BEAM node,
+    /// which looks at them again every two minutes, this one shows a new certificate after a new start.
     pub fn new(tcp: Tcp, options: &TlsOptions) -> Result<Self, TlsError> {
         let (server, client) = (build::server(&options.server)?, build::client(&options.client)?);
         let depth = [
