@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use dist::{MonitorTarget, Signal, SignalTarget, SpawnReplyFlags, Withheld};
+use dist::{MonitorTarget, SeqToken, Signal, SignalTarget, SpawnReplyFlags, Withheld};
 use etf::{Atom, Pid, Reference, Term, tuple};
 use std::num::NonZeroU64;
 
@@ -79,16 +79,28 @@ impl Inner {
     }
 
     /// `Dest ! Message`, without waiting.
-    pub(crate) fn emit_send(self: &Arc<Self>, from: &Pid, dest: Dest, message: Term) -> Pushed {
-        match self.message(from, dest, message) {
+    pub(crate) fn emit_send(
+        self: &Arc<Self>,
+        from: &Pid,
+        dest: Dest,
+        message: Term,
+        token: Option<SeqToken>,
+    ) -> Pushed {
+        match self.message(from, dest, message, token) {
             Some((node, signal)) => self.emit(&node, signal).0,
             None => Pushed::Lost,
         }
     }
 
     /// The node that a message is for, and its signal; nothing for a global name that nobody has.
-    pub(crate) fn message(&self, from: &Pid, dest: Dest, message: Term) -> Option<(Atom, Signal)> {
-        let (from, token, priority) = (from.clone(), None, false);
+    pub(crate) fn message(
+        &self,
+        from: &Pid,
+        dest: Dest,
+        message: Term,
+        token: Option<SeqToken>,
+    ) -> Option<(Atom, Signal)> {
+        let (from, priority) = (from.clone(), false);
         Some(match dest {
             Dest::Pid(to) => {
                 (to.node().clone(), Signal::Send { from: Some(from), to, message, token, priority })
@@ -99,7 +111,7 @@ impl Inner {
             Dest::NameAt(to, node) => (node, Signal::RegSend { from, to, message, token, priority }),
             Dest::Alias(to) => (to.node().clone(), Signal::AliasSend { from, to, message, token, priority }),
             Dest::Global(name) => {
-                return self.message(&from, Dest::Pid(self.whereis_global(&name)?), message);
+                return self.message(&from, Dest::Pid(self.whereis_global(&name)?), message, token);
             }
         })
     }
@@ -126,15 +138,15 @@ impl Inner {
     }
 
     /// EXIT, as a process ends.
-    pub(crate) fn emit_exit(self: &Arc<Self>, from: &Pid, to: &Pid, reason: Term) {
-        let signal = Signal::Exit { from: from.clone(), to: to.clone(), reason, token: None };
+    pub(crate) fn emit_exit(self: &Arc<Self>, from: &Pid, to: &Pid, reason: Term, token: Option<SeqToken>) {
+        let signal = Signal::Exit { from: from.clone(), to: to.clone(), reason, token };
         self.emit_noconnect(to.node(), signal);
     }
 
     /// EXIT2: `exit/2`.
-    pub(crate) fn emit_exit2(self: &Arc<Self>, from: &Pid, to: &Pid, reason: Term) {
+    pub(crate) fn emit_exit2(self: &Arc<Self>, from: &Pid, to: &Pid, reason: Term, token: Option<SeqToken>) {
         let (from, target) = (from.clone(), SignalTarget::Pid(to.clone()));
-        self.emit(to.node(), Signal::Exit2 { from, to: target, reason, token: None, priority: false });
+        self.emit(to.node(), Signal::Exit2 { from, to: target, reason, token, priority: false });
     }
 
     /// MONITOR_P. One that cannot be sent fires at once.
@@ -217,8 +229,9 @@ impl Inner {
         to: &Pid,
         flags: SpawnReplyFlags,
         result: Result<Pid, Atom>,
+        token: Option<SeqToken>,
     ) {
-        let signal = Signal::SpawnReply { request_id, to: to.clone(), flags, result, token: None };
+        let signal = Signal::SpawnReply { request_id, to: to.clone(), flags, result, token };
         self.emit_noconnect(to.node(), signal);
     }
 
@@ -227,15 +240,15 @@ impl Inner {
     /// Does what a signal says, whether it came from another node or from a process of this one.
     pub(crate) fn receive(self: &Arc<Self>, signal: Signal) {
         match signal {
-            Signal::Send { to, message, .. } => self.deliver(&to, message),
-            Signal::RegSend { to, message, .. } => {
+            Signal::Send { to, message, token, .. } => self.deliver(&to, message, token),
+            Signal::RegSend { to, message, token, .. } => {
                 if let Some(pid) = self.registry.whereis(&to) {
-                    self.deliver(&pid, message);
+                    self.deliver(&pid, message, token);
                 }
             }
-            Signal::AliasSend { to, message, .. } => {
+            Signal::AliasSend { to, message, token, .. } => {
                 // So that nothing comes once the alias is gone.
-                self.registry.with_aliased(&to, |pid| self.deliver(pid, message));
+                self.registry.with_aliased(&to, |pid| self.deliver(pid, message, token));
             }
             Signal::Link { from, to } => self.linked(&from, &to),
             Signal::Unlink { id, from, to } => {
@@ -256,14 +269,14 @@ impl Inner {
                     signals.unlink_acked(&from, id);
                 }
             }
-            Signal::Exit { from, to, reason, .. } => {
+            Signal::Exit { from, to, reason, token } => {
                 if let Some(process) = self.registry.get(&to) {
                     process.with_signals(|signals| {
-                        process.exit_effect(signals.exited_by_link(&from, reason));
+                        process.exit_effect(signals.exited_by_link(&from, reason), token.map(Box::new));
                     });
                 }
             }
-            Signal::Exit2 { from, to, reason, .. } => {
+            Signal::Exit2 { from, to, reason, token, .. } => {
                 let to = match to {
                     SignalTarget::Pid(pid) => Some(pid),
                     SignalTarget::Name(name) => self.registry.whereis(&name),
@@ -271,7 +284,8 @@ impl Inner {
                 };
                 if let Some(process) = to.and_then(|to| self.registry.get(&to)) {
                     process.with_signals(|signals| {
-                        process.exit_effect(signals.exited_by(&from, &process.pid, reason));
+                        let effect = signals.exited_by(&from, &process.pid, reason);
+                        process.exit_effect(effect, token.map(Box::new));
                     });
                 }
             }
@@ -303,9 +317,9 @@ impl Inner {
     }
 
     /// Puts a message into the mailbox of a process of this incarnation; for any other it is dropped.
-    fn deliver(&self, to: &Pid, message: Term) {
+    fn deliver(&self, to: &Pid, message: Term, token: Option<SeqToken>) {
         if let Some(process) = self.registry.get(to) {
-            process.deliver(Message::Term(message));
+            process.deliver_traced(Message::Term(message), token.map(Box::new));
         }
     }
 
@@ -380,7 +394,7 @@ impl Inner {
             self.emit_demonitor(to, &Monitored::Pid(pid.clone()), request_id.clone());
         }
         if link {
-            self.emit_exit(to, &pid, noproc());
+            self.emit_exit(to, &pid, noproc(), None);
         }
     }
 
@@ -390,7 +404,7 @@ impl Inner {
             process.with_signals(|signals| {
                 let down = signals.node_down(node);
                 for from in down.links {
-                    process.exit_effect(signals.exited_by_link(&from, noconnection()));
+                    process.exit_effect(signals.exited_by_link(&from, noconnection()), None);
                 }
                 for (reference, item) in down.monitors {
                     process.deliver(Message::Down { reference, item, reason: noconnection() });
@@ -445,7 +459,8 @@ impl crate::Context {
     pub fn reply(&self, from: &Term, reply: impl Into<Term>) {
         let Some((dest, tag)) = reply_dest(from) else { return };
         let answer = tuple!(tag, reply.into());
-        let pushed = self.inner().emit_send(self.pid(), dest, answer.clone());
+        let token = self.process().seq_trace.sending(self.pid());
+        let pushed = self.inner().emit_send(self.pid(), dest, answer.clone(), token);
         // A peer that has no aliases cannot have meant one: its process gets the answer.
         if let (Pushed::Withheld(Withheld::Alias), Some([Term::Pid(pid), _])) = (pushed, from.as_tuple()) {
             self.send_now(pid, answer);

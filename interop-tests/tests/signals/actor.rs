@@ -75,14 +75,14 @@ pub(crate) async fn act(mut context: Context) -> Term {
                 continue;
             }
         };
-        if let Some(reason) = obey(&context, &order, &mut kept).await {
+        if let Some(reason) = obey(&mut context, &order, &mut kept).await {
             return reason;
         }
     }
 }
 
 /// One order; a reason if it is to end.
-async fn obey(context: &Context, order: &Term, kept: &mut Vec<Term>) -> Option<Term> {
+async fn obey(context: &mut Context, order: &Term, kept: &mut Vec<Term>) -> Option<Term> {
     let words = order.as_tuple().unwrap_or_default();
     let verb = words.first()?.as_atom()?.as_str().to_owned();
     match (verb.as_str(), &words[1..]) {
@@ -98,6 +98,12 @@ async fn obey(context: &Context, order: &Term, kept: &mut Vec<Term>) -> Option<T
         ("monitor", [what]) => {
             let monitor = context.monitor(dest(what));
             kept.push(tuple!(atom "monitor", &monitor.reference));
+        }
+        ("spawn", [Term::Atom(node), Term::Atom(module), Term::Atom(function), Term::List(args)]) => {
+            let options = crabnode::erpc::RemoteSpawnOptions { link: true, monitor: true };
+            let request =
+                context.spawn_request(node.clone(), module.clone(), function.clone(), args.to_vec(), options);
+            kept.push(tuple!(atom "request", &request));
         }
         ("trap", [flag]) => context.trap_exit(flag.is_atom("true")),
         ("told", [Term::Pid(to)]) => {

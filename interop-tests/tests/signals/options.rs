@@ -177,3 +177,53 @@ fn dist_op(signal: &Signal) -> u8 {
     let (control, _) = signal.to_wire(PLAIN).expect("the flags allow it");
     control.op().number()
 }
+
+/// A token goes through a process of ours as through one of a stock node: with messages, exits and what is started,
+/// whatever the label, and the serial counts on.
+#[test]
+fn item_52_seq_trace_tokens_are_carried_through() {
+    each_release(|otp| {
+        let mut duo = Duo::start(otp);
+        duo.erl.eval(
+            "process_flag(trap_exit, true), S = self(),
+             Under = fun(Label, Do) ->
+                 seq_trace:set_token([]), seq_trace:set_token(label, Label), seq_trace:set_token(send, true),
+                 Do(), Token = seq_trace:get_token(), seq_trace:set_token([]), Token end, ok",
+        );
+        for label in ["17", "{no, \"small\", [label]}"] {
+            duo.says(
+                &format!(
+                    "{{_, Label, Serial, From, Last}} = Under({label}, fun() ->
+                         Tell({{send, S, traced}}), receive traced -> ok end end),
+                     {{Label =:= {label}, Serial > Last, Last > 0, From =:= A}}"
+                ),
+                "{true,true,true,true}",
+            );
+            // Inherited by what is started, here and there.
+            duo.says(
+                &format!(
+                    "{{_, Label, Serial, From, Last}} = Under({label}, fun() ->
+                         spawn(R, erlang, send, [S, spawned]), receive spawned -> ok end end),
+                     {{Label =:= {label}, Serial > Last, Last > 0, node(From) =:= R}}"
+                ),
+                "{true,true,true,true}",
+            );
+            duo.says(
+                &format!(
+                    "{{_, Label, Serial, _, _}} = Under({label}, fun() ->
+                         Tell({{spawn, node(), erlang, send, [S, again]}}), receive again -> ok end end),
+                     [_ | _] = Tolds(4, []), {{Label =:= {label}, Serial > 2}}"
+                ),
+                "{true,true}",
+            );
+        }
+        // Without one there is none: what it was traced by is over with the next message.
+        duo.says("Tell({send, S, plain}), receive plain -> seq_trace:get_token() end", "[]");
+        duo.says(
+            "link(A),
+             {_, Label, _, From, _} = Under(end_of_it, fun() ->
+                 Tell({'end', over}), receive {'EXIT', A, over} -> ok end end), {Label, From =:= A}",
+            "{end_of_it,true}",
+        );
+    });
+}

@@ -1,6 +1,9 @@
 //! Processes that one node starts on another, and the calls that rest on them.
 
-use crate::peer_support::{Pair, each_release, says};
+use crate::{
+    actor::Duo,
+    peer_support::{Pair, each_release, says},
+};
 
 #[test]
 fn item_48_processes_are_started_on_the_peer() {
@@ -117,5 +120,43 @@ fn item_49_calls_give_what_a_stock_node_gives() {
                 says(&mut pair.erl, &caught, &wanted.replace(",N}", &format!(",{node}}}")));
             }
         }
+    });
+}
+
+/// Asked by ours, with a link and a monitor: the answer comes first, then how the process ends, by both.
+#[test]
+fn item_48_processes_are_started_by_us() {
+    each_release(|otp| {
+        let mut duo = Duo::start(otp);
+        for (mfa, reason) in [
+            ("erlang, exit, [away]", "away"),
+            ("erlang, node, []", "normal"),
+            ("no_module, f, [1]", "{undef,[{no_module,f,[1],[]}]}"),
+        ] {
+            duo.says(
+                &format!(
+                    "Tell({{spawn, node(), {}}}), [{{request, Q}}, {{spawn_reply, Q, ok, P}} | Ends] = Tolds(4, []),
+                     [{{'EXIT', P, Why}}, {{'DOWN', Q, process, P, Why}}] = lists:sort(Ends), true = node(P) =:= node(),
+                     Why",
+                    mfa
+                ),
+                reason,
+            );
+        }
+        // One that lives is linked with the one that asked, and goes with it; its arguments may be long.
+        duo.says(
+            "Tell({spawn, node(), erlang, apply, [timer, sleep, [infinity]]}),
+             [{request, Q}, {spawn_reply, Q, ok, P}] = Tolds(2, []), {links, [A]} = process_info(P, links),
+             M = monitor(process, P), Tell({'end', gone}), receive {'DOWN', M, process, P, Why} -> Why end",
+            "gone",
+        );
+        // A node that is not there.
+        let reply = duo.runtime.block_on(duo.node.run(async |mut context| {
+            let options = crabnode::erpc::RemoteSpawnOptions { link: true, monitor: true };
+            context.spawn_request("nobody@localhost", "erlang", "node", vec![], options);
+            context.receive().await
+        }));
+        let noconnection = |message| matches!(message, crabnode::Message::SpawnReply { result: Err(why), .. } if why == "noconnection");
+        assert!(reply.is_some_and(noconnection));
     });
 }

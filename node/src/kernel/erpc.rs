@@ -59,7 +59,8 @@ pub async fn call(
     let result = context.make_ref();
     let [module, function] = mfa;
     let arguments = vec![Term::from(&result), module, function, Term::list(args)];
-    let request = context.spawn_request(&node, "erpc", "execute_call", arguments, true);
+    let options = RemoteSpawnOptions { link: false, monitor: true };
+    let request = context.spawn_request(node, "erpc", "execute_call", arguments, options);
     let mut requested = Requested { context, request: Monitor { reference: request } };
     let Requested { context, request: Monitor { reference: request } } = &mut requested;
     // A refusal is an answer to the request, a result is the exit reason of what it started.
@@ -143,17 +144,30 @@ pub(crate) fn execute_call_reason(result: Term, outcome: Result<Term, Exception>
     }
 }
 
+/// How a process is started on another node.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RemoteSpawnOptions {
+    /// Whether it is linked with the process that asks, from its start.
+    pub link: bool,
+    /// Whether it is monitored, from its start.
+    pub monitor: bool,
+}
+
 impl Context {
-    /// `spawn_request(Node, M, F, Args, [monitor])`: the request's reference, which the answer and the `DOWN`
-    /// carry.
-    pub(crate) fn spawn_request(
+    /// `spawn_request(Node, M, F, Args, Options)`: asks a node to start a process. The reference is that of the answer,
+    /// a [`Message::SpawnReply`], and of the `DOWN`.
+    ///
+    /// Never waits. A node that cannot be reached answers with `noconnection`, one that knows no such requests with
+    /// `notsup`; that there is no such function is said by how the new process ends.
+    pub fn spawn_request(
         &self,
-        node: &Atom,
-        module: &'static str,
-        function: &'static str,
+        node: impl Into<Atom>,
+        module: impl Into<Atom>,
+        function: impl Into<Atom>,
         args: Vec<Term>,
-        monitor: bool,
+        options: RemoteSpawnOptions,
     ) -> etf::Reference {
+        let node = &node.into();
         let request_id = self.make_ref();
         let inner = self.inner();
         let way = inner.way(node);
@@ -166,15 +180,16 @@ impl Context {
             from: self.pid().clone(),
             group_leader: self.group_leader(),
             mfa: Mfa {
-                module: Atom::from_static(module),
-                function: Atom::from_static(function),
+                module: module.into(),
+                function: function.into(),
                 arity: i64::try_from(args.len()).unwrap_or(i64::MAX),
             },
             options: Ok(WireOptions {
-                monitor: monitor.then(MonitorOptions::default),
+                link: options.link,
+                monitor: options.monitor.then(MonitorOptions::default),
                 ..WireOptions::default()
             }),
-            token: None,
+            token: self.process().seq_trace.sending(self.pid()),
         };
         inner.emit_spawn_request(&way, request, args);
         request_id

@@ -5,7 +5,7 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 use dist::Signal;
 use etf::{Atom, Pid, Reference, Term, tuple};
 
-use super::{IntoExit, Message, Monitored, NameTaken, Process, SpawnOptions, Watcher};
+use super::{Arrived, IntoExit, Message, Monitored, NameTaken, Process, SpawnOptions, Watcher};
 use crate::{Node, clock, net::Pushed, node::Inner, router::Way};
 
 /// A process's own view of itself: its mailbox, and everything that Erlang does in the name of `self()`.
@@ -15,7 +15,7 @@ pub struct Context {
     node: Node,
     process: Arc<Process>,
     /// Messages that a selective receive has passed over, oldest first.
-    saved: VecDeque<Message>,
+    saved: VecDeque<Arrived>,
     /// How many functions that call functions the current one is in.
     depth: u8,
 }
@@ -201,7 +201,10 @@ impl Context {
     /// done sends nothing; once it is done the message is queued.
     pub async fn send(&self, dest: impl Into<Dest>, message: impl Into<Term>) {
         let inner = self.inner();
-        let Some((node, signal)) = inner.message(self.pid(), dest.into(), message.into()) else { return };
+        let token = self.process.seq_trace.sending(self.pid());
+        let Some((node, signal)) = inner.message(self.pid(), dest.into(), message.into(), token) else {
+            return;
+        };
         match inner.way(&node) {
             Way::Here => inner.receive(signal),
             Way::Over(route) => {
@@ -216,7 +219,8 @@ impl Context {
     /// nobody has is lost as with `send`.
     pub fn try_send(&self, dest: impl Into<Dest>, message: impl Into<Term>) -> Result<(), TrySendError> {
         let inner = self.inner();
-        let Some((node, signal)) = inner.message(self.pid(), dest.into(), message.into()) else {
+        let token = self.process.seq_trace.sending(self.pid());
+        let Some((node, signal)) = inner.message(self.pid(), dest.into(), message.into(), token) else {
             return Ok(());
         };
         let pushed = match inner.way(&node) {
@@ -246,7 +250,8 @@ impl Context {
     /// As [`send`](Self::send), without waiting and past the budget: for what must not wait, such as a service's
     /// answers. What piles up so is limited by [`NodeConfig::out_bytes_max`](crate::NodeConfig::out_bytes_max).
     pub fn send_now(&self, dest: impl Into<Dest>, message: impl Into<Term>) {
-        self.inner().emit_send(self.pid(), dest.into(), message.into());
+        let token = self.process.seq_trace.sending(self.pid());
+        self.inner().emit_send(self.pid(), dest.into(), message.into(), token);
     }
 
     /// `erlang:send(Dest, Message, [noconnect])`: nothing is sent if the node is not connected.
@@ -264,18 +269,47 @@ impl Context {
 
     /// The next message. Dropping the future loses nothing.
     pub async fn receive(&mut self) -> Message {
-        match self.saved.pop_front() {
-            Some(message) => message,
+        let arrived = match self.saved.pop_front() {
+            Some(arrived) => arrived,
             None => self.process.mailbox.pop().await,
-        }
+        };
+        self.take(arrived).await
     }
 
     /// The next message, or nothing after the timeout. Dropping the future loses nothing.
     pub async fn receive_timeout(&mut self, timeout: Duration) -> Option<Message> {
-        if let Some(message) = self.saved.pop_front() {
-            return Some(message);
+        let arrived = match self.saved.pop_front() {
+            Some(arrived) => arrived,
+            None => tokio::time::timeout(timeout, self.process.mailbox.pop()).await.ok()?,
+        };
+        Some(self.take(arrived).await)
+    }
+
+    /// Gives out a message, under its token.
+    async fn take(&mut self, arrived: Arrived) -> Message {
+        if !self.is_in_other_span(&arrived) {
+            return arrived.0;
         }
-        tokio::time::timeout(timeout, self.process.mailbox.pop()).await.ok()
+        // The process is polled anew, in that span; the message is safe meanwhile if it is not.
+        self.saved.push_front(arrived);
+        tokio::task::yield_now().await;
+        self.saved.pop_front().expect("it was put there").0
+    }
+
+    /// The token of a message that is received becomes the process's. What the runtime itself says without one leaves
+    /// it as it is.
+    fn is_in_other_span(&self, (message, token): &Arrived) -> bool {
+        (token.is_some() || matches!(message, Message::Term(_))) && self.process.seq_trace.received(token)
+    }
+
+    /// `seq_trace:get_token()`: `{Flags, Label, Serial, From, LastCount}` of the message received last, if it is
+    /// traced. What this process sends, starts on other nodes, or ends by its own end, is traced on.
+    ///
+    /// Under a token the process runs in a `tracing` span of level INFO, `seq_trace`, with the fields `label`,
+    /// `serial` and `from`.
+    #[must_use]
+    pub fn seq_token(&self) -> Option<Term> {
+        self.process.seq_trace.token().map(Term::from)
     }
 
     /// A selective receive: the first message for which `wanted` gives something. The others stay, in order.
@@ -283,8 +317,11 @@ impl Context {
     pub async fn receive_match<T>(&mut self, mut wanted: impl FnMut(&Message) -> Option<T>) -> T {
         let mut seen = 0;
         loop {
-            while let Some(message) = self.saved.get(seen) {
-                if let Some(found) = wanted(message) {
+            while let Some(arrived) = self.saved.get(seen) {
+                if let Some(found) = wanted(&arrived.0) {
+                    if self.is_in_other_span(arrived) {
+                        tokio::task::yield_now().await;
+                    }
                     self.saved.remove(seen);
                     return found;
                 }
@@ -318,7 +355,7 @@ impl Context {
         while let Some(message) = self.process.mailbox.try_pop() {
             self.saved.push_back(message);
         }
-        self.saved.retain(|message| !unwanted(message));
+        self.saved.retain(|(message, _)| !unwanted(message));
     }
 
     // --- Links, monitors, exits ---------------------------------------------------------------------------
@@ -403,7 +440,8 @@ impl Context {
 
     /// `exit(Pid, Reason)`: asks another process to end; `kill` cannot be trapped.
     pub fn exit(&self, to: &Pid, reason: impl Into<Term>) {
-        self.inner().emit_exit2(self.pid(), to, reason.into());
+        let token = self.process.seq_trace.sending(self.pid());
+        self.inner().emit_exit2(self.pid(), to, reason.into(), token);
     }
 
     /// `net_kernel:monitor_nodes(Flag, [{node_type, all}])`: a [`Message::Node`] comes for every node that is

@@ -5,6 +5,8 @@ use std::{collections::VecDeque, fmt, sync::Mutex};
 use etf::{Atom, Pid, Reference, Term, tuple};
 use tokio::sync::Notify;
 
+use super::seq_trace::Token;
+
 /// A message in a process's mailbox.
 ///
 /// Erlang has only terms here; the ones that the runtime itself makes have a shape of their own in Rust.
@@ -118,9 +120,12 @@ impl fmt::Debug for Monitored {
     }
 }
 
+/// A message, and what it is traced by.
+pub(crate) type Arrived = (Message, Token);
+
 /// The queue of one process. Putting in never waits: nothing on the way in from a peer may.
 pub(crate) struct Mailbox {
-    queue: Mutex<VecDeque<Message>>,
+    queue: Mutex<VecDeque<Arrived>>,
     arrived: Notify,
     messages_max: usize,
 }
@@ -133,23 +138,23 @@ impl Mailbox {
         Self { queue: Mutex::default(), arrived: Notify::new(), messages_max }
     }
 
-    pub(crate) fn push(&self, message: Message) -> Result<(), MailboxFull> {
+    pub(crate) fn push(&self, message: Message, token: Token) -> Result<(), MailboxFull> {
         let mut queue = self.queue.lock().expect("nothing panics while it holds this lock");
         if queue.len() >= self.messages_max {
             return Err(MailboxFull);
         }
-        queue.push_back(message);
+        queue.push_back((message, token));
         drop(queue);
         self.arrived.notify_one();
         Ok(())
     }
 
-    pub(crate) fn try_pop(&self) -> Option<Message> {
+    pub(crate) fn try_pop(&self) -> Option<Arrived> {
         self.queue.lock().expect("nothing panics while it holds this lock").pop_front()
     }
 
     /// The next message. Dropping the future loses nothing.
-    pub(crate) async fn pop(&self) -> Message {
+    pub(crate) async fn pop(&self) -> Arrived {
         loop {
             if let Some(message) = self.try_pop() {
                 return message;

@@ -13,10 +13,12 @@ pub use context::{CallError, Context, Dest, Monitor, PendingCall, TrySendError};
 mod exit;
 pub use exit::{Exception, IntoExit};
 mod mailbox;
-use mailbox::Mailbox;
+use mailbox::{Arrived, Mailbox};
 pub use mailbox::{Message, Monitored, NodeEvent};
 mod registry;
 pub(crate) use registry::Registry;
+mod seq_trace;
+pub(crate) use seq_trace::{SeqTrace, Token};
 mod signals;
 pub(crate) use signals::{ExitEffect, Signals, Watcher};
 mod spawn;
@@ -34,6 +36,7 @@ pub(crate) struct Process {
     exit: Mutex<Option<Term>>,
     exiting: Notify,
     group_leader: Mutex<Pid>,
+    pub(crate) seq_trace: SeqTrace,
     /// What it runs, as `{M, F, Arity}`, for those who look at it.
     pub(crate) initial_call: (Atom, Atom, u8),
 }
@@ -55,7 +58,12 @@ impl Process {
 
     /// Puts a message into the mailbox; a full one ends its owner, and never holds up whoever delivers.
     pub(crate) fn deliver(&self, message: Message) {
-        if self.mailbox.push(message).is_err() {
+        self.deliver_traced(message, None);
+    }
+
+    /// The same, for a message that came with a token.
+    pub(crate) fn deliver_traced(&self, message: Message, token: Token) {
+        if self.mailbox.push(message, token).is_err() {
             tracing::error!(pid = ?self.pid, "a mailbox is full: its process is ended");
             self.kill(Term::atom("mailbox_full"));
         }
@@ -78,10 +86,12 @@ impl Process {
     }
 
     /// Does what an exit signal says.
-    pub(crate) fn exit_effect(&self, effect: ExitEffect) {
+    pub(crate) fn exit_effect(&self, effect: ExitEffect, token: Token) {
         match effect {
             ExitEffect::Ignored => {}
-            ExitEffect::Message { from, reason } => self.deliver(Message::Exit { from, reason }),
+            ExitEffect::Message { from, reason } => {
+                self.deliver_traced(Message::Exit { from, reason }, token);
+            }
             ExitEffect::Dies(reason) => self.kill(reason),
         }
     }
@@ -125,6 +135,7 @@ impl Inner {
             signals: Mutex::new(Some(Signals::default())),
             exit: Mutex::default(),
             exiting: Notify::new(),
+            seq_trace: SeqTrace::default(),
             initial_call: options
                 .initial_call
                 .unwrap_or_else(|| (Atom::from_static("crabnode"), Atom::from_static("spawn"), 1)),
@@ -148,7 +159,8 @@ impl Inner {
         let inner = Arc::clone(self);
         self.tasks.spawn(async move {
             let context = Context::new(Arc::clone(&inner), Arc::clone(&process));
-            let running = CatchPanic(Some(Box::pin(async move { body(context).await.into_exit() })));
+            let body = Some(Box::pin(async move { body(context).await.into_exit() }));
+            let running = CatchPanic { process: Arc::clone(&process), body };
             let reason = tokio::select! {
                 biased;
                 reason = process.killed() => reason,
@@ -165,7 +177,8 @@ impl Inner {
         self.registry.remove(process);
         self.subscribers.lock().unwrap_or_else(PoisonError::into_inner).remove(&process.pid);
         for to in end.links {
-            self.emit_exit(&process.pid, &to, reason.clone());
+            let token = process.seq_trace.sending(&process.pid);
+            self.emit_exit(&process.pid, &to, reason.clone(), token);
         }
         for (reference, watcher) in end.watchers {
             self.emit_down(&process.pid, reference, watcher, reason.clone());
@@ -187,8 +200,12 @@ fn panic_reason(panic: Box<dyn std::any::Any + Send>) -> Term {
     tuple!(tuple!(atom "panic", Term::binary(text)), Vec::new())
 }
 
-/// Polls a future and turns its panic into an error, also one in the drop of what it holds.
-struct CatchPanic<F>(Option<std::pin::Pin<Box<F>>>);
+/// Polls a future, in the span that its process is in, and turns its panic into an error, also one in the drop of what
+/// it holds.
+struct CatchPanic<F> {
+    process: Arc<Process>,
+    body: Option<std::pin::Pin<Box<F>>>,
+}
 
 impl<F: Future> Future for CatchPanic<F> {
     type Output = Result<F::Output, Box<dyn std::any::Any + Send>>;
@@ -197,7 +214,9 @@ impl<F: Future> Future for CatchPanic<F> {
         mut self: std::pin::Pin<&mut Self>,
         cx: &mut std::task::Context<'_>,
     ) -> std::task::Poll<Self::Output> {
-        let Some(future) = &mut self.0 else { return std::task::Poll::Pending };
+        let span = self.process.seq_trace.span();
+        let _entered = span.as_ref().map(tracing::Span::enter);
+        let Some(future) = &mut self.body else { return std::task::Poll::Pending };
         match std::panic::catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
             Ok(std::task::Poll::Pending) => std::task::Poll::Pending,
             Ok(std::task::Poll::Ready(output)) => std::task::Poll::Ready(Ok(output)),
@@ -208,7 +227,7 @@ impl<F: Future> Future for CatchPanic<F> {
 
 impl<F> Drop for CatchPanic<F> {
     fn drop(&mut self) {
-        let future = self.0.take();
+        let future = self.body.take();
         if let Err(panic) = std::panic::catch_unwind(AssertUnwindSafe(|| drop(future))) {
             panic_reason(panic);
         }

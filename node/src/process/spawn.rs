@@ -80,10 +80,10 @@ const PROCESSES_MAX: usize = 1 << 20;
 /// SPAWN_REQUEST came: starts the process, answers, and only then lets it run, so that the answer comes
 /// before anything that it does (cluster-services.md 2.5).
 pub(crate) fn serve_spawn_request(inner: &Arc<Inner>, request: SpawnRequest, args: Term) {
-    let SpawnRequest { request_id, from, group_leader, mfa, options, .. } = request;
+    let SpawnRequest { request_id, from, group_leader, mfa, options, token } = request;
     let refuse_for = |request_id, reason| {
         let refusal = Err(Atom::from_static(reason));
-        inner.emit_spawn_reply(request_id, &from, SpawnReplyFlags::NONE, refusal);
+        inner.emit_spawn_reply(request_id, &from, SpawnReplyFlags::NONE, refusal, None);
     };
     let refuse = |request_id| refuse_for(request_id, "badopt");
     if inner.registry.len() >= PROCESSES_MAX {
@@ -115,7 +115,10 @@ pub(crate) fn serve_spawn_request(inner: &Arc<Inner>, request: SpawnRequest, arg
         }
         inner.registry.concern(from.node(), &process.pid);
     }
-    inner.emit_spawn_reply(request_id, &from, flags, Ok(process.pid.clone()));
+    // It is traced from the start, and so is the answer.
+    process.seq_trace.received(&token.map(Box::new));
+    let token = process.seq_trace.sending(&process.pid);
+    inner.emit_spawn_reply(request_id, &from, flags, Ok(process.pid.clone()), token);
     inner.run_process(process, move |context| run(context, mfa.module, mfa.function, args.into_vec()));
 }
 
