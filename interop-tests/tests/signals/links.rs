@@ -82,7 +82,7 @@ fn item_41_a_link_to_the_dead_is_answered() {
         let mut pair = Pair::connected(otp);
         let exit = "receive {'EXIT', P, Why} -> Why after 5000 -> nothing end";
         pair.erl.eval("process_flag(trap_exit, true), P = rpc:call(R, erlang, whereis, [echo])");
-        pair.says(&format!("P ! {{self(), die, x}}, link(P), [{exit} || _ <- [1]]"), "[x]");
+        pair.says(&format!("link(P), P ! {{self(), die, x}}, {exit}"), "x");
         pair.says(&format!("link(P), {exit}"), "noproc");
         pair.peer.kill9();
         pair.peer = pair.cluster.peer("r");
