@@ -152,7 +152,7 @@ impl Input<'_> {
     }
 
     fn token(&mut self) -> Option<SeqToken> {
-        (self.byte() % 4 == 0).then(|| SeqToken::new(self.term()))
+        self.byte().is_multiple_of(4).then(|| SeqToken::new(self.term()))
     }
 
     fn flag(&mut self) -> bool {
