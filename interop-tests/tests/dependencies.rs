@@ -28,7 +28,7 @@ const MAY_USE: [(&str, &[&str]); 10] = [
         ],
     ),
     // Measures what is public, and nothing sees it.
-    ("crabnode-bench", &["crabnode-etf"]),
+    ("crabnode-bench", &["crabnode", "crabnode-etf"]),
     // Must build when nothing else does.
     ("xtask", &[]),
 ];
