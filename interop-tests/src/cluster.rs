@@ -9,17 +9,22 @@ use std::{
     time::Duration,
 };
 
-use crate::{
-    EpmdProcess, ErlNode, Otp, RustNode, epmd_process::free_port, example_binary, otp::build_dir,
-    rust_node::crabnode_binary,
-};
+use tempfile::TempDir;
+
+use crate::{EpmdProcess, ErlNode, Otp, RustNode, TestPorts, example_binary, rust_node::crabnode_binary};
 
 /// What nodes of one test share.
 pub struct Cluster {
-    epmd: Option<EpmdProcess>,
-    epmd_port: u16,
+    epmd: Epmd,
     cookie: String,
-    home: PathBuf,
+    /// Removed with this value.
+    home: TempDir,
+}
+
+/// Where nodes look for one.
+enum Epmd {
+    Runs(EpmdProcess),
+    None(TestPorts),
 }
 
 /// How a node is started, beside what the cluster says. `Default` is a visible node without a config.
@@ -55,22 +60,28 @@ impl Cluster {
 
     /// With this EPMD.
     pub fn with_epmd(epmd: EpmdProcess) -> Self {
-        Self { epmd_port: epmd.port(), epmd: Some(epmd), cookie: cookie(), home: home() }
+        Self { epmd: Epmd::Runs(epmd), cookie: cookie(), home: home() }
     }
 
     /// With a private port that no EPMD answers on yet: the first node starts one.
     pub fn without_epmd() -> Self {
-        Self { epmd_port: free_port(), epmd: None, cookie: cookie(), home: home() }
+        Self { epmd: Epmd::None(TestPorts::new(1)), cookie: cookie(), home: home() }
     }
 
     /// The EPMD, unless the cluster was made without.
     pub fn epmd(&mut self) -> Option<&mut EpmdProcess> {
-        self.epmd.as_mut()
+        match &mut self.epmd {
+            Epmd::Runs(epmd) => Some(epmd),
+            Epmd::None(_) => None,
+        }
     }
 
     /// The port of the EPMD.
     pub fn epmd_port(&self) -> u16 {
-        self.epmd_port
+        match &self.epmd {
+            Epmd::Runs(epmd) => epmd.port(),
+            Epmd::None(port) => port.first(),
+        }
     }
 
     /// The cookie of all nodes that are not given another.
@@ -80,7 +91,7 @@ impl Cluster {
 
     /// The folder the nodes take for `~`: empty, and removed with this value.
     pub fn home(&self) -> &Path {
-        &self.home
+        self.home.path()
     }
 
     /// Writes a file into the home folder, such as a `sys.config`, and returns its path.
@@ -88,7 +99,7 @@ impl Cluster {
     /// # Panics
     /// Where that fails.
     pub fn write(&self, name: &str, text: &str) -> PathBuf {
-        let path = self.home.join(name);
+        let path = self.home().join(name);
         fs::write(&path, text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         path
     }
@@ -164,7 +175,7 @@ impl Cluster {
         let node = full_name(name);
         let kind = if has_long_host(&node) { "--name" } else { "--sname" };
         command.args([kind, &node, "--cookie", spec.cookie.as_ref().unwrap_or(&self.cookie)]);
-        command.args(["--epmd-port", &self.epmd_port.to_string()]);
+        command.args(["--epmd-port", &self.epmd_port().to_string()]);
         if spec.hidden {
             command.arg("--hidden");
         }
@@ -178,16 +189,10 @@ impl Cluster {
 
     fn set_environment(&self, command: &mut Command) {
         command
-            .env("HOME", &self.home)
-            .env("ERL_EPMD_PORT", self.epmd_port.to_string())
-            .current_dir(&self.home);
+            .env("HOME", self.home())
+            .env("ERL_EPMD_PORT", self.epmd_port().to_string())
+            .current_dir(self.home());
         command.env_remove("XDG_CONFIG_HOME").env_remove("RUST_BACKTRACE");
-    }
-}
-
-impl Drop for Cluster {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.home);
     }
 }
 
@@ -208,10 +213,9 @@ fn cookie() -> String {
 }
 
 /// A new empty folder.
-fn home() -> PathBuf {
-    let unique = format!("{}-{}", std::process::id(), free_port());
-    let base = if env::temp_dir().is_dir() { env::temp_dir() } else { build_dir() };
-    let home = base.join(format!("crabnode-test-{unique}"));
-    fs::create_dir_all(&home).unwrap_or_else(|error| panic!("{}: {error}", home.display()));
-    home
+fn home() -> TempDir {
+    let base = env::temp_dir();
+    let made = fs::create_dir_all(&base)
+        .and_then(|()| tempfile::Builder::new().prefix("crabnode-test-").tempdir_in(&base));
+    made.unwrap_or_else(|error| panic!("{}: {error}", base.display()))
 }

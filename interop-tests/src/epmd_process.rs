@@ -2,12 +2,12 @@
 
 use std::{
     ffi::OsString,
-    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    net::{Ipv4Addr, SocketAddr, TcpStream},
     process::Command,
     time::Duration,
 };
 
-use crate::{Otp, Process, clock::wait_for, crabnode_binary};
+use crate::{Otp, Process, TestPorts, clock::wait_for, crabnode_binary};
 
 /// Ports tried before giving up: another program may take the free port before the EPMD does.
 const PORTS_TRIED_MAX: usize = 5;
@@ -15,7 +15,7 @@ const PORTS_TRIED_MAX: usize = 5;
 /// A running EPMD, stock or ours. It ends with this value.
 pub struct EpmdProcess {
     process: Process,
-    port: u16,
+    port: TestPorts,
     /// The program and its options but for the port.
     command: Vec<OsString>,
 }
@@ -59,13 +59,13 @@ impl EpmdProcess {
     /// Where the other does not start.
     pub fn restart(&mut self) {
         self.process.kill9();
-        let started = Self::try_start(self.process.name(), self.command.clone(), self.port);
-        *self = started.unwrap_or_else(|said| panic!("{said}"));
+        let started = try_start(self.process.name(), &self.command, self.port());
+        self.process = started.unwrap_or_else(|said| panic!("{said}"));
     }
 
     /// The port it answers on.
     pub fn port(&self) -> u16 {
-        self.port
+        self.port.first()
     }
 
     /// The program.
@@ -78,39 +78,27 @@ impl EpmdProcess {
         for _ in 0..PORTS_TRIED_MAX {
             let mut command = program.clone();
             command.extend(options.iter().map(OsString::from));
-            match Self::try_start(name, command, free_port()) {
-                Ok(started) => return started,
+            let port = TestPorts::new(1);
+            match try_start(name, &command, port.first()) {
+                Ok(process) => return Self { process, port, command },
                 Err(error) => said = error,
             }
         }
         panic!("{said}");
     }
-
-    fn try_start(name: &str, command: Vec<OsString>, port: u16) -> Result<Self, String> {
-        let mut started = Command::new(&command[0]);
-        started.args(&command[1..]).args(["-port", &port.to_string()]);
-        for variable in ["ERL_EPMD_ADDRESS", "ERL_EPMD_RELAXED_COMMAND_CHECK"] {
-            started.env_remove(variable);
-        }
-        let mut process = Process::start(name, &mut started);
-        let answers = wait_for(Duration::from_secs(5), || {
-            if process.status().is_some() { Some(false) } else { accepts(port).then_some(true) }
-        });
-        if answers == Some(true) {
-            Ok(Self { process, port, command })
-        } else {
-            Err(process.say("did not come to answer"))
-        }
-    }
 }
 
-/// A port that nothing listens on.
-///
-/// # Panics
-/// Where the host has none.
-pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).expect("a free port");
-    listener.local_addr().expect("a bound listener has an address").port()
+fn try_start(name: &str, command: &[OsString], port: u16) -> Result<Process, String> {
+    let mut started = Command::new(&command[0]);
+    started.args(&command[1..]).args(["-port", &port.to_string()]);
+    for variable in ["ERL_EPMD_ADDRESS", "ERL_EPMD_RELAXED_COMMAND_CHECK"] {
+        started.env_remove(variable);
+    }
+    let mut process = Process::start(name, &mut started);
+    let answers = wait_for(Duration::from_secs(5), || {
+        if process.status().is_some() { Some(false) } else { accepts(port).then_some(true) }
+    });
+    if answers == Some(true) { Ok(process) } else { Err(process.say("did not come to answer")) }
 }
 
 fn accepts(port: u16) -> bool {

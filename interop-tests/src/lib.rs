@@ -39,3 +39,6 @@ struct Readme;
 
 mod rust_node;
 pub use rust_node::{RustNode, crabnode_binary, example_binary};
+
+mod test_ports;
+pub use test_ports::TestPorts;

@@ -1,15 +1,10 @@
 //! Nodes and EPMDs: items 12 to 14 of wire.md 12. The nodes of every OTP release at ours, and ours at EPMDs that come
 //! and go, or without any.
 
-use std::{
-    net::{Ipv4Addr, TcpListener},
-    num::NonZeroU16,
-    process::Command,
-    time::Duration,
-};
+use std::{net::Ipv4Addr, num::NonZeroU16, process::Command, time::Duration};
 
 use crabnode::{Discovery, Names, Node, NodeConfig, Resolver};
-use interop_tests::{Cluster, EpmdProcess, ErlNode, NodeSpec, Otp, clock::now};
+use interop_tests::{Cluster, EpmdProcess, ErlNode, NodeSpec, Otp, TestPorts, clock::now};
 use tokio::runtime::Runtime;
 
 #[test]
@@ -138,7 +133,8 @@ fn item_14_erl_epmd_port_both_ways_without_any_epmd() {
     for otp in Otp::available() {
         for we_call in [false, true] {
             let cluster = Cluster::without_epmd();
-            let port = free_port();
+            let held = TestPorts::new(1);
+            let port = held.first();
             let ours = Ours::start(&cluster, |config| {
                 config.name = "r@127.0.0.2".into();
                 config.names = Names::Long;
@@ -173,7 +169,8 @@ fn item_14_modules_of_ones_own_find_each_other() {
     for otp in Otp::available() {
         for we_call in [false, true] {
             let cluster = Cluster::without_epmd();
-            let erl_port = free_port();
+            let held = TestPorts::new(1);
+            let erl_port = held.first();
             let ours = Ours::start(&cluster, |config| {
                 config.discovery = Discovery::Own(Resolver::new(move |node| async move {
                     match node.as_str() {
@@ -230,9 +227,4 @@ fn item_14_a_node_that_does_not_listen_is_hidden_and_not_registered() {
         assert_eq!(ours.connect("a@localhost"), Ok(()));
         erl.eval_until("{nodes(), nodes(hidden)}", "{[],[r@localhost]}", Duration::from_secs(5));
     }
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).expect("a free port");
-    listener.local_addr().expect("a bound listener has an address").port()
 }

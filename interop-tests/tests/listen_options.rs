@@ -1,30 +1,22 @@
 //! Where a node listens and how: what a `sys.config` says of it is the same for a BEAM node and one of ours.
 
 use std::{
-    net::{Ipv4Addr, TcpListener, TcpStream},
+    net::{Ipv4Addr, TcpStream},
     time::Duration,
 };
 
-use interop_tests::{Cluster, NodeSpec};
+use interop_tests::{Cluster, NodeSpec, TestPorts};
 
 mod peer_support;
 use peer_support::{SOON, each_release, says};
-
-/// The first of three ports that are free one after the other. The system gives none of these to whom it is all the
-/// same, and each release looks elsewhere.
-fn three_ports(release: u32) -> u16 {
-    let start = u16::try_from(10_000 + 1000 * (release % 10)).expect("a port");
-    let is_free = |port: &u16| TcpListener::bind((Ipv4Addr::UNSPECIFIED, *port)).is_ok();
-    let first = (start..start + 997).find(|first| (*first..first + 3).all(|port| is_free(&port)));
-    first.expect("three free ports")
-}
 
 /// Item 30 of wire.md 12: the first free port of the range, at the interface that is named; and when there is none
 /// left, the node does not start.
 #[test]
 fn item_30_range_and_interface() {
     each_release(|otp| {
-        let first = three_ports(otp.number());
+        let held = TestPorts::new(3);
+        let first = held.first();
         let cluster = Cluster::new(otp);
         let config = cluster.write(
             "sys.config",

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use interop_tests::{Cluster, NodeSpec, Otp, Process, clock::now, crabnode_binary};
+use interop_tests::{Cluster, NodeSpec, Otp, Process, TestPorts, clock::now, crabnode_binary};
 
 mod peer_support;
 use peer_support::{Pair, SOON, each_release, says};
@@ -130,14 +130,8 @@ fn flags_that_nobody_knows_are_misuse() {
 #[test]
 fn ports_to_listen_at() {
     let cluster = Cluster::new(&Otp::newest());
-    // Two free ports beside each other.
-    let first = loop {
-        let probe = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).expect("a free port");
-        let port = probe.local_addr().expect("bound").port();
-        if port < 65535 && TcpListener::bind((Ipv4Addr::UNSPECIFIED, port + 1)).is_ok() {
-            break port;
-        }
-    };
+    let held = TestPorts::new(2);
+    let first = held.first();
     let (min, max) = (first.to_string(), (first + 1).to_string());
     let range = ["--dist-listen-min", &min, "--dist-listen-max", &max];
     let peer = |name: &str| {
