@@ -10,8 +10,16 @@ main() ->
     ok = io:setopts([binary]),
     register(echo, spawn(fun echo/0)),
     register(sink, spawn(fun() -> sink(0) end)),
+    io:format("port ~b~n", [port()]),
     io:format("ready ~s~n", [erlang:system_info(otp_release)]),
     serve().
+
+%% Where this node listens.
+port() ->
+    [Alive, Host] = string:split(atom_to_list(node()), "@"),
+    {ok, Names} = erl_epmd:names(Host),
+    {Alive, Port} = lists:keyfind(Alive, 1, Names),
+    Port.
 
 serve() ->
     case io:get_line("") of

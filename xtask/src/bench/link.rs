@@ -3,13 +3,7 @@
 //! Nodes on loopback, each a process of its own: those of `bench/src/bin/link`, the BEAM's of
 //! `bench/rivals/beam_link.erl`, and a C node of `ei`. They find each other by the BEAM's own EPMD.
 
-use std::{
-    net::{TcpListener, TcpStream},
-    path::PathBuf,
-    process::{Child, Command, Stdio},
-    thread,
-    time::Duration,
-};
+use std::time::Duration;
 
 use clap::Args;
 
@@ -17,9 +11,17 @@ use crate::{
     Failure,
     bench::{
         bars::{self, Bar},
-        program::{self, Program},
-        rivals::{self, Otp},
+        program, rivals,
     },
+};
+
+mod idle;
+mod lab;
+
+use lab::{
+    Epmd,
+    Kind::{Beam, Ei, Rust, Tcp},
+    Lab, Pair, Pairing,
 };
 
 /// What `cargo xtask bench link` is asked.
@@ -38,20 +40,6 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "MILLISECONDS", default_value = "400")]
     round_millis: u64,
 }
-
-/// What a process is.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Beam,
-    Rust,
-    Ei,
-    Tcp,
-}
-
-use Kind::{Beam, Ei, Rust, Tcp};
-
-/// Who does something, and to whom.
-type Pairing = (Kind, Kind);
 
 /// A work: what is done, by whom and to whom, in the order in which they take turns.
 struct Work {
@@ -109,6 +97,11 @@ const WORKS: &[Work] = &[
     },
 ];
 
+/// A work that is no matter of pairs alone: its name, and what does it in so many rounds and prints what it found.
+type Other = (&'static str, fn(&mut Lab, usize) -> Result<Vec<Bar>, Failure>);
+
+const OTHERS: &[Other] = &[("idle", idle::measure)];
+
 /// A work by one pair takes at most so much of the time of another's.
 const RATIOS: &[(&str, Pairing, Pairing, f64)] = &[
     ("echo", (Rust, Beam), (Beam, Beam), 0.9),
@@ -127,8 +120,10 @@ const RATIOS: &[(&str, Pairing, Pairing, f64)] = &[
 
 /// Runs `cargo xtask bench link`.
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let works: Vec<&Work> = WORKS.iter().filter(|work| work.name.contains(&arguments.only)).collect();
-    if works.is_empty() {
+    let is_wanted = |name: &str| name.contains(&arguments.only);
+    let works: Vec<&Work> = WORKS.iter().filter(|work| is_wanted(work.name)).collect();
+    let others: Vec<&Other> = OTHERS.iter().filter(|(name, _)| is_wanted(name)).collect();
+    if works.is_empty() && others.is_empty() {
         return Err(Failure::Missing(format!("no work has `{}` in its name", arguments.only)));
     }
     eprintln!("bench: building");
@@ -149,6 +144,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         let all = measure(&mut lab, work, rounds, round)?;
         print(work, rounds, &all);
         bars.extend(bars_of(work, &all));
+    }
+    for (name, measure) in others {
+        eprintln!("bench: {name}");
+        bars.extend(measure(&mut lab, arguments.rounds.max(1))?);
     }
     bars::print(&bars)
 }
@@ -172,144 +171,12 @@ fn measure(lab: &mut Lab, work: &Work, rounds: usize, round: Duration) -> Result
             all[at].push(pair.round(work.method, round)?);
         }
     }
-    for rounds in &mut all {
-        rounds.sort_by(f64::total_cmp);
-    }
-    Ok(all)
+    Ok(all.into_iter().map(sorted).collect())
 }
 
-/// Two processes, of which the first measures.
-struct Pair {
-    from: Program,
-    _to: Program,
-    target: String,
-    /// How often it is done in a round, once that is known.
-    count: Option<u64>,
-}
-
-impl Pair {
-    fn round(&mut self, method: &str, round: Duration) -> Result<f64, Failure> {
-        let mut count = self.count.unwrap_or(1);
-        loop {
-            let took = self.from.measure(method, &self.target, count)?;
-            #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
-            let each = took.as_nanos() as f64 / count as f64;
-            // A round that is a little short is one too.
-            if took >= round * 4 / 5 {
-                self.count = Some(count);
-                return Ok(each);
-            }
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "a count that fits seconds"
-            )]
-            let wanted = (1.1 * round.as_nanos() as f64 / each.max(1.0)) as u64;
-            count = wanted.clamp(count + 1, count * 10);
-        }
-    }
-}
-
-/// What processes are started with.
-struct Lab {
-    otp: Otp,
-    dir: PathBuf,
-    rust: PathBuf,
-    ei: PathBuf,
-    epmd: Epmd,
-    started: usize,
-}
-
-impl Lab {
-    fn pair(&mut self, from: Kind, to: Kind) -> Result<Pair, Failure> {
-        let (to, target) = self.start(to)?;
-        let (from, _) = self.start(from)?;
-        Ok(Pair { from, _to: to, target, count: None })
-    }
-
-    /// A process, and what others call it.
-    fn start(&mut self, kind: Kind) -> Result<(Program, String), Failure> {
-        self.started += 1;
-        let name = format!("b{}", self.started);
-        let node = format!("{name}@localhost");
-        let (title, mut command) = match kind {
-            Beam => {
-                let mut erl = self.otp.node(&node);
-                erl.arg("-pa").arg(&self.dir).args(["-run", "beam_link", "main"]);
-                ("the BEAM", erl)
-            }
-            Rust => {
-                let mut rust = Command::new(&self.rust);
-                rust.args(["node", &node]);
-                ("bench-link node", rust)
-            }
-            Ei => {
-                let mut ei = Command::new(&self.ei);
-                ei.arg(&name);
-                ("ei_link", ei)
-            }
-            Tcp => {
-                let mut tcp = Command::new(&self.rust);
-                tcp.arg("tcp");
-                ("bench-link tcp", tcp)
-            }
-        };
-        command.env("ERL_EPMD_PORT", self.epmd.port.to_string());
-        let program = Program::start_anywhere(title, &mut command)?;
-        let target = match kind {
-            Tcp => program.fact("port")?.to_string(),
-            Beam | Rust | Ei => node,
-        };
-        Ok((program, target))
-    }
-}
-
-/// An EPMD on a port of its own. It ends when this is dropped.
-struct Epmd {
-    child: Child,
-    port: u16,
-}
-
-impl Epmd {
-    fn start(otp: &Otp) -> Result<Self, Failure> {
-        let program = otp.epmd()?;
-        let port = TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr());
-        let port = port.map_err(|error| Failure::Check(format!("no free port: {error}")))?.port();
-        let mut command = Command::new(&program);
-        command.args(["-port", &port.to_string()]).stdout(Stdio::null()).stderr(Stdio::null());
-        let child = command
-            .spawn()
-            .map_err(|source| Failure::Start { program: program.to_string_lossy().into_owned(), source })?;
-        let epmd = Self { child, port };
-        for _ in 0..500 {
-            if TcpStream::connect(("127.0.0.1", port)).is_ok() {
-                return Ok(epmd);
-            }
-            #[expect(
-                clippy::disallowed_methods,
-                reason = "nothing else is done meanwhile, and five seconds at most"
-            )]
-            thread::sleep(Duration::from_millis(10));
-        }
-        Err(Failure::Check("epmd does not answer".into()))
-    }
-}
-
-impl Drop for Epmd {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn name(kind: Kind) -> &'static str {
-    match kind {
-        Beam => "BEAM",
-        Rust => "Rust",
-        Ei => "ei",
-        Tcp => "bare TCP",
-    }
+fn sorted(mut rounds: Rounds) -> Rounds {
+    rounds.sort_by(f64::total_cmp);
+    rounds
 }
 
 fn median(rounds: &[f64]) -> f64 {
@@ -327,7 +194,7 @@ fn print(work: &Work, rounds: usize, all: &[Rounds]) {
         };
         #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
         let rate = if work.bytes > 0 { work.bytes as f64 * 1e3 / each } else { 1e9 / each };
-        let pair = format!("{} to {}", name(*from), name(*to));
+        let pair = format!("{} to {}", from.name(), to.name());
         println!("{pair:24} {:>12} {spread:>26} {rate:>12.0}", format!("{each:.0} ns"));
     }
 }
@@ -335,7 +202,7 @@ fn print(work: &Work, rounds: usize, all: &[Rounds]) {
 fn bars_of(work: &Work, all: &[Rounds]) -> Vec<Bar> {
     let of = |pair: Pairing| work.pairs.iter().position(|known| *known == pair).map(|at| median(&all[at]));
     let pair_name =
-        |(from, to): Pairing| format!("{}-{}", name(from), name(to)).replace(' ', "-").to_lowercase();
+        |(from, to): Pairing| format!("{}-{}", from.name(), to.name()).replace(' ', "-").to_lowercase();
     let ratios =
         RATIOS.iter().filter(|(name, ..)| *name == work.name).filter_map(|&(name, ours, rival, limit)| {
             let value = of(ours)? / of(rival)?;

@@ -59,16 +59,25 @@ impl Program {
 
     /// How long it takes to do something so many times.
     pub(crate) fn measure(&mut self, method: &str, payload: &str, count: u64) -> Result<Duration, Failure> {
+        self.ask(method, payload, count).map(Duration::from_nanos)
+    }
+
+    /// What it answers: nanoseconds as a rule.
+    pub(crate) fn ask(&mut self, method: &str, payload: &str, count: u64) -> Result<u64, Failure> {
         let asked = format!("{method} {payload} {count}\n");
         let input = self.input.as_mut().expect("it is taken away at the end");
         if input.write_all(asked.as_bytes()).and_then(|()| input.flush()).is_err() {
             return Err(self.ended());
         }
         let line = self.line()?;
-        let nanoseconds = line.parse().map_err(|_| {
+        line.parse().map_err(|_| {
             Failure::Check(format!("{} answered `{line}` when asked for {method} of {payload}", self.name))
-        })?;
-        Ok(Duration::from_nanos(nanoseconds))
+        })
+    }
+
+    /// Its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// A number that it said about itself.

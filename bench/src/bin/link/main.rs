@@ -1,8 +1,9 @@
 //! Our side of `cargo xtask bench link`, and the bare TCP that it is held against.
 //!
 //! `bench-link node NAME` is a node with the processes `echo` and `sink`, as `crabnode peer` has them. `bench-link tcp` is
-//! two sockets' worth of tokio and nothing else. Both say `ready`, and then measure what they are asked to by lines on
-//! stdin: `METHOD TARGET COUNT` does that COUNT times to that node and answers with the nanoseconds it took.
+//! two sockets' worth of tokio and nothing else. `bench-link links` is the other ends of many links. All say `ready`, and
+//! then measure what they are asked to by lines on stdin: `METHOD TARGET COUNT` does that COUNT times to that node and
+//! answers with the nanoseconds it took.
 
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, reason = "a command line tool talks on stdout")]
@@ -12,20 +13,34 @@ use std::{
     io::{self, BufRead},
 };
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::runtime::Builder;
 
+mod links;
 mod node;
 mod tcp;
 
+/// What all nodes share.
+const COOKIE: &str = "bench";
+
 fn main() {
+    allow_many_files();
     let args: Vec<String> = env::args().skip(1).collect();
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     let runtime = Builder::new_multi_thread().enable_all().build().expect("the system gives threads");
     match words[..] {
         ["node", name] => runtime.block_on(node::run(name)),
         ["tcp"] => runtime.block_on(tcp::run()),
-        _ => panic!("usage: bench-link node NAME | bench-link tcp"),
+        ["links"] => runtime.block_on(links::run()),
+        _ => panic!("usage: bench-link node NAME | bench-link tcp | bench-link links"),
     }
+}
+
+/// Each link is a file: as many as the system lets us have.
+fn allow_many_files() {
+    let limit = getrlimit(Resource::Nofile);
+    // One that may not be raised is met, and seen, later.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
 }
 
 /// What is asked next: a method, whom to do it to, and how often.

@@ -7,14 +7,15 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use crabnode::{Context, Dest, Message, Node, NodeConfig, SpawnOptions, Term, erpc, term, tuple};
 
-use crate::asked;
+use crate::{COOKIE, asked};
 
 pub(crate) async fn run(name: &str) {
-    let config = NodeConfig { cookie: Some("bench".into()), start_epmd: false, ..NodeConfig::new(name) };
+    let config = NodeConfig { cookie: Some(COOKIE.into()), start_epmd: false, ..NodeConfig::new(name) };
     let node = Node::start(config).await.expect("the node starts");
     let process = |name: &'static str| SpawnOptions { name: Some(name.into()), ..SpawnOptions::default() };
     node.spawn_with(process("echo"), echo).expect("nobody has the name");
     node.spawn_with(process("sink"), sink).expect("nobody has the name");
+    println!("port {}", node.port());
     println!("ready");
     while let Some((method, target, count)) = asked().await {
         let measuring = node.clone();

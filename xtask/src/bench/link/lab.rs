@@ -1,0 +1,169 @@
+//! The processes that are measured, and the EPMD by which they find each other.
+
+use std::{
+    net::{TcpListener, TcpStream},
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    thread,
+    time::Duration,
+};
+
+use crate::{
+    Failure,
+    bench::{program::Program, rivals::Otp},
+};
+
+/// What a process is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Beam,
+    Rust,
+    Ei,
+    Tcp,
+}
+
+use Kind::{Beam, Ei, Rust, Tcp};
+
+/// Who does something, and to whom.
+pub(super) type Pairing = (Kind, Kind);
+
+impl Kind {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Beam => "BEAM",
+            Rust => "Rust",
+            Ei => "ei",
+            Tcp => "bare TCP",
+        }
+    }
+}
+
+/// Two processes, of which the first measures.
+pub(super) struct Pair {
+    pub(super) from: Program,
+    _to: Program,
+    target: String,
+    /// How often it is done in a round, once that is known.
+    count: Option<u64>,
+}
+
+impl Pair {
+    pub(super) fn round(&mut self, method: &str, round: Duration) -> Result<f64, Failure> {
+        let mut count = self.count.unwrap_or(1);
+        loop {
+            let took = self.from.measure(method, &self.target, count)?;
+            #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+            let each = took.as_nanos() as f64 / count as f64;
+            // A round that is a little short is one too.
+            if took >= round * 4 / 5 {
+                self.count = Some(count);
+                return Ok(each);
+            }
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "a count that fits seconds"
+            )]
+            let wanted = (1.1 * round.as_nanos() as f64 / each.max(1.0)) as u64;
+            count = wanted.clamp(count + 1, count * 10);
+        }
+    }
+}
+
+/// What processes are started with.
+pub(super) struct Lab {
+    pub(super) otp: Otp,
+    pub(super) dir: PathBuf,
+    pub(super) rust: PathBuf,
+    pub(super) ei: PathBuf,
+    pub(super) epmd: Epmd,
+    pub(super) started: usize,
+}
+
+impl Lab {
+    pub(super) fn pair(&mut self, from: Kind, to: Kind) -> Result<Pair, Failure> {
+        let (to, target) = self.start(to)?;
+        let (from, _) = self.start(from)?;
+        Ok(Pair { from, _to: to, target, count: None })
+    }
+
+    /// A process that can be the other end of many links.
+    pub(super) fn links(&self) -> Result<Program, Failure> {
+        Program::start_anywhere("bench-link links", Command::new(&self.rust).arg("links"))
+    }
+
+    /// A process, and what others call it.
+    pub(super) fn start(&mut self, kind: Kind) -> Result<(Program, String), Failure> {
+        self.started += 1;
+        let name = format!("b{}", self.started);
+        let node = format!("{name}@localhost");
+        let (title, mut command) = match kind {
+            Beam => {
+                let mut erl = self.otp.node(&node);
+                erl.arg("-pa").arg(&self.dir).args(["-run", "beam_link", "main"]);
+                ("the BEAM", erl)
+            }
+            Rust => {
+                let mut rust = Command::new(&self.rust);
+                rust.args(["node", &node]);
+                ("bench-link node", rust)
+            }
+            Ei => {
+                let mut ei = Command::new(&self.ei);
+                ei.arg(&name);
+                ("ei_link", ei)
+            }
+            Tcp => {
+                let mut tcp = Command::new(&self.rust);
+                tcp.arg("tcp");
+                ("bench-link tcp", tcp)
+            }
+        };
+        command.env("ERL_EPMD_PORT", self.epmd.port.to_string());
+        let program = Program::start_anywhere(title, &mut command)?;
+        let target = match kind {
+            Tcp => program.fact("port")?.to_string(),
+            Beam | Rust | Ei => node,
+        };
+        Ok((program, target))
+    }
+}
+
+/// An EPMD on a port of its own. It ends when this is dropped.
+pub(super) struct Epmd {
+    child: Child,
+    pub(super) port: u16,
+}
+
+impl Epmd {
+    pub(super) fn start(otp: &Otp) -> Result<Self, Failure> {
+        let program = otp.epmd()?;
+        let port = TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr());
+        let port = port.map_err(|error| Failure::Check(format!("no free port: {error}")))?.port();
+        let mut command = Command::new(&program);
+        command.args(["-port", &port.to_string()]).stdout(Stdio::null()).stderr(Stdio::null());
+        let child = command
+            .spawn()
+            .map_err(|source| Failure::Start { program: program.to_string_lossy().into_owned(), source })?;
+        let epmd = Self { child, port };
+        for _ in 0..500 {
+            if TcpStream::connect(("127.0.0.1", port)).is_ok() {
+                return Ok(epmd);
+            }
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "nothing else is done meanwhile, and five seconds at most"
+            )]
+            thread::sleep(Duration::from_millis(10));
+        }
+        Err(Failure::Check("epmd does not answer".into()))
+    }
+}
+
+impl Drop for Epmd {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
