@@ -2,7 +2,7 @@
 //!
 //! `golden.erl` there wrote them and says what each column is; `cargo xtask golden` runs it.
 
-use std::{fs, path::Path};
+use std::{fmt::Write, fs, path::Path};
 
 use etf::{EncodeOptions, MinorVersion};
 
@@ -104,8 +104,8 @@ fn written(release: u32, options: &str) -> Option<Written> {
     Some(written)
 }
 
-/// Pairs of hex digits; `61*70` stands for seventy times `61`.
-fn from_hex(text: &str) -> Option<Vec<u8>> {
+/// Pairs of hex digits; `61*70` stands for seventy times `61`. Nothing for other text.
+pub fn from_hex(text: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     for word in text.split(' ').filter(|word| !word.is_empty()) {
         let (digits, count) = word.split_once('*').unwrap_or((word, "1"));
@@ -118,3 +118,21 @@ fn from_hex(text: &str) -> Option<Vec<u8>> {
     }
     Some(bytes)
 }
+
+/// As [`from_hex`] reads it; many equal bytes are one word.
+pub fn to_hex(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    for run in bytes.chunk_by(|a, b| a == b) {
+        if run.len() >= RUN_MIN {
+            let _ = write!(text, " {:02x}*{} ", run[0], run.len());
+        } else {
+            for byte in run {
+                let _ = write!(text, "{byte:02x}");
+            }
+        }
+    }
+    text.trim().to_owned()
+}
+
+/// From how many equal bytes on their number is shorter than they are, and worth a break.
+const RUN_MIN: usize = 16;

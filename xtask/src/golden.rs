@@ -1,7 +1,8 @@
-//! `cargo xtask golden`: writes `interop-tests/golden/otp-N.txt` anew, by running `golden.erl` in each OTP release.
+//! `cargo xtask golden`: writes `interop-tests/golden` anew: `otp-N.txt`, terms, by running `golden.erl` in each OTP
+//! release, and `frames-N.txt`, what a node of each says to a test (`interop-tests/tests/golden_frames`).
 //!
-//! Needed when `golden.erl` or the list of releases changes. What names the node it ran on (pids and the like) differs
-//! each time; the rest does not.
+//! Needed when `golden.erl`, what is said or the list of releases changes. What names the node it ran on (pids and the
+//! like) differs each time; the rest does not.
 
 use std::fs;
 
@@ -9,7 +10,7 @@ use clap::Args;
 
 use crate::{
     Failure, otp,
-    process::{root, run as run_command, target_dir},
+    process::{cargo, root, run as run_command, target_dir},
 };
 
 /// What `cargo xtask golden` is asked.
@@ -43,5 +44,28 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         run_command(&mut erl)?;
         println!("golden: {}", file.display());
     }
+    frames(releases)
+}
+
+/// Has the test that hears each release say something write down what it hears.
+fn frames(releases: &[u32]) -> Result<(), Failure> {
+    let mut test = cargo();
+    test.args([
+        "test",
+        "--quiet",
+        "-p",
+        "interop-tests",
+        "--test",
+        "golden_frames",
+        "what_each_release_says",
+    ]);
+    test.env("CRABNODE_GOLDEN", "write");
+    let numbers: Vec<String> = releases.iter().map(u32::to_string).collect();
+    test.env("CRABNODE_OTP", numbers.join(","));
+    for &release in releases {
+        test.env(format!("CRABNODE_ERL_{release}"), otp::make_available(release)?);
+    }
+    run_command(&mut test)?;
+    println!("golden: frames of OTP {}", numbers.join(", "));
     Ok(())
 }

@@ -226,19 +226,28 @@ impl Wire {
         }
     }
 
-    fn recv_body(&mut self) -> Bytes {
+    /// The body of the next frame, empty for a tick. Not to be mixed with [`Wire::recv`].
+    pub(crate) fn recv_body(&mut self) -> Bytes {
+        self.try_recv_body()
+            .expect("the peer says something")
+            .unwrap_or_else(|| panic!("{} closes the connection", self.peer))
+    }
+
+    /// The same; nothing where the peer closes.
+    pub(crate) fn try_recv_body(&mut self) -> io::Result<Option<Bytes>> {
         loop {
             if let Some(length) = self.frames.first_chunk::<4>() {
                 let length = u32::from_be_bytes(*length) as usize;
                 if self.frames.len() >= 4 + length {
                     let mut frame = self.frames.split_to(4 + length);
-                    return frame.split_off(4).freeze();
+                    return Ok(Some(frame.split_off(4).freeze()));
                 }
             }
             let mut buffer = vec![0; 1 << 16];
-            let length = self.stream.read(&mut buffer).expect("the peer says something");
-            assert!(length > 0, "{} closes the connection", self.peer);
-            self.frames.extend_from_slice(&buffer[..length]);
+            match self.stream.read(&mut buffer)? {
+                0 => return Ok(None),
+                length => self.frames.extend_from_slice(&buffer[..length]),
+            }
         }
     }
 
