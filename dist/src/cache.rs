@@ -126,6 +126,8 @@ pub(crate) struct OutCache {
     message: u64,
     /// The references of its header.
     references: Vec<OutReference>,
+    /// How often a slot got another atom.
+    changes: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -147,6 +149,8 @@ struct OutReference {
 const OUT_SLOTS: usize = 256;
 /// The most references in a header.
 const REFERENCES_MAX: usize = 255;
+/// A header of fewer atoms than this is written at once, if the peer knows them all.
+const KNOWN_MAX: usize = 16;
 
 impl OutCache {
     /// Begins a message.
@@ -155,13 +159,40 @@ impl OutCache {
         self.references.clear();
     }
 
+    /// A number that changes whenever a slot gets another atom, or an empty one its first.
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    /// The slots of the message's atoms, in the order of their numbers.
+    pub(crate) fn slots(&self) -> impl Iterator<Item = u8> {
+        self.references.iter().map(|reference| reference.slot)
+    }
+
+    /// Has the message begin with the atoms of these slots, which the peer has all.
+    pub(crate) fn refer(&mut self, slots: &[u8]) {
+        for (number, &slot) in (0..).zip(slots) {
+            let OutSlot { message, number: known, .. } = &mut self.slots[usize::from(slot)];
+            (*message, *known) = (self.message, number);
+            self.references.push(OutReference { slot, is_new: false });
+        }
+    }
+
     /// Writes the message's header.
     pub(crate) fn put_header(&self, out: &mut Segments) {
         let count = self.references.len();
-        out.put_slice(&[u8::try_from(count).expect("at most 255")]);
-        if count == 0 {
+        // Nearly every message has a few atoms that the peer knows: no flag is set, the last one included.
+        if count < KNOWN_MAX && self.references.iter().all(|reference| !reference.is_new) {
+            let mut header = [0; 2 * KNOWN_MAX];
+            header[0] = u8::try_from(count).expect("at most 255");
+            let flags = if count == 0 { 0 } else { count / 2 + 1 };
+            let slots = self.slots();
+            let end = 1 + flags + count;
+            header[1 + flags..end].iter_mut().zip(slots).for_each(|(byte, slot)| *byte = slot);
+            out.put_slice(&header[..end]);
             return;
         }
+        out.put_slice(&[u8::try_from(count).expect("at most 255")]);
         // One nibble each, and one more that says that atoms are short.
         let flag = |k: usize| self.references.get(k).map_or(0, |reference| NEW * u8::from(reference.is_new));
         for k in (0..=count).step_by(2) {
@@ -183,6 +214,7 @@ impl OutCache {
     pub(crate) fn take_back(&mut self) {
         for reference in self.references.drain(..).filter(|reference| reference.is_new) {
             self.slots[usize::from(reference.slot)] = OutSlot::EMPTY;
+            self.changes += 1;
         }
     }
 }
@@ -213,6 +245,7 @@ impl AtomTable for OutCache {
         (slot.message, slot.number) = (self.message, number);
         if !is_same {
             slot.atom = atom.clone();
+            self.changes += 1;
         }
         self.references.push(OutReference { slot: slot_number, is_new: !is_same });
         Some(number)

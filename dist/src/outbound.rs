@@ -12,6 +12,9 @@ use crate::frame::{FRAME_BYTES_MAX_BEAM, LENGTH_BYTES, TICK};
 use crate::header::{self, Form};
 use crate::{FrameTooLong, NotSent, Op, Signal, Withheld};
 
+mod template;
+use template::{Flow, Templates};
+
 /// What became of a signal.
 #[must_use = "a withheld signal may be owed a local answer, such as `notsup` for a spawn request"]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +60,7 @@ pub struct Outbound {
     has_cache: bool,
     has_fragments: bool,
     cache: OutCache,
+    templates: Templates,
     /// The terms of the message at hand; kept for their memory.
     control: Segments,
     payload: Segments,
@@ -117,6 +121,7 @@ impl Outbound {
             has_cache: flags.contains(DistFlags::DIST_HDR_ATOM_CACHE),
             has_fragments: flags.contains(DistFlags::FRAGMENTS),
             cache: OutCache::default(),
+            templates: Templates::default(),
             control: Segments::new(),
             payload: Segments::new(),
             ready: Segments::new(),
@@ -159,6 +164,13 @@ impl Outbound {
 
     /// Queues a signal, by the operation that the agreed flags allow. After an error the queue is as before.
     pub fn handle(&mut self, signal: &Signal) -> Result<Encoded, EncodeError> {
+        // What goes the way of one before has its control message ready.
+        let flow = Flow::of(signal).filter(|_| self.has_cache && self.fragmented.is_empty());
+        if let Some(flow) = &flow
+            && let Some(encoded) = self.put_again(flow)?
+        {
+            return Ok(encoded);
+        }
         let (control, payload) = match signal.to_wire(self.flags) {
             Ok(wire) => wire,
             Err(NotSent::Withheld(withheld)) => return Ok(Encoded::Withheld(withheld)),
@@ -171,7 +183,7 @@ impl Outbound {
         match self.fragmented.iter().rposition(is_ahead) {
             Some(ahead) => self.hold(ahead, &control, payload, from)?,
             None if self.form == Form::PassThrough => self.put_pass_through(&control, payload)?,
-            None => self.put_with_header(&control, payload, from)?,
+            None => self.put_with_header(&control, payload, from, flow.map(|flow| (flow, op)))?,
         }
         let bytes = self.len() - before;
         trace!(%op, bytes, "send signal");
@@ -210,18 +222,34 @@ impl Outbound {
         control: &Term,
         payload: Option<&Term>,
         from: Option<&Pid>,
+        flow: Option<(Flow<'_>, Op)>,
     ) -> Result<(), EncodeError> {
         self.control.clear();
-        self.payload.clear();
         self.cache.begin();
-        for (term, out) in
-            [(control, &mut self.control)].into_iter().chain(payload.zip(Some(&mut self.payload)))
-        {
-            let put = match self.has_cache {
-                true => etf::try_encode_cached_into(term, &mut self.cache, out),
-                false => etf::try_encode_into(term, out),
-            };
-            put.inspect_err(|_| self.cache.take_back())?;
+        encode(self.has_cache, &mut self.cache, control, &mut self.control)?;
+        if let Some((flow, op)) = flow {
+            self.templates.learn(&flow, op, &self.cache, &self.control);
+        }
+        self.put_payload(payload, from)
+    }
+
+    /// The message of a control message that is known; nothing if it is not.
+    fn put_again(&mut self, flow: &Flow<'_>) -> Result<Option<Encoded>, EncodeError> {
+        self.control.clear();
+        let Some(op) = self.templates.put(flow, &mut self.cache, &mut self.control) else { return Ok(None) };
+        let before = self.ready.len();
+        self.put_payload(Some(flow.message), Some(flow.from))?;
+        // Of a message in fragments all but the first are to follow, and none was before it.
+        let bytes = self.ready.len() - before + self.fragmented_bytes;
+        trace!(%op, bytes, "send signal");
+        Ok(Some(Encoded::Frame { op, bytes }))
+    }
+
+    /// Puts the message of which the control message is written.
+    fn put_payload(&mut self, payload: Option<&Term>, from: Option<&Pid>) -> Result<(), EncodeError> {
+        self.payload.clear();
+        if let Some(term) = payload {
+            encode(self.has_cache, &mut self.cache, term, &mut self.payload)?;
         }
         let (mut ready, mut control) = (mem::take(&mut self.ready), mem::take(&mut self.control));
         let mut payload = mem::take(&mut self.payload);
@@ -314,6 +342,15 @@ impl Outbound {
             }
         }
     }
+}
+
+/// Encodes a term of the cache's message. After an error the message is taken back.
+fn encode(has_cache: bool, cache: &mut OutCache, term: &Term, out: &mut Segments) -> Result<(), EncodeError> {
+    let put = match has_cache {
+        true => etf::try_encode_cached_into(term, cache, out),
+        false => etf::try_encode_into(term, out),
+    };
+    Ok(put.inspect_err(|_| cache.take_back())?)
 }
 
 /// How many bytes of memory are kept for the next message.

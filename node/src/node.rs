@@ -334,6 +334,9 @@ impl Node {
         });
         if result == Ok(TicktimeChange::Initiated) {
             tracing::info!(?ticktime, ?transition, "net_ticktime changes");
+            for route in self.0.all_routes() {
+                route.wake();
+            }
         }
         result
     }

@@ -12,7 +12,7 @@ use std::num::NonZeroU64;
 use crate::{
     net::{Pushed, Route},
     node::Inner,
-    process::{self, Dest, Message, Monitored, Watcher},
+    process::{self, Delivery, Dest, Message, Monitored, Watcher},
 };
 
 /// Where signals to a node go.
@@ -236,6 +236,22 @@ impl Inner {
     }
 
     // --- On the way in ------------------------------------------------------------------------------------
+
+    /// Does what a signal of another node says, but keeps messages back until `delivery` is finished.
+    pub(crate) fn receive_together(self: &Arc<Self>, signal: Signal, delivery: &mut Delivery) {
+        match signal {
+            Signal::Send { to, message, token, .. } => {
+                delivery.for_pid(&self.registry, to, message, token.map(Box::new));
+            }
+            Signal::RegSend { to, message, token, .. } => {
+                delivery.for_name(&self.registry, to, message, token.map(Box::new));
+            }
+            other => {
+                delivery.finish();
+                self.receive(other);
+            }
+        }
+    }
 
     /// Does what a signal says, whether it came from another node or from a process of this one.
     pub(crate) fn receive(self: &Arc<Self>, signal: Signal) {

@@ -164,3 +164,39 @@ fn a_large_binary_is_not_copied() {
         assert!(shared + Segments::SHARED_BYTES_MIN > bytes, "{shared} of {bytes}");
     }
 }
+
+/// Flows that share templates' places, atoms that push each other out of the cache, and messages that cannot be sent.
+#[test]
+fn what_goes_an_old_way_is_read_as_what_goes_a_new_one() {
+    let pid = |node, id| Pid::new(Atom::from_static(node), id, 0, 3);
+    let (mut outbound, mut out) = (Outbound::new(DistFlags::OFFERED), Segments::new());
+    let mut inbound = Inbound::new("b@h".into(), "a@h".into(), DistFlags::OFFERED, Limits::default());
+    let mut sent = Vec::new();
+    for n in 0..5000_u32 {
+        let atom = Atom::from(&*format!("atom{}", n / 7 * 13 % 900));
+        let message = Term::tuple([Term::from(n), Term::Atom(atom), Term::atom("ok")]);
+        let (from, token, priority) = (pid("a@h", n % 5), None, n % 97 == 0);
+        let signal = match n % 3 {
+            0 => Signal::RegSend { from, to: ["x", "y"][n as usize % 2].into(), message, token, priority },
+            _ => Signal::Send { from: Some(from), to: pid("b@h", n / 50 % 20), message, token, priority },
+        };
+        if n == 2501 {
+            let too_large = Term::tuple(vec![Term::atom("late"); etf::EncodeError::TUPLE_ARITY_MAX + 1]);
+            let mut signal = signal.clone();
+            if let Signal::Send { message, .. } | Signal::RegSend { message, .. } = &mut signal {
+                *message = too_large;
+            }
+            assert!(outbound.handle(&signal).is_err());
+        }
+        let before = outbound.len();
+        let Ok(Encoded::Frame { bytes, .. }) = outbound.handle(&signal) else { panic!("{signal:?}") };
+        assert_eq!(outbound.len() - before, bytes);
+        sent.push(signal);
+    }
+    outbound.poll_output(&mut out);
+    out.chunks().for_each(|chunk| inbound.handle(chunk));
+    for signal in sent {
+        assert_eq!(inbound.poll_output(), Ok(Some(Received::Signal(signal))));
+    }
+    assert_eq!(inbound.poll_output(), Ok(None));
+}

@@ -1,7 +1,14 @@
 //! The handle by which an attempt at a connection, or the connection it became, is ended from outside.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::Waker,
+};
 
+use atomic_waker::AtomicWaker;
 use etf::Term;
 use tokio::sync::{Notify, watch};
 
@@ -15,7 +22,10 @@ struct Shared {
     reason: Mutex<Option<Term>>,
     /// What closes the connection from outside once it is up, until it ends.
     hang_up: Mutex<Option<HangUp>>,
+    is_aborted: AtomicBool,
     aborted: Notify,
+    /// The task of the connection.
+    link: AtomicWaker,
     ended: watch::Sender<bool>,
 }
 
@@ -24,7 +34,9 @@ impl Attempt {
         Self(Arc::new(Shared {
             reason: Mutex::default(),
             hang_up: Mutex::default(),
+            is_aborted: AtomicBool::new(false),
             aborted: Notify::new(),
+            link: AtomicWaker::new(),
             ended: watch::Sender::new(false),
         }))
     }
@@ -32,7 +44,14 @@ impl Attempt {
     /// Asks it to end for a reason. The first reason counts.
     pub(crate) fn abort(&self, reason: Term) {
         self.0.reason.lock().expect("nothing panics while it holds this lock").get_or_insert(reason);
+        self.0.is_aborted.store(true, Ordering::Release);
         self.0.aborted.notify_one();
+        self.0.link.wake();
+    }
+
+    /// From now on [`Attempt::abort`] wakes this task.
+    pub(crate) fn wakes(&self, task: &Waker) {
+        self.0.link.register(task);
     }
 
     /// The connection is up, and this closes it from outside.
@@ -50,15 +69,23 @@ impl Attempt {
 
     /// Whether it shall end.
     pub(crate) fn is_aborted(&self) -> bool {
-        self.0.reason.lock().expect("nothing panics while it holds this lock").is_some()
+        self.0.is_aborted.load(Ordering::Acquire)
+    }
+
+    /// The reason if it shall end.
+    pub(crate) fn reason(&self) -> Option<Term> {
+        if !self.is_aborted() {
+            return None;
+        }
+        self.0.reason.lock().expect("nothing panics while it holds this lock").clone()
     }
 
     /// Returns the reason once it shall end.
     pub(crate) async fn aborted(&self) -> Term {
         loop {
             let notified = self.0.aborted.notified();
-            if let Some(reason) = &*self.0.reason.lock().expect("nothing panics while it holds this lock") {
-                return reason.clone();
+            if let Some(reason) = self.reason() {
+                return reason;
             }
             notified.await;
         }

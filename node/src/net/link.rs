@@ -1,19 +1,35 @@
 //! Drives one connection: bytes in, signals to the router; the route's queue and ticks out (wire.md 6).
 
-use std::{io, sync::Arc};
+use std::{
+    future::poll_fn,
+    io::{self, IoSlice},
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll, ready},
+    time::Instant,
+};
 
 use bytes::Buf;
-use dist::{Inbound, InboundError, NodedownReason, Received, TICK, TickVerdict, Ticker};
-use etf::Segments;
-use etf::Term;
+use dist::{Inbound, InboundError, NodedownReason, Received, TICK, TickVerdict, Ticker, Ticktime};
+use etf::{Segments, Term};
 use handshake::Established;
-use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::{
+    io::{AsyncReadExt, AsyncWrite},
+    sync::watch,
+    time::Sleep,
+};
 
 use super::{Attempt, Route, stats::Meter};
-use crate::{carrier::Stream, clock, node::Inner};
+use crate::{carrier::Stream, clock, node::Inner, process::Delivery};
 
 /// A written buffer that grew past this is given back. Senders that wait leave about 1 MiB for each write.
 const KEEP_BYTES_MAX: usize = 2 << 20;
+
+/// From this many bytes on a read is [`Read::Much`]: some hundred short messages.
+const MUCH_BYTES: usize = 16 << 10;
+
+/// How many pieces one system call writes at most.
+const SLICES_MAX: usize = 64;
 
 /// Runs until the connection ends, and says why in `net_kernel`'s words.
 ///
@@ -38,6 +54,7 @@ enum Ended {
     Asked(Term),
 }
 
+/// Drives it until it ends.
 async fn drive(
     inner: &Arc<Inner>,
     route: &Route,
@@ -45,138 +62,248 @@ async fn drive(
     attempt: &Attempt,
     established: &Established,
 ) -> Ended {
-    // What was written may wait for a flush.
-    let (is_buffered, mut unflushed) = (stream.is_buffered(), false);
-    let (mut reader, mut writer) = tokio::io::split(stream);
-    let own = inner.node_atom().clone();
-    let mut inbound = Inbound::new(own, route.node.clone(), established.flags, inner.inbound_limits());
-    let mut ticktime = inner.ticktime.subscribe();
-    let mut ticker = Ticker::new(clock::now(), inner.tick_config(), !inner.is_visible(established));
-    ticker.set_ticktime(*ticktime.borrow_and_update());
-    let (mut out, mut meter) = (Segments::new(), Meter::new(route));
-    inbound.received(clock::now());
-    inbound.handle(&established.leftover);
-    meter.read(established.leftover.len());
-    if let Err(reason) = route_received(inner, route, &mut inbound, &mut meter) {
-        return Ended::Reason(reason);
+    let mut link = Link::new(inner, route, stream, attempt, established);
+    match link.take_leftover(&established.leftover) {
+        Ok(()) => poll_fn(|cx| link.poll(cx)).await,
+        Err(ended) => ended,
     }
-    loop {
-        if out.is_empty() {
-            // A buffer that grew for a burst is not kept for good.
-            if out.capacity() > KEEP_BYTES_MAX {
-                out = Segments::new();
+}
+
+/// A connection that is up. It is one task, and polled by hand: each message goes through here, and what a
+/// `select!` sets up and takes down each time costs more than the message.
+struct Link<'a> {
+    inner: &'a Arc<Inner>,
+    route: &'a Route,
+    attempt: &'a Attempt,
+    stream: Stream,
+    inbound: Inbound,
+    /// What was read and is for one process.
+    delivery: Delivery,
+    /// What is being written.
+    out: Segments,
+    /// What was written may wait for a flush.
+    is_buffered: bool,
+    is_unflushed: bool,
+    ticker: Ticker,
+    ticktime: watch::Receiver<Ticktime>,
+    timer: Pin<Box<Sleep>>,
+    /// When it goes off; nothing when it has. There may be nothing to do then: what it is for has moved on.
+    timer_at: Option<Instant>,
+    meter: Meter<'a>,
+}
+
+/// How far a read has come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Read {
+    Nothing,
+    Some,
+    /// So much that whoever got it should have a turn before there is more: it is in the processor's cache still, and
+    /// mailboxes stay short.
+    Much,
+}
+
+impl<'a> Link<'a> {
+    fn new(
+        inner: &'a Arc<Inner>,
+        route: &'a Route,
+        stream: Stream,
+        attempt: &'a Attempt,
+        established: &Established,
+    ) -> Self {
+        let own = inner.node_atom().clone();
+        let (now, mut ticktime) = (clock::now(), inner.ticktime.subscribe());
+        let mut ticker = Ticker::new(now, inner.tick_config(), !inner.is_visible(established));
+        ticker.set_ticktime(*ticktime.borrow_and_update());
+        Self {
+            inner,
+            route,
+            attempt,
+            is_buffered: stream.is_buffered(),
+            is_unflushed: false,
+            stream,
+            inbound: Inbound::new(own, route.node.clone(), established.flags, inner.inbound_limits()),
+            delivery: Delivery::default(),
+            out: Segments::new(),
+            timer: Box::pin(tokio::time::sleep_until(now.into())),
+            timer_at: None,
+            ticker,
+            ticktime,
+            meter: Meter::new(route),
+        }
+    }
+
+    /// The bytes that came with the handshake's last message.
+    fn take_leftover(&mut self, bytes: &[u8]) -> Result<(), Ended> {
+        self.inbound.received(clock::now());
+        self.inbound.handle(bytes);
+        self.meter.read(bytes.len());
+        self.route_received()
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Ended> {
+        match self.go_on(cx) {
+            Ok(()) => Poll::Pending,
+            Err(ended) => Poll::Ready(ended),
+        }
+    }
+
+    /// Reads and writes what can be. Afterwards whatever makes a difference wakes the task.
+    fn go_on(&mut self, cx: &mut Context<'_>) -> Result<(), Ended> {
+        // Before anything is looked at, so that what comes later is seen.
+        self.attempt.wakes(cx.waker());
+        self.route.wakes(cx.waker());
+        if let Some(reason) = self.attempt.reason() {
+            return Err(Ended::Asked(reason));
+        }
+        if self.route.is_overrun() {
+            let peer = self.route.node.as_str();
+            tracing::error!(peer, "the peer reads too slowly: the connection is given up");
+            return Err(Ended::Reason(NodedownReason::Shutdown));
+        }
+        if self.ticktime.has_changed().unwrap_or(false) {
+            self.ticker.set_ticktime(*self.ticktime.borrow_and_update());
+        }
+        let now = clock::now();
+        loop {
+            let read = self.read(cx, now)?;
+            let has_written = self.write(cx, now)?;
+            if read == Read::Much {
+                cx.waker().wake_by_ref();
+                break;
             }
-            if let Some(taken) = route.take(&mut out) {
-                meter.took(taken, out.remaining());
+            if read == Read::Nothing && !has_written {
+                break;
             }
         }
-        let (pending, stale) = (!out.is_empty() || unflushed, inbound.poll_timeout());
-        tokio::select! {
-            reason = attempt.aborted() => return Ended::Asked(reason),
-            read = reader.read_buf(inbound.read_buffer()) => {
-                let Some(bytes) = unless_closed(read) else {
-                    return Ended::Reason(NodedownReason::ConnectionClosed);
-                };
-                meter.read(bytes);
-                let now = clock::now();
-                ticker.received(now);
-                inbound.received(now);
-                if let Err(reason) = route_received(inner, route, &mut inbound, &mut meter) {
-                    return Ended::Reason(reason);
+        self.look_at_time(cx)
+    }
+
+    fn read(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<Read, Ended> {
+        let read = pin!(self.stream.read_buf(self.inbound.read_buffer())).poll(cx);
+        let bytes = match read {
+            Poll::Pending => return Ok(Read::Nothing),
+            Poll::Ready(Ok(bytes @ 1..)) => bytes,
+            Poll::Ready(Ok(0) | Err(_)) => return Err(Ended::Reason(NodedownReason::ConnectionClosed)),
+        };
+        self.meter.read(bytes);
+        self.ticker.received(now);
+        self.inbound.received(now);
+        self.route_received()?;
+        Ok(if bytes >= MUCH_BYTES { Read::Much } else { Read::Some })
+    }
+
+    /// Writes some bytes; if there are none, sends off those that were written before. Whether there is more to be
+    /// tried.
+    fn write(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<bool, Ended> {
+        if self.out.is_empty() {
+            self.refill();
+        }
+        let closed = Ended::Reason(NodedownReason::ConnectionClosed);
+        if self.out.is_empty() {
+            if self.is_unflushed {
+                match Pin::new(&mut self.stream).poll_flush(cx) {
+                    Poll::Pending => {}
+                    Poll::Ready(Ok(())) => self.is_unflushed = false,
+                    Poll::Ready(Err(_)) => return Err(closed),
                 }
             }
-            written = write_or_flush(&mut writer, &mut out), if pending => {
-                let Ok(written) = written else { return Ended::Reason(NodedownReason::ConnectionClosed) };
-                unflushed = is_buffered && matches!(written, Written::Bytes(_));
-                if let Written::Bytes(bytes) = written {
-                    meter.wrote(bytes, out.remaining());
-                }
-                ticker.wrote(clock::now());
+            return Ok(false);
+        }
+        match poll_write(&mut self.stream, &mut self.out, cx) {
+            Poll::Pending => Ok(false),
+            Poll::Ready(Ok(bytes @ 1..)) => {
+                self.is_unflushed = self.is_buffered;
+                self.meter.wrote(bytes, self.out.remaining());
+                self.ticker.wrote(now);
+                Ok(true)
             }
-            () = route.woken(), if !pending => {}
-            () = route.overrun() => {
-                tracing::error!(peer = route.node.as_str(), "the peer reads too slowly: the connection is given up");
-                return Ended::Reason(NodedownReason::Shutdown);
+            Poll::Ready(Ok(0) | Err(_)) => Err(closed),
+        }
+    }
+
+    fn refill(&mut self) {
+        // A buffer that grew for a burst is not kept for good.
+        if self.out.capacity() > KEEP_BYTES_MAX {
+            self.out = Segments::new();
+        }
+        if let Some(taken) = self.route.take(&mut self.out) {
+            self.meter.took(taken, self.out.remaining());
+        }
+    }
+
+    /// Does what is due, and sees to it that the task is woken when the next thing is.
+    fn look_at_time(&mut self, cx: &mut Context<'_>) -> Result<(), Ended> {
+        loop {
+            let next = [self.ticker.poll_timeout(), self.inbound.poll_timeout()].into_iter().flatten().min();
+            let Some(next) = next else { return Ok(()) };
+            // A timer that goes off too early costs less than one that is set again for each message.
+            if self.timer_at.is_none_or(|at| next < at) {
+                self.timer.as_mut().reset(next.into());
+                self.timer_at = Some(next);
             }
-            Ok(()) = ticktime.changed() => ticker.set_ticktime(*ticktime.borrow_and_update()),
-            () = sleep_until(stale) => {
-                if let Err(error) = inbound.handle_timeout(clock::now()) {
-                    return Ended::Reason(broken(route, &error));
-                }
+            if self.timer.as_mut().poll(cx).is_pending() {
+                return Ok(());
             }
-            () = sleep_until(ticker.poll_timeout()) => {
-                meter.look_at_queue();
-                match ticker.handle_timeout(clock::now(), out.remaining()) {
-                    TickVerdict::Nothing => {}
-                    TickVerdict::SendTick => {
-                        out.put_slice(&TICK);
-                        meter.sent_tick();
+            self.timer_at = None;
+            self.timed_out(clock::now())?;
+            self.write(cx, clock::now())?;
+        }
+    }
+
+    fn timed_out(&mut self, now: Instant) -> Result<(), Ended> {
+        self.inbound.handle_timeout(now).map_err(|error| broken(self.route, &error))?;
+        self.meter.look_at_queue();
+        self.delivery.shrink();
+        match self.ticker.handle_timeout(now, self.out.remaining()) {
+            TickVerdict::Nothing => {}
+            TickVerdict::SendTick => {
+                self.out.put_slice(&TICK);
+                self.meter.sent_tick();
+            }
+            TickVerdict::Dead => return Err(Ended::Reason(NodedownReason::NetTickTimeout)),
+        }
+        Ok(())
+    }
+
+    /// Takes what has come to the router.
+    fn route_received(&mut self) -> Result<(), Ended> {
+        let (mut messages, mut ticks) = (0, 0);
+        let result = loop {
+            match self.inbound.poll_output() {
+                Ok(None) => break Ok(()),
+                Ok(Some(Received::Tick)) => ticks += 1,
+                Ok(Some(Received::Signal(signal))) => {
+                    messages += 1;
+                    // What others say now is about our leaving, and meant for those who stay.
+                    if !self.inner.is_stopping() {
+                        self.inner.receive_together(signal, &mut self.delivery);
                     }
-                    TickVerdict::Dead => return Ended::Reason(NodedownReason::NetTickTimeout),
                 }
+                Err(error) => break Err(broken(self.route, &error)),
             }
-        }
+        };
+        self.delivery.finish();
+        self.meter.received(messages, ticks, self.inbound.fragments());
+        result
     }
 }
 
-enum Written {
-    Bytes(usize),
-    Flushed,
-}
-
-/// Writes some of the bytes; if there are none, sends off those that were written before.
-///
-/// Cancellation safe: what is not in `out` any more was written.
-async fn write_or_flush(writer: &mut (impl AsyncWrite + Unpin), out: &mut Segments) -> io::Result<Written> {
-    if out.is_empty() {
-        return writer.flush().await.map(|()| Written::Flushed);
-    }
-    match writer.write_buf(out).await? {
-        0 => Err(io::ErrorKind::WriteZero.into()),
-        bytes => Ok(Written::Bytes(bytes)),
-    }
-}
-
-/// How many bytes were read; nothing if that says that the connection is over.
-fn unless_closed(result: io::Result<usize>) -> Option<usize> {
-    result.ok().filter(|bytes| *bytes > 0)
-}
-
-async fn sleep_until(deadline: Option<std::time::Instant>) {
-    match deadline {
-        Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
-        None => std::future::pending().await,
-    }
-}
-
-/// Takes what has come to the router. The reason if the connection must end.
-fn route_received(
-    inner: &Arc<Inner>,
-    route: &Route,
-    inbound: &mut Inbound,
-    meter: &mut Meter<'_>,
-) -> Result<(), NodedownReason> {
-    let (mut messages, mut ticks) = (0, 0);
-    let result = loop {
-        match inbound.poll_output() {
-            Ok(None) => break Ok(()),
-            Ok(Some(Received::Tick)) => ticks += 1,
-            Ok(Some(Received::Signal(signal))) => {
-                messages += 1;
-                // What others say now is about our leaving, and meant for those who stay.
-                if !inner.is_stopping() {
-                    inner.receive(signal);
-                }
-            }
-            Err(error) => break Err(broken(route, &error)),
-        }
+/// Writes some of the bytes and takes them off.
+fn poll_write(stream: &mut Stream, out: &mut Segments, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    let stream = Pin::new(stream);
+    let written = if out.chunk().len() == out.remaining() {
+        ready!(stream.poll_write(cx, out.chunk()))?
+    } else {
+        let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+        let count = out.chunks_vectored(&mut slices);
+        ready!(stream.poll_write_vectored(cx, &slices[..count]))?
     };
-    meter.received(messages, ticks, inbound.fragments());
-    result
+    out.advance(written);
+    Poll::Ready(Ok(written))
 }
 
-fn broken(route: &Route, error: &InboundError) -> NodedownReason {
+fn broken(route: &Route, error: &InboundError) -> Ended {
     let start = format_args!("{:02x?}", error.frame_start);
     tracing::error!(peer = route.node.as_str(), %error, %start, "the peer broke the protocol: closing");
-    error.nodedown_reason()
+    Ended::Reason(error.nodedown_reason())
 }

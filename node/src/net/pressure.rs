@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     time::{Duration, Instant},
 };
@@ -87,6 +87,8 @@ impl BusySender {
 pub(crate) struct Pressure {
     node: Atom,
     episode: Mutex<Option<Episode>>,
+    /// Whether there is one: nearly always there is none, and then nobody pays for the lock.
+    is_busy: AtomicBool,
     /// How many sends there were in all that found it so.
     sends: AtomicU64,
     events: BusySender,
@@ -99,7 +101,13 @@ struct Episode {
 
 impl Pressure {
     pub(crate) fn new(node: Atom, events: BusySender) -> Self {
-        Self { node, episode: Mutex::default(), sends: AtomicU64::default(), events }
+        Self {
+            node,
+            episode: Mutex::default(),
+            is_busy: AtomicBool::new(false),
+            sends: AtomicU64::default(),
+            events,
+        }
     }
 
     /// How many sends found the budget spent.
@@ -119,6 +127,7 @@ impl Pressure {
             return;
         }
         *episode = Some(Episode { since: clock::now(), sends: 1 });
+        self.is_busy.store(true, Relaxed);
         tracing::debug!(peer = self.node.as_str(), ?sender, "busy_dist_port");
         // Only messages wait, and they have a sender.
         if let Some(sender) = sender {
@@ -128,6 +137,9 @@ impl Pressure {
 
     /// There is room in the budget.
     pub(crate) fn free(&self) {
+        if !self.is_busy.swap(false, Relaxed) {
+            return;
+        }
         let Some(Episode { since, sends }) =
             self.episode.lock().unwrap_or_else(PoisonError::into_inner).take()
         else {

@@ -2,13 +2,19 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::Waker,
 };
+
+use atomic_waker::AtomicWaker;
 
 use dist::{Encoded, Op, Outbound, Signal, Withheld};
 use etf::{Atom, Pid, Segments};
 use handshake::DistFlags;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 
 use super::{
     pressure::{BusySender, Pressure},
@@ -45,10 +51,10 @@ enum Wait {
 pub(crate) struct Route {
     pub(crate) node: Atom,
     state: Mutex<State>,
-    /// The link has something to write.
-    wake: Notify,
+    /// The task of the connection. Who queues the first signal wakes it.
+    link: AtomicWaker,
     /// More waits than may: the link must give the connection up, also while a write waits for the peer.
-    overrun: Notify,
+    is_overrun: AtomicBool,
     /// Whether the connection came about; `None` until that is known.
     outcome: watch::Sender<Option<Result<(), ConnectError>>>,
     /// A number that changes when the queue falls below the limit or the route closes.
@@ -105,8 +111,8 @@ impl Route {
             counters: Counters::new(),
             node,
             state: Mutex::new(State::Connecting { waiting: VecDeque::new(), bytes: 0 }),
-            wake: Notify::new(),
-            overrun: Notify::new(),
+            link: AtomicWaker::new(),
+            is_overrun: AtomicBool::new(false),
             outcome: watch::Sender::new(None),
             drained: watch::Sender::new(0),
             limits,
@@ -188,6 +194,7 @@ impl Route {
             }
             State::Up { overrun: true, .. } => Pushed::Lost,
             State::Up { flags, out, overrun, messages, .. } => {
+                let was_empty = out.is_empty();
                 match out.handle(signal) {
                     Ok(Encoded::Frame { .. }) => {}
                     Ok(Encoded::Withheld(withheld)) => return Pushed::Withheld(withheld),
@@ -198,11 +205,15 @@ impl Route {
                 }
                 if out.len() > self.limits.bytes_max {
                     (*overrun, **out) = (true, Outbound::new(*flags));
-                    self.overrun.notify_one();
+                    self.is_overrun.store(true, Ordering::Release);
+                    self.link.wake();
                     return Pushed::Lost;
                 }
                 *messages += 1;
-                self.wake.notify_one();
+                // Otherwise the link is about to take what there is.
+                if was_empty {
+                    self.link.wake();
+                }
                 Pushed::Queued
             }
         }
@@ -230,7 +241,7 @@ impl Route {
         }
         *state = State::Up { id, flags, facts, out, messages, overrun: false };
         drop(state);
-        self.wake.notify_one();
+        self.link.wake();
         self.outcome.send_replace(Some(Ok(())));
         self.pressure.free();
         self.drained.send_modify(|n| *n += 1);
@@ -244,7 +255,7 @@ impl Route {
         if matches!(before, State::Connecting { .. }) {
             self.outcome.send_replace(Some(Err(error)));
         }
-        self.wake.notify_one();
+        self.link.wake();
         self.drained.send_modify(|n| *n += 1);
     }
 
@@ -290,13 +301,19 @@ impl Route {
         Some(self.counters.info(facts, queued_bytes, self.pressure.sends()))
     }
 
-    /// Returns once more waits than may.
-    pub(crate) async fn overrun(&self) {
-        self.overrun.notified().await;
+    /// Whether more waits than may.
+    pub(crate) fn is_overrun(&self) -> bool {
+        self.is_overrun.load(Ordering::Acquire)
     }
 
-    pub(crate) async fn woken(&self) {
-        self.wake.notified().await;
+    /// From now on this task is woken when there is something to write, or the connection is to be given up.
+    pub(crate) fn wakes(&self, task: &Waker) {
+        self.link.register(task);
+    }
+
+    /// Has the task of the connection look at what is outside of it.
+    pub(crate) fn wake(&self) {
+        self.link.wake();
     }
 
     /// What a message of this sender has to wait for.

@@ -14,8 +14,9 @@ use crate::{Node, clock, net::Pushed, node::Inner, router::Way};
 pub struct Context {
     node: Node,
     process: Arc<Process>,
-    /// Messages that a selective receive has passed over, oldest first.
-    saved: VecDeque<Arrived>,
+    /// Messages that were taken out of the mailbox, oldest first: those that selective receives have passed over,
+    /// and what else came together with them.
+    taken: VecDeque<Arrived>,
     /// How many functions that call functions the current one is in.
     depth: u8,
 }
@@ -163,7 +164,7 @@ impl CallError {
 
 impl Context {
     pub(crate) fn new(inner: Arc<Inner>, process: Arc<Process>) -> Self {
-        Self { node: Node::from_inner(inner), process, saved: VecDeque::new(), depth: 0 }
+        Self { node: Node::from_inner(inner), process, taken: VecDeque::new(), depth: 0 }
     }
 
     /// `self()`.
@@ -269,19 +270,23 @@ impl Context {
 
     /// The next message. Dropping the future loses nothing.
     pub async fn receive(&mut self) -> Message {
-        let arrived = match self.saved.pop_front() {
-            Some(arrived) => arrived,
-            None => self.process.mailbox.pop().await,
-        };
+        let arrived = self.next().await;
         self.take(arrived).await
+    }
+
+    async fn next(&mut self) -> Arrived {
+        loop {
+            if let Some(arrived) = self.taken.pop_front() {
+                self.process.mailbox.set_taken(self.taken.len());
+                return arrived;
+            }
+            self.process.mailbox.take(&mut self.taken).await;
+        }
     }
 
     /// The next message, or nothing after the timeout. Dropping the future loses nothing.
     pub async fn receive_timeout(&mut self, timeout: Duration) -> Option<Message> {
-        let arrived = match self.saved.pop_front() {
-            Some(arrived) => arrived,
-            None => tokio::time::timeout(timeout, self.process.mailbox.pop()).await.ok()?,
-        };
+        let arrived = tokio::time::timeout(timeout, self.next()).await.ok()?;
         Some(self.take(arrived).await)
     }
 
@@ -291,9 +296,9 @@ impl Context {
             return arrived.0;
         }
         // The process is polled anew, in that span; the message is safe meanwhile if it is not.
-        self.saved.push_front(arrived);
+        self.taken.push_front(arrived);
         tokio::task::yield_now().await;
-        self.saved.pop_front().expect("it was put there").0
+        self.taken.pop_front().expect("it was put there").0
     }
 
     /// The token of a message that is received becomes the process's. What the runtime itself says without one leaves
@@ -317,18 +322,18 @@ impl Context {
     pub async fn receive_match<T>(&mut self, mut wanted: impl FnMut(&Message) -> Option<T>) -> T {
         let mut seen = 0;
         loop {
-            while let Some(arrived) = self.saved.get(seen) {
+            while let Some(arrived) = self.taken.get(seen) {
                 if let Some(found) = wanted(&arrived.0) {
                     if self.is_in_other_span(arrived) {
                         tokio::task::yield_now().await;
                     }
-                    self.saved.remove(seen);
+                    self.taken.remove(seen);
+                    self.process.mailbox.set_taken(self.taken.len());
                     return found;
                 }
                 seen += 1;
             }
-            let message = self.process.mailbox.pop().await;
-            self.saved.push_back(message);
+            self.process.mailbox.take(&mut self.taken).await;
         }
     }
 
@@ -347,15 +352,14 @@ impl Context {
     /// How many messages wait.
     #[must_use]
     pub fn message_queue_len(&self) -> usize {
-        self.saved.len() + self.process.mailbox.len()
+        self.process.mailbox.len()
     }
 
     /// Takes out messages that are not wanted any more.
     fn flush(&mut self, mut unwanted: impl FnMut(&Message) -> bool) {
-        while let Some(message) = self.process.mailbox.try_pop() {
-            self.saved.push_back(message);
-        }
-        self.saved.retain(|(message, _)| !unwanted(message));
+        self.process.mailbox.try_take(&mut self.taken);
+        self.taken.retain(|(message, _)| !unwanted(message));
+        self.process.mailbox.set_taken(self.taken.len());
     }
 
     // --- Links, monitors, exits ---------------------------------------------------------------------------

@@ -1,9 +1,19 @@
 //! What waits for a process: messages in the order in which they were delivered.
 
-use std::{collections::VecDeque, fmt, sync::Mutex};
+use std::{
+    collections::VecDeque,
+    fmt,
+    future::poll_fn,
+    mem,
+    sync::{
+        Mutex, MutexGuard,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    task::Poll,
+};
 
+use atomic_waker::AtomicWaker;
 use etf::{Atom, Pid, Reference, Term, tuple};
-use tokio::sync::Notify;
 
 use super::seq_trace::Token;
 
@@ -124,46 +134,153 @@ impl fmt::Debug for Monitored {
 pub(crate) type Arrived = (Message, Token);
 
 /// The queue of one process. Putting in never waits: nothing on the way in from a peer may.
+///
+/// The process takes out all there is at once, so that it and those who put in seldom want the lock at the same time.
 pub(crate) struct Mailbox {
     queue: Mutex<VecDeque<Arrived>>,
-    arrived: Notify,
+    /// The process, where it waits. Who puts the first message in wakes it.
+    owner: AtomicWaker,
+    /// How many messages the process has taken out and not received yet.
+    taken: AtomicUsize,
     messages_max: usize,
 }
 
 /// The mailbox has as many messages as it may have.
 pub(crate) struct MailboxFull;
 
+/// A queue that has grown past this many messages gives its memory back when it is empty.
+const KEEP_MESSAGES_MAX: usize = 1024;
+
 impl Mailbox {
     pub(crate) fn new(messages_max: usize) -> Self {
-        Self { queue: Mutex::default(), arrived: Notify::new(), messages_max }
+        let (owner, taken) = (AtomicWaker::new(), AtomicUsize::new(0));
+        Self { queue: Mutex::default(), owner, taken, messages_max }
     }
 
-    pub(crate) fn push(&self, message: Message, token: Token) -> Result<(), MailboxFull> {
-        let mut queue = self.queue.lock().expect("nothing panics while it holds this lock");
-        if queue.len() >= self.messages_max {
-            return Err(MailboxFull);
-        }
-        queue.push_back((message, token));
+    /// Puts messages in; those that have no room are dropped.
+    pub(crate) fn push_all(
+        &self,
+        messages: impl ExactSizeIterator<Item = Arrived>,
+    ) -> Result<(), MailboxFull> {
+        let (count, mut queue) = (messages.len(), self.queue());
+        let (was_empty, taken) = (queue.is_empty(), self.taken.load(Relaxed));
+        let room = self.messages_max.saturating_sub(queue.len() + taken);
+        queue.extend(messages.take(room));
         drop(queue);
-        self.arrived.notify_one();
-        Ok(())
-    }
-
-    pub(crate) fn try_pop(&self) -> Option<Arrived> {
-        self.queue.lock().expect("nothing panics while it holds this lock").pop_front()
-    }
-
-    /// The next message. Dropping the future loses nothing.
-    pub(crate) async fn pop(&self) -> Arrived {
-        loop {
-            if let Some(message) = self.try_pop() {
-                return message;
-            }
-            self.arrived.notified().await;
+        if was_empty {
+            self.owner.wake();
         }
+        if count > room { Err(MailboxFull) } else { Ok(()) }
+    }
+
+    /// Moves all messages to the end of `into`, which the process keeps. Whether there were any.
+    pub(crate) fn try_take(&self, into: &mut VecDeque<Arrived>) -> bool {
+        let mut queue = self.queue();
+        if queue.is_empty() {
+            return false;
+        }
+        if into.is_empty() {
+            mem::swap(&mut *queue, into);
+        } else {
+            into.append(&mut queue);
+        }
+        if queue.capacity() > KEEP_MESSAGES_MAX {
+            *queue = VecDeque::new();
+        }
+        self.set_taken(into.len());
+        true
+    }
+
+    /// The same as soon as there are some. Dropping the future loses nothing.
+    pub(crate) async fn take(&self, into: &mut VecDeque<Arrived>) {
+        poll_fn(|cx| {
+            if self.try_take(into) {
+                return Poll::Ready(());
+            }
+            self.owner.register(cx.waker());
+            // One may have come before that.
+            if self.try_take(into) { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
+
+    /// So many of what was taken out are still to be received.
+    pub(crate) fn set_taken(&self, messages: usize) {
+        self.taken.store(messages, Relaxed);
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.queue.lock().expect("nothing panics while it holds this lock").len()
+        self.queue().len() + self.taken.load(Relaxed)
+    }
+
+    fn queue(&self) -> MutexGuard<'_, VecDeque<Arrived>> {
+        self.queue.lock().expect("nothing panics while it holds this lock")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(n: i64) -> Message {
+        Message::Term(n.into())
+    }
+
+    fn push(mailbox: &Mailbox, n: i64) -> bool {
+        mailbox.push_all([(message(n), None)].into_iter()).is_ok()
+    }
+
+    #[test]
+    fn what_was_taken_out_counts_until_it_is_received() {
+        let (mailbox, mut own) = (Mailbox::new(3), VecDeque::new());
+        for n in 0..3 {
+            assert!(push(&mailbox, n));
+        }
+        assert!(mailbox.try_take(&mut own));
+        assert!(!mailbox.try_take(&mut own));
+        assert_eq!((own.len(), mailbox.len()), (3, 3));
+        assert!(!push(&mailbox, 3));
+        own.pop_front();
+        mailbox.set_taken(own.len());
+        assert!(mailbox.push_all([(message(3), None), (message(4), None)].into_iter()).is_err());
+        assert!(mailbox.try_take(&mut own));
+        let received: Vec<Message> = own.drain(..).map(|(message, _)| message).collect();
+        assert_eq!(received, [message(1), message(2), message(3)]);
+    }
+
+    #[tokio::test]
+    async fn a_message_wakes_the_process_that_waits() {
+        let (mailbox, mut own) = (Mailbox::new(3), VecDeque::new());
+        let putting = async {
+            for n in 0..1000 {
+                while !push(&mailbox, n) {
+                    tokio::task::yield_now().await;
+                }
+            }
+        };
+        let receiving = async {
+            for n in 0..1000 {
+                if own.is_empty() {
+                    mailbox.take(&mut own).await;
+                }
+                assert_eq!(own.pop_front().map(|(message, _)| message), Some(message(n)));
+                mailbox.set_taken(own.len());
+            }
+        };
+        tokio::join!(receiving, putting);
+    }
+
+    #[test]
+    fn a_burst_leaves_no_memory_behind() {
+        let (mailbox, mut own) = (Mailbox::new(1 << 20), VecDeque::new());
+        for _ in 0..2 {
+            for n in 0..100_000 {
+                assert!(push(&mailbox, n));
+            }
+            assert!(mailbox.try_take(&mut own));
+            own.clear();
+        }
+        assert!(push(&mailbox, 1));
+        assert!(mailbox.queue().capacity() <= KEEP_MESSAGES_MAX);
     }
 }

@@ -2,14 +2,21 @@
 
 use std::{
     panic::AssertUnwindSafe,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    pin::Pin,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{self, Poll},
 };
 
+use atomic_waker::AtomicWaker;
 use etf::{Atom, Pid, Term, tuple};
-use tokio::sync::Notify;
 
 mod context;
 pub use context::{CallError, Context, Dest, Monitor, PendingCall, TrySendError};
+mod delivery;
+pub(crate) use delivery::Delivery;
 mod exit;
 pub use exit::{Exception, IntoExit};
 mod mailbox;
@@ -34,7 +41,10 @@ pub(crate) struct Process {
     /// None once it has ended.
     signals: Mutex<Option<Signals>>,
     exit: Mutex<Option<Term>>,
-    exiting: Notify,
+    /// Whether there is something in `exit`.
+    is_exiting: AtomicBool,
+    /// Its task, to be woken when it is to end.
+    task: AtomicWaker,
     group_leader: Mutex<Pid>,
     pub(crate) seq_trace: SeqTrace,
     /// What it runs, as `{M, F, Arity}`, for those who look at it.
@@ -63,7 +73,12 @@ impl Process {
 
     /// The same, for a message that came with a token.
     pub(crate) fn deliver_traced(&self, message: Message, token: Token) {
-        if self.mailbox.push(message, token).is_err() {
+        self.deliver_all([(message, token)].into_iter());
+    }
+
+    /// The same for several.
+    fn deliver_all(&self, messages: impl ExactSizeIterator<Item = Arrived>) {
+        if self.mailbox.push_all(messages).is_err() {
             tracing::error!(pid = ?self.pid, "a mailbox is full: its process is ended");
             self.kill(Term::atom("mailbox_full"));
         }
@@ -72,17 +87,17 @@ impl Process {
     /// Ends the process at its next await. The first reason counts.
     pub(crate) fn kill(&self, reason: Term) {
         self.exit.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(reason);
-        self.exiting.notify_one();
+        self.is_exiting.store(true, Ordering::Release);
+        self.task.wake();
     }
 
-    async fn killed(&self) -> Term {
-        loop {
-            let exiting = self.exiting.notified();
-            if let Some(reason) = &*self.exit.lock().unwrap_or_else(PoisonError::into_inner) {
-                return reason.clone();
-            }
-            exiting.await;
+    /// Why it has to end, if it has to; else whoever makes it so wakes the task.
+    fn killed(&self, cx: &task::Context<'_>) -> Option<Term> {
+        self.task.register(cx.waker());
+        if !self.is_exiting.load(Ordering::Acquire) {
+            return None;
         }
+        self.exit.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Does what an exit signal says.
@@ -134,7 +149,8 @@ impl Inner {
             mailbox: Mailbox::new(self.config.mailbox_messages_max),
             signals: Mutex::new(Some(Signals::default())),
             exit: Mutex::default(),
-            exiting: Notify::new(),
+            is_exiting: AtomicBool::new(false),
+            task: AtomicWaker::new(),
             seq_trace: SeqTrace::default(),
             initial_call: options
                 .initial_call
@@ -160,12 +176,7 @@ impl Inner {
         self.tasks.spawn(async move {
             let context = Context::new(Arc::clone(&inner), Arc::clone(&process));
             let body = Some(Box::pin(async move { body(context).await.into_exit() }));
-            let running = CatchPanic { process: Arc::clone(&process), body };
-            let reason = tokio::select! {
-                biased;
-                reason = process.killed() => reason,
-                result = running => result.unwrap_or_else(panic_reason),
-            };
+            let reason = Running { process: Arc::clone(&process), body }.await;
             inner.end_process(&process, reason);
         });
     }
@@ -200,32 +211,31 @@ fn panic_reason(panic: Box<dyn std::any::Any + Send>) -> Term {
     tuple!(tuple!(atom "panic", Term::binary(text)), Vec::new())
 }
 
-/// Polls a future, in the span that its process is in, and turns its panic into an error, also one in the drop of what
-/// it holds.
-struct CatchPanic<F> {
+/// Polls the body of a process, in the span that it is in, until it returns or an exit signal ends it, and gives the
+/// reason. A panic becomes one, also one in the drop of what the body holds.
+struct Running<F> {
     process: Arc<Process>,
-    body: Option<std::pin::Pin<Box<F>>>,
+    body: Option<Pin<Box<F>>>,
 }
 
-impl<F: Future> Future for CatchPanic<F> {
-    type Output = Result<F::Output, Box<dyn std::any::Any + Send>>;
+impl<F: Future<Output = Term>> Future for Running<F> {
+    type Output = Term;
 
-    fn poll(
-        mut self: std::pin::Pin<&mut Self>,
-        cx: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Self::Output> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Term> {
+        if let Some(reason) = self.process.killed(cx) {
+            return Poll::Ready(reason);
+        }
         let span = self.process.seq_trace.span();
         let _entered = span.as_ref().map(tracing::Span::enter);
-        let Some(future) = &mut self.body else { return std::task::Poll::Pending };
+        let Some(future) = &mut self.body else { return Poll::Pending };
         match std::panic::catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
-            Ok(std::task::Poll::Pending) => std::task::Poll::Pending,
-            Ok(std::task::Poll::Ready(output)) => std::task::Poll::Ready(Ok(output)),
-            Err(panic) => std::task::Poll::Ready(Err(panic)),
+            Ok(polled) => polled,
+            Err(panic) => Poll::Ready(panic_reason(panic)),
         }
     }
 }
 
-impl<F> Drop for CatchPanic<F> {
+impl<F> Drop for Running<F> {
     fn drop(&mut self) {
         let future = self.body.take();
         if let Err(panic) = std::panic::catch_unwind(AssertUnwindSafe(|| drop(future))) {
