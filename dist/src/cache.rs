@@ -12,6 +12,8 @@ pub(crate) struct InCache {
     places: Option<Box<[u16; SLOTS]>>,
     /// A link sees a few dozen atoms as a rule, and 2,048 of them would take 48 KiB.
     atoms: Vec<Atom>,
+    /// How often an atom was put into a slot.
+    changes: u64,
 }
 
 /// A distribution header that breaks the rules; the BEAM closes the connection for each of these.
@@ -71,12 +73,18 @@ impl InCache {
         Ok(body.len() - reader.rest.len())
     }
 
+    /// A number that changes whenever an atom is put into a slot.
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes
+    }
+
     fn get(&self, slot: u16) -> Option<&Atom> {
         let place = self.places.as_ref()?[usize::from(slot)].checked_sub(1)?;
         self.atoms.get(usize::from(place))
     }
 
     fn set(&mut self, slot: u16, atom: Atom) {
+        self.changes += 1;
         let places = self.places.get_or_insert_with(|| Box::new([0; SLOTS]));
         let place = &mut places[usize::from(slot)];
         match place.checked_sub(1) {

@@ -18,6 +18,9 @@ use crate::{
     NodedownReason, Op, PayloadMissing, Signal, header,
 };
 
+mod again;
+use again::Again;
+
 /// What a connection's bytes say, from the first byte after the handshake on.
 ///
 /// Bytes go in by [`Inbound::handle`] or straight from the socket into [`Inbound::read_buffer`]; after either,
@@ -44,6 +47,7 @@ pub struct Inbound {
     has_fragments: bool,
     cache: InCache,
     assembly: Assembly,
+    again: Again,
     /// How many fragments came.
     fragments: u64,
     /// What the references in the message at hand stand for; kept for its memory.
@@ -144,6 +148,7 @@ impl Inbound {
             has_fragments: flags.contains(DistFlags::FRAGMENTS),
             cache: InCache::default(),
             assembly: Assembly::new(&limits),
+            again: Again::default(),
             fragments: 0,
             atoms: Vec::new(),
             decoder: Decoder::new(limits.decode),
@@ -259,6 +264,15 @@ impl Inbound {
             };
             return self.signal(control, payload_at.map(|at| (input, at))).map(Some);
         }
+        if let Some((op, way, payload_at)) = self.again.way(body, self.cache.changes()) {
+            *op_seen = Some(op);
+            if payload_at == body.len() {
+                return Err(PayloadMissing { op }.into());
+            }
+            let message = self.decoder.decode_bare(input, payload_at, &self.atoms);
+            trace!(%op, "recv signal");
+            return Ok(Some(way.signal(message.map_err(Fault::PayloadTerm)?.0)));
+        }
         let start = header::start(body)?;
         if !self.has_fragments && !matches!(start, Ok(Start::Whole { .. })) {
             return Err(BodyError::FragmentNotAgreed.into());
@@ -275,19 +289,30 @@ impl Inbound {
                 let Some(Partial { control, atoms, payload, .. }) = done else { return Ok(None) };
                 *op_seen = Some(control.op());
                 self.atoms = atoms;
+                self.again.forget();
                 return self.signal(control, Some(((&Bytes::from(payload)).into(), 0))).map(Some);
             }
         };
+        let changes = self.cache.changes();
         let control_at = self.cache.read_header(body, header_at, &mut self.atoms)?;
         let (control, control_end) = self.control(input, control_at, op_seen)?;
         if let Some((sequence, count)) = fragmented {
             self.fragments += 1;
             let atoms = std::mem::take(&mut self.atoms);
+            self.again.forget();
             self.assembly.start(sequence, count, (control, atoms, &body[control_end..]))?;
             return Ok(None);
         }
         let payload_at = (control_end < body.len()).then_some((input, control_end));
-        self.signal(control, payload_at).map(Some)
+        let op = control.op();
+        let signal = self.signal(control, payload_at)?;
+        // An atom that is new is not the next time, and then the header is another.
+        if self.cache.changes() == changes {
+            self.again.came(&body[..control_end], changes, op, &signal);
+        } else {
+            self.again.forget();
+        }
+        Ok(Some(signal))
     }
 
     /// The control message that starts there, and where it ends.

@@ -175,9 +175,11 @@ fn what_goes_an_old_way_is_read_as_what_goes_a_new_one() {
     for n in 0..5000_u32 {
         let atom = Atom::from(&*format!("atom{}", n / 7 * 13 % 900));
         let message = Term::tuple([Term::from(n), Term::Atom(atom), Term::atom("ok")]);
-        let (from, token, priority) = (pid("a@h", n % 5), None, n % 97 == 0);
-        let signal = match n % 3 {
-            0 => Signal::RegSend { from, to: ["x", "y"][n as usize % 2].into(), message, token, priority },
+        // Four in a row go the same way.
+        let (way, token, priority) = (n / 4, None, n % 97 == 0);
+        let from = pid("a@h", way % 5);
+        let signal = match way % 3 {
+            0 => Signal::RegSend { from, to: ["x", "y"][way as usize % 2].into(), message, token, priority },
             _ => Signal::Send { from: Some(from), to: pid("b@h", n / 50 % 20), message, token, priority },
         };
         if n == 2501 {
