@@ -201,7 +201,9 @@ impl Signal {
             | Self::Demonitor { from, .. }
             | Self::MonitorExit { from: MonitorTarget::Pid(from), .. } => Some(from),
             Self::SpawnRequest { request, .. } => Some(&request.from),
-            Self::MonitorExit { .. } | Self::SpawnReply { .. } | Self::GroupLeader { .. } => None,
+            // The new process's first word: a BEAM that hears of its end before ends the connection.
+            Self::SpawnReply { result, .. } => result.as_ref().ok(),
+            Self::MonitorExit { .. } | Self::GroupLeader { .. } => None,
         }
     }
 }

@@ -15,6 +15,7 @@ mod golden;
 mod licences;
 mod otp;
 mod process;
+mod soak;
 mod test;
 mod verify;
 
@@ -39,6 +40,8 @@ enum Command {
     Golden(golden::Arguments),
     /// Makes an OTP release available for the tests and prints the command that starts its `erl`.
     Otp(otp::Arguments),
+    /// Mixed traffic between BEAM and Rust nodes for a long time, and what must hold after it.
+    Soak(soak::Arguments),
     /// All tests of the workspace, against every OTP release that is available.
     Test(test::Arguments),
     /// Formatting, lints, documentation and licences; writes nothing.
@@ -52,6 +55,7 @@ fn main() -> ExitCode {
         Command::Fuzz(arguments) => fuzz::run(&arguments),
         Command::Golden(arguments) => golden::run(&arguments),
         Command::Otp(arguments) => otp::run(&arguments),
+        Command::Soak(arguments) => soak::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
         Command::Verify => verify::run_all(),
     };

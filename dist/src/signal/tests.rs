@@ -1,6 +1,7 @@
 use std::num::NonZeroU64;
 
 use bytes::BytesMut;
+use etf::Segments;
 use handshake::DistFlags;
 use proptest::prelude::*;
 
@@ -9,7 +10,7 @@ use crate::control::tests::{
     any_atom, any_monitor_target, any_pid, any_reply_flags, any_request, any_signal_target, any_term,
     any_token, pid_of, reference_of,
 };
-use crate::{EncodeError, Encoded, Inbound, Limits, Op, Received, encode_signal};
+use crate::{EncodeError, Encoded, Inbound, Limits, Op, Outbound, Received, encode_signal};
 
 const OWN: &str = "own@host";
 const PEER: &str = "peer@host";
@@ -377,4 +378,40 @@ fn who_speaks_for_another_node_is_refused() {
     assert_eq!(check(reply(own_reference(), Err(Atom::from_static("badopt")))), Ok(()));
     assert_eq!(check(reply(own_reference(), Ok(third()))), foreign_sender);
     assert_eq!(check(reply(third_reference, Ok(peer()))), foreign_receiver);
+}
+
+/// Also where it is started while another's long message goes out in fragments, behind which others may wait.
+#[test]
+fn a_spawn_reply_comes_before_all_that_the_new_process_says() {
+    let new = Pid::new(Atom::from_static(OWN), 9, 0, 3);
+    let to = Pid::new(Atom::from_static(PEER), 1, 0, 3);
+    let long = Signal::Send {
+        from: Some(own()),
+        to: to.clone(),
+        message: Term::binary(vec![7; Outbound::WHOLE_BYTES_MAX + 1]),
+        token: None,
+        priority: false,
+    };
+    let reply = Signal::SpawnReply {
+        request_id: Reference::new(Atom::from_static(PEER), 3, &[1, 2, 3]).unwrap(),
+        to: to.clone(),
+        flags: SpawnReplyFlags::MONITOR,
+        result: Ok(new.clone()),
+        token: None,
+    };
+    let end = Signal::Exit { from: new, to, reason: Term::atom("done"), token: None };
+    let (mut outbound, mut out) = (Outbound::new(ALL), Segments::new());
+    let mut inbound = Inbound::new(PEER.into(), OWN.into(), ALL, Limits::default());
+    for signal in [&long, &reply, &end] {
+        assert!(matches!(outbound.handle(signal), Ok(Encoded::Frame { .. })));
+    }
+    let mut received = Vec::new();
+    while outbound.poll_output(&mut out) {
+        out.chunks().for_each(|chunk| inbound.handle(chunk));
+        out.clear();
+        while let Some(Received::Signal(signal)) = inbound.poll_output().unwrap() {
+            received.push(signal);
+        }
+    }
+    assert!(received == [reply, end, long]);
 }
