@@ -206,6 +206,20 @@ impl Signal {
             Self::MonitorExit { .. } | Self::GroupLeader { .. } => None,
         }
     }
+
+    /// The same message or `exit/2` with priority. It counts where the receiver is an alias that allows it; a peer that
+    /// knows no priority gets it without. Other signals have none.
+    #[must_use]
+    pub fn with_priority(mut self) -> Self {
+        if let Self::Send { priority, .. }
+        | Self::RegSend { priority, .. }
+        | Self::AliasSend { priority, .. }
+        | Self::Exit2 { priority, .. } = &mut self
+        {
+            *priority = true;
+        }
+        self
+    }
 }
 
 #[cfg(test)]

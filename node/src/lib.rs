@@ -51,8 +51,8 @@ pub use node::Node;
 mod peers;
 mod process;
 pub use process::{
-    Args, CallError, Context, Dest, Exception, Functions, IntoExit, Message, Monitor, Monitored, NameTaken,
-    NodeEvent, PendingCall, SpawnOptions, TrySendError,
+    AliasOptions, Args, CallError, Context, Dest, Exception, Functions, IntoExit, Message, Monitor,
+    Monitored, NameTaken, NodeEvent, PendingCall, SpawnOptions, TrySendError,
 };
 mod registration;
 mod router;

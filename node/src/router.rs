@@ -149,6 +149,19 @@ impl Inner {
         self.emit(to.node(), Signal::Exit2 { from, to: target, reason, token, priority: false });
     }
 
+    /// The same by an alias.
+    pub(crate) fn emit_exit_alias(
+        self: &Arc<Self>,
+        from: &Pid,
+        to: &Reference,
+        reason: Term,
+        token: Option<SeqToken>,
+        priority: bool,
+    ) {
+        let (from, target) = (from.clone(), SignalTarget::Alias(to.clone()));
+        self.emit(to.node(), Signal::Exit2 { from, to: target, reason, token, priority });
+    }
+
     /// MONITOR_P. One that cannot be sent fires at once.
     pub(crate) fn emit_monitor(
         self: &Arc<Self>,
@@ -262,9 +275,14 @@ impl Inner {
                     self.deliver(&pid, message, token);
                 }
             }
-            Signal::AliasSend { to, message, token, .. } => {
+            Signal::AliasSend { to, message, token, priority, .. } => {
                 // So that nothing comes once the alias is gone.
-                self.registry.with_aliased(&to, |pid| self.deliver(pid, message, token));
+                self.registry.with_aliased(&to, |pid, options| {
+                    if let Some(process) = self.registry.get(pid) {
+                        let is_urgent = priority && options.priority;
+                        process.deliver_as(Message::Term(message), token.map(Box::new), is_urgent);
+                    }
+                });
             }
             Signal::Link { from, to } => self.linked(&from, &to),
             Signal::Unlink { id, from, to } => {
@@ -292,15 +310,18 @@ impl Inner {
                     });
                 }
             }
-            Signal::Exit2 { from, to, reason, token, .. } => {
-                let to = match to {
-                    SignalTarget::Pid(pid) => Some(pid),
-                    SignalTarget::Name(name) => self.registry.whereis(&name),
-                    SignalTarget::Alias(alias) => self.registry.aliased(&alias),
+            Signal::Exit2 { from, to, reason, token, priority } => {
+                let (to, is_urgent) = match to {
+                    SignalTarget::Pid(pid) => (Some(pid), false),
+                    SignalTarget::Name(name) => (self.registry.whereis(&name), false),
+                    SignalTarget::Alias(alias) => self
+                        .registry
+                        .aliased(&alias)
+                        .map_or((None, false), |(to, options)| (Some(to), priority && options.priority)),
                 };
                 if let Some(process) = to.and_then(|to| self.registry.get(&to)) {
                     process.with_signals(|signals| {
-                        let effect = signals.exited_by(&from, &process.pid, reason);
+                        let effect = signals.exited_by(&from, &process.pid, reason, is_urgent);
                         process.exit_effect(effect, token.map(Box::new));
                     });
                 }
@@ -371,8 +392,9 @@ impl Inner {
     fn fire(&self, owner: &Pid, reference: &Reference, reason: Term) {
         if let Some(process) = self.registry.get(owner) {
             process.with_signals(|signals| {
-                if let Some(item) = signals.unwatch(reference) {
-                    process.deliver(Message::Down { reference: reference.clone(), item, reason });
+                if let Some((item, is_urgent)) = signals.fire(reference) {
+                    let down = Message::Down { reference: reference.clone(), item, reason };
+                    process.deliver_as(down, None, is_urgent);
                 }
             });
         }
@@ -422,8 +444,9 @@ impl Inner {
                 for from in down.links {
                     process.exit_effect(signals.exited_by_link(&from, noconnection()), None);
                 }
-                for (reference, item) in down.monitors {
-                    process.deliver(Message::Down { reference, item, reason: noconnection() });
+                for (is_urgent, reference, item) in down.monitors {
+                    let down = Message::Down { reference, item, reason: noconnection() };
+                    process.deliver_as(down, None, is_urgent);
                 }
                 for reference in down.requests {
                     let result = Err(Atom::from_static("noconnection"));

@@ -12,4 +12,5 @@ mod links;
 mod messages;
 mod monitors;
 mod options;
+mod priority;
 mod spawns;

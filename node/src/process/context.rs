@@ -5,7 +5,7 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 use dist::Signal;
 use etf::{Atom, Pid, Reference, Term, tuple};
 
-use super::{Arrived, IntoExit, Message, Monitored, NameTaken, Process, SpawnOptions, Watcher};
+use super::{AliasOptions, Arrived, IntoExit, Message, Monitored, NameTaken, Process, SpawnOptions, Watcher};
 use crate::{Node, clock, net::Pushed, node::Inner, router::Way};
 
 /// A process's own view of itself: its mailbox, and everything that Erlang does in the name of `self()`.
@@ -17,6 +17,8 @@ pub struct Context {
     /// Messages that were taken out of the mailbox, oldest first: those that selective receives have passed over,
     /// and what else came together with them.
     taken: VecDeque<Arrived>,
+    /// How many of them, from the front, are priority messages.
+    urgent: usize,
     /// How many functions that call functions the current one is in.
     depth: u8,
 }
@@ -164,7 +166,7 @@ impl CallError {
 
 impl Context {
     pub(crate) fn new(inner: Arc<Inner>, process: Arc<Process>) -> Self {
-        Self { node: Node::from_inner(inner), process, taken: VecDeque::new(), depth: 0 }
+        Self { node: Node::from_inner(inner), process, taken: VecDeque::new(), urgent: 0, depth: 0 }
     }
 
     /// `self()`.
@@ -268,37 +270,58 @@ impl Context {
 
     // --- Receiving ----------------------------------------------------------------------------------------
 
-    /// The next message. Dropping the future loses nothing.
+    /// The next message: the first of the priority messages, if there are any. Dropping the future loses nothing.
     pub async fn receive(&mut self) -> Message {
-        let arrived = self.next().await;
-        self.take(arrived).await
+        self.ready().await;
+        self.take().await
     }
 
-    async fn next(&mut self) -> Arrived {
+    /// The next message, or nothing after the timeout. Dropping the future loses nothing.
+    pub async fn receive_timeout(&mut self, timeout: Duration) -> Option<Message> {
+        tokio::time::timeout(timeout, self.ready()).await.ok()?;
+        Some(self.take().await)
+    }
+
+    /// Returns once there is a message.
+    async fn ready(&mut self) {
         loop {
-            if let Some(arrived) = self.taken.pop_front() {
-                self.process.mailbox.set_taken(self.taken.len());
-                return arrived;
+            self.take_urgent();
+            if !self.taken.is_empty() {
+                return;
             }
             self.process.mailbox.take(&mut self.taken).await;
         }
     }
 
-    /// The next message, or nothing after the timeout. Dropping the future loses nothing.
-    pub async fn receive_timeout(&mut self, timeout: Duration) -> Option<Message> {
-        let arrived = tokio::time::timeout(timeout, self.next()).await.ok()?;
-        Some(self.take(arrived).await)
+    /// Puts the priority messages that have come behind those that came before, and before all others. Whether there
+    /// were any.
+    fn take_urgent(&mut self) -> bool {
+        let urgent = self.process.mailbox.take_urgent();
+        let has_some = !urgent.is_empty();
+        for arrived in urgent {
+            self.taken.insert(self.urgent, arrived);
+            self.urgent += 1;
+        }
+        if has_some {
+            self.process.mailbox.set_taken(self.taken.len());
+        }
+        has_some
     }
 
-    /// Gives out a message, under its token.
-    async fn take(&mut self, arrived: Arrived) -> Message {
-        if !self.is_in_other_span(&arrived) {
-            return arrived.0;
+    /// Gives out the first message, under its token.
+    async fn take(&mut self) -> Message {
+        if self.is_in_other_span(&self.taken[0]) {
+            // The process is polled anew, in that span; the message is safe meanwhile.
+            tokio::task::yield_now().await;
         }
-        // The process is polled anew, in that span; the message is safe meanwhile if it is not.
-        self.taken.push_front(arrived);
-        tokio::task::yield_now().await;
-        self.taken.pop_front().expect("it was put there").0
+        self.remove(0)
+    }
+
+    fn remove(&mut self, nth: usize) -> Message {
+        let (message, _) = self.taken.remove(nth).expect("it is there");
+        self.urgent -= usize::from(nth < self.urgent);
+        self.process.mailbox.set_taken(self.taken.len());
+        message
     }
 
     /// The token of a message that is received becomes the process's. What the runtime itself says without one leaves
@@ -322,13 +345,16 @@ impl Context {
     pub async fn receive_match<T>(&mut self, mut wanted: impl FnMut(&Message) -> Option<T>) -> T {
         let mut seen = 0;
         loop {
+            let urgent = self.urgent;
+            if self.take_urgent() {
+                seen = seen.min(urgent);
+            }
             while let Some(arrived) = self.taken.get(seen) {
                 if let Some(found) = wanted(&arrived.0) {
                     if self.is_in_other_span(arrived) {
                         tokio::task::yield_now().await;
                     }
-                    self.taken.remove(seen);
-                    self.process.mailbox.set_taken(self.taken.len());
+                    self.remove(seen);
                     return found;
                 }
                 seen += 1;
@@ -357,8 +383,15 @@ impl Context {
 
     /// Takes out messages that are not wanted any more.
     fn flush(&mut self, mut unwanted: impl FnMut(&Message) -> bool) {
+        self.take_urgent();
         self.process.mailbox.try_take(&mut self.taken);
-        self.taken.retain(|(message, _)| !unwanted(message));
+        let (urgent, mut nth) = (self.urgent, 0);
+        self.taken.retain(|(message, _)| {
+            let is_kept = !unwanted(message);
+            self.urgent -= usize::from(nth < urgent && !is_kept);
+            nth += 1;
+            is_kept
+        });
         self.process.mailbox.set_taken(self.taken.len());
     }
 
@@ -373,12 +406,17 @@ impl Context {
 
     /// `link(Pid)`. A process that is not there answers by an exit with the reason `noproc`.
     pub fn link(&self, to: &Pid) {
+        self.link_as(to, false);
+    }
+
+    pub(super) fn link_as(&self, to: &Pid, is_urgent: bool) {
         if to == self.pid() {
             return;
         }
         let way = self.inner().way(to.node());
         let send = self.process.signals().as_mut().is_some_and(|signals| {
             self.inner().registry.concern(to.node(), self.pid());
+            signals.set_urgent_link(to, is_urgent);
             signals.link(to)
         });
         if send {
@@ -405,11 +443,11 @@ impl Context {
     /// (`noproc`) or cannot be reached (`noconnection`).
     pub fn monitor(&self, dest: impl Into<Dest>) -> Monitor {
         let reference = self.make_ref();
-        self.monitor_as(&reference, dest.into());
+        self.monitor_as(&reference, dest.into(), false);
         Monitor { reference }
     }
 
-    fn monitor_as(&self, reference: &Reference, dest: Dest) {
+    pub(super) fn monitor_as(&self, reference: &Reference, dest: Dest, is_urgent: bool) {
         let own = self.inner().node_atom();
         let item = match dest {
             Dest::Pid(pid) => Monitored::Pid(pid),
@@ -427,6 +465,9 @@ impl Context {
         if let Some(signals) = &mut *self.process.signals() {
             self.inner().registry.concern(item.node(), self.pid());
             signals.watch(reference.clone(), item.clone());
+            if is_urgent {
+                signals.set_urgent_monitor(reference);
+            }
         }
         self.inner().emit_monitor(&way, self.pid(), &item, reference.clone());
     }
@@ -563,8 +604,8 @@ impl Context {
             };
         }
         let reference = self.make_ref();
-        self.inner().registry.alias(reference.clone(), self.pid().clone());
-        self.monitor_as(&reference, dest.clone());
+        self.inner().registry.alias(reference.clone(), self.pid().clone(), AliasOptions::default());
+        self.monitor_as(&reference, dest.clone(), false);
         let tag = Term::list_with_tail(vec![Term::atom("alias")], (&reference).into());
         let node = match &dest {
             Dest::Pid(pid) => pid.node().clone(),
@@ -680,7 +721,7 @@ struct CallGuard {
 impl CallGuard {
     /// Whether the monitor was still set: then no `DOWN` of it has come.
     fn end(&self) -> bool {
-        self.inner.registry.unalias(&self.reference);
+        self.inner.registry.unalias(&self.reference, &self.process.pid);
         let item = self.process.signals().as_mut().and_then(|signals| signals.unwatch(&self.reference));
         if let Some(item) = &item {
             self.inner.emit_demonitor(&self.process.pid, item, self.reference.clone());

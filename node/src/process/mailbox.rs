@@ -7,7 +7,10 @@ use std::{
     mem,
     sync::{
         Mutex, MutexGuard,
-        atomic::{AtomicUsize, Ordering::Relaxed},
+        atomic::{
+            AtomicBool, AtomicUsize,
+            Ordering::{Acquire, Relaxed, Release},
+        },
     },
     task::Poll,
 };
@@ -138,6 +141,9 @@ pub(crate) type Arrived = (Message, Token);
 /// The process takes out all there is at once, so that it and those who put in seldom want the lock at the same time.
 pub(crate) struct Mailbox {
     queue: Mutex<VecDeque<Arrived>>,
+    /// Priority messages: the process puts them before all others that are not.
+    urgent: Mutex<VecDeque<Arrived>>,
+    has_urgent: AtomicBool,
     /// The process, where it waits. Who puts the first message in wakes it.
     owner: AtomicWaker,
     /// How many messages the process has taken out and not received yet.
@@ -154,7 +160,31 @@ const KEEP_MESSAGES_MAX: usize = 1024;
 impl Mailbox {
     pub(crate) fn new(messages_max: usize) -> Self {
         let (owner, taken) = (AtomicWaker::new(), AtomicUsize::new(0));
-        Self { queue: Mutex::default(), owner, taken, messages_max }
+        let (queue, urgent, has_urgent) = Default::default();
+        Self { queue, urgent, has_urgent, owner, taken, messages_max }
+    }
+
+    /// Puts a priority message in.
+    pub(crate) fn push_urgent(&self, arrived: Arrived) -> Result<(), MailboxFull> {
+        let mut urgent = self.urgent();
+        if urgent.len() + self.queue().len() + self.taken.load(Relaxed) >= self.messages_max {
+            return Err(MailboxFull);
+        }
+        urgent.push_back(arrived);
+        self.has_urgent.store(true, Release);
+        drop(urgent);
+        self.owner.wake();
+        Ok(())
+    }
+
+    /// The priority messages that have come.
+    pub(crate) fn take_urgent(&self) -> VecDeque<Arrived> {
+        if !self.has_urgent.load(Acquire) {
+            return VecDeque::new();
+        }
+        let mut urgent = self.urgent();
+        self.has_urgent.store(false, Relaxed);
+        mem::take(&mut urgent)
     }
 
     /// Puts messages in; those that have no room are dropped.
@@ -191,15 +221,16 @@ impl Mailbox {
         true
     }
 
-    /// The same as soon as there are some. Dropping the future loses nothing.
+    /// The same as soon as there are some, or priority messages. Dropping the future loses nothing.
     pub(crate) async fn take(&self, into: &mut VecDeque<Arrived>) {
+        let mut has_some = || self.try_take(into) || self.has_urgent.load(Acquire);
         poll_fn(|cx| {
-            if self.try_take(into) {
+            if has_some() {
                 return Poll::Ready(());
             }
             self.owner.register(cx.waker());
             // One may have come before that.
-            if self.try_take(into) { Poll::Ready(()) } else { Poll::Pending }
+            if has_some() { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;
     }
@@ -210,7 +241,12 @@ impl Mailbox {
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.queue().len() + self.taken.load(Relaxed)
+        self.urgent().len() + self.queue().len() + self.taken.load(Relaxed)
+    }
+
+    /// Locked before the queue where both are.
+    fn urgent(&self) -> MutexGuard<'_, VecDeque<Arrived>> {
+        self.urgent.lock().expect("nothing panics while it holds this lock")
     }
 
     fn queue(&self) -> MutexGuard<'_, VecDeque<Arrived>> {
@@ -246,6 +282,21 @@ mod tests {
         assert!(mailbox.try_take(&mut own));
         let received: Vec<Message> = own.drain(..).map(|(message, _)| message).collect();
         assert_eq!(received, [message(1), message(2), message(3)]);
+    }
+
+    #[tokio::test]
+    async fn priority_messages_wake_the_process_and_count() {
+        let (mailbox, mut own) = (Mailbox::new(3), VecDeque::new());
+        let urgent = |n| mailbox.push_urgent((message(n), None)).is_ok();
+        let waiting = mailbox.take(&mut own);
+        tokio::join!(waiting, async { assert!(urgent(0)) });
+        assert!(own.is_empty());
+        assert!(push(&mailbox, 1) && urgent(2));
+        assert!(!urgent(3), "it is full");
+        assert_eq!(mailbox.len(), 3);
+        let taken: Vec<Message> = mailbox.take_urgent().into_iter().map(|(message, _)| message).collect();
+        assert_eq!(taken, [message(0), message(2)]);
+        assert!(mailbox.take_urgent().is_empty());
     }
 
     #[tokio::test]

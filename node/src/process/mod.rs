@@ -22,6 +22,8 @@ pub use exit::{Exception, IntoExit};
 mod mailbox;
 use mailbox::{Arrived, Mailbox};
 pub use mailbox::{Message, Monitored, NodeEvent};
+mod priority;
+pub use priority::AliasOptions;
 mod registry;
 pub(crate) use registry::Registry;
 mod seq_trace;
@@ -76,12 +78,25 @@ impl Process {
         self.deliver_all([(message, token)].into_iter());
     }
 
+    /// The same; one that is urgent comes before all that are not.
+    pub(crate) fn deliver_as(&self, message: Message, token: Token, is_urgent: bool) {
+        if !is_urgent {
+            self.deliver_traced(message, token);
+        } else if self.mailbox.push_urgent((message, token)).is_err() {
+            self.overflow();
+        }
+    }
+
     /// The same for several.
     fn deliver_all(&self, messages: impl ExactSizeIterator<Item = Arrived>) {
         if self.mailbox.push_all(messages).is_err() {
-            tracing::error!(pid = ?self.pid, "a mailbox is full: its process is ended");
-            self.kill(Term::atom("mailbox_full"));
+            self.overflow();
         }
+    }
+
+    fn overflow(&self) {
+        tracing::error!(pid = ?self.pid, "a mailbox is full: its process is ended");
+        self.kill(Term::atom("mailbox_full"));
     }
 
     /// Ends the process at its next await. The first reason counts.
@@ -104,8 +119,8 @@ impl Process {
     pub(crate) fn exit_effect(&self, effect: ExitEffect, token: Token) {
         match effect {
             ExitEffect::Ignored => {}
-            ExitEffect::Message { from, reason } => {
-                self.deliver_traced(Message::Exit { from, reason }, token);
+            ExitEffect::Message { from, reason, is_urgent } => {
+                self.deliver_as(Message::Exit { from, reason }, token, is_urgent);
             }
             ExitEffect::Dies(reason) => self.kill(reason),
         }

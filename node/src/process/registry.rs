@@ -11,7 +11,7 @@ use std::{
 
 use etf::{Atom, Pid, Reference};
 
-use super::Process;
+use super::{AliasOptions, Process};
 
 /// A process's number and serial, which tell it from every other of this incarnation.
 type Number = u64;
@@ -25,7 +25,7 @@ pub(crate) struct Registry {
     unlinks: AtomicU64,
     processes: RwLock<HashMap<Number, Arc<Process>>>,
     names: RwLock<HashMap<Atom, Pid>>,
-    aliases: Mutex<HashMap<Reference, Pid>>,
+    aliases: Mutex<HashMap<Reference, (Pid, AliasOptions)>>,
     /// Which processes may have a link, a monitor or a request with a node: never too few.
     concerned: Mutex<HashMap<Atom, HashSet<Number>>>,
 }
@@ -83,7 +83,7 @@ impl Registry {
         let number = number(&process.pid);
         self.processes.write().unwrap_or_else(PoisonError::into_inner).remove(&number);
         self.names.write().unwrap_or_else(PoisonError::into_inner).retain(|_, pid| *pid != process.pid);
-        lock(&self.aliases).retain(|_, pid| *pid != process.pid);
+        lock(&self.aliases).retain(|_, (pid, _)| *pid != process.pid);
         lock(&self.concerned).retain(|_, numbers| {
             numbers.remove(&number);
             !numbers.is_empty()
@@ -134,22 +134,29 @@ impl Registry {
         names.iter().find(|(_, p)| *p == pid).map(|(name, _)| name.clone())
     }
 
-    pub(crate) fn alias(&self, reference: Reference, pid: Pid) {
-        lock(&self.aliases).insert(reference, pid);
+    pub(crate) fn alias(&self, reference: Reference, pid: Pid, options: AliasOptions) {
+        lock(&self.aliases).insert(reference, (pid, options));
     }
 
-    pub(crate) fn unalias(&self, reference: &Reference) {
-        lock(&self.aliases).remove(reference);
+    /// Whether it was one of this process, and now is none.
+    pub(crate) fn unalias(&self, reference: &Reference, pid: &Pid) -> bool {
+        let mut aliases = lock(&self.aliases);
+        let is_owner = aliases.get(reference).is_some_and(|(owner, _)| owner == pid);
+        is_owner && aliases.remove(reference).is_some()
     }
 
-    /// Does something for the process behind an alias. The alias stays while it is done.
-    pub(crate) fn with_aliased(&self, reference: &Reference, then: impl FnOnce(&Pid)) {
-        if let Some(pid) = lock(&self.aliases).get(reference) {
-            then(pid);
+    /// Delivers a message to the process behind an alias. The alias stays while that is done.
+    pub(crate) fn with_aliased(&self, reference: &Reference, deliver: impl FnOnce(&Pid, AliasOptions)) {
+        let mut aliases = lock(&self.aliases);
+        if let Some((pid, options)) = aliases.get(reference) {
+            deliver(pid, *options);
+            if options.reply {
+                aliases.remove(reference);
+            }
         }
     }
 
-    pub(crate) fn aliased(&self, reference: &Reference) -> Option<Pid> {
+    pub(crate) fn aliased(&self, reference: &Reference) -> Option<(Pid, AliasOptions)> {
         lock(&self.aliases).get(reference).cloned()
     }
 

@@ -3,7 +3,10 @@
 //! Methods say what must be sent or done as a result; the caller does it. The same table serves local and
 //! remote partners: the protocol between two processes is the same wherever they live.
 
-use std::{collections::HashMap, num::NonZeroU64};
+use std::{
+    collections::{HashMap, HashSet},
+    num::NonZeroU64,
+};
 
 use etf::{Atom, Pid, Reference, Term};
 
@@ -31,7 +34,7 @@ pub(crate) enum ExitEffect {
     /// Nothing.
     Ignored,
     /// It becomes a message.
-    Message { from: Pid, reason: Term },
+    Message { from: Pid, reason: Term, is_urgent: bool },
     /// The process ends for this reason.
     Dies(Term),
 }
@@ -45,6 +48,10 @@ pub(crate) struct Signals {
     watchers: HashMap<Reference, Watcher>,
     /// Spawn requests without an answer yet, and the node that was asked.
     requests: HashMap<Reference, Atom>,
+    /// Links whose exit is a priority message.
+    urgent_links: HashSet<Pid>,
+    /// Monitors whose `DOWN` is one.
+    urgent_monitors: HashSet<Reference>,
 }
 
 impl Signals {
@@ -53,12 +60,22 @@ impl Signals {
         self.links.insert(to.clone(), Link::Active) != Some(Link::Active)
     }
 
+    /// Whether the exit of a link is a priority message: what was said last counts.
+    pub(crate) fn set_urgent_link(&mut self, to: &Pid, is_urgent: bool) {
+        if is_urgent {
+            self.urgent_links.insert(to.clone());
+        } else {
+            self.urgent_links.remove(to);
+        }
+    }
+
     /// `unlink/1`, with an id that no unacknowledged unlink of this process has. Whether an UNLINK_ID must be
     /// sent.
     pub(crate) fn unlink(&mut self, to: &Pid, id: NonZeroU64) -> bool {
         match self.links.get_mut(to) {
             Some(link @ Link::Active) => {
                 *link = Link::Unlinking(id);
+                self.urgent_links.remove(to);
                 true
             }
             _ => false,
@@ -74,6 +91,7 @@ impl Signals {
     pub(crate) fn unlinked_by(&mut self, from: &Pid) {
         if self.links.get(from) == Some(&Link::Active) {
             self.links.remove(from);
+            self.urgent_links.remove(from);
         }
     }
 
@@ -90,11 +108,13 @@ impl Signals {
             return ExitEffect::Ignored;
         }
         self.links.remove(from);
-        self.exit_effect(from, reason)
+        let is_urgent = self.urgent_links.remove(from);
+        self.exit_effect(from, reason, is_urgent)
     }
 
-    /// EXIT2 came: someone called `exit/2`, perhaps this process, whose pid is `own`.
-    pub(crate) fn exited_by(&self, from: &Pid, own: &Pid, reason: Term) -> ExitEffect {
+    /// EXIT2 came: someone called `exit/2`, perhaps this process, whose pid is `own`. It is urgent if it came with
+    /// priority by an alias that allows it.
+    pub(crate) fn exited_by(&self, from: &Pid, own: &Pid, reason: Term, is_urgent: bool) -> ExitEffect {
         if reason.is_atom("kill") {
             return ExitEffect::Dies(Term::atom("killed"));
         }
@@ -102,12 +122,12 @@ impl Signals {
         if from == own && !self.trap_exit {
             return ExitEffect::Dies(reason);
         }
-        self.exit_effect(from, reason)
+        self.exit_effect(from, reason, is_urgent)
     }
 
-    fn exit_effect(&self, from: &Pid, reason: Term) -> ExitEffect {
+    fn exit_effect(&self, from: &Pid, reason: Term, is_urgent: bool) -> ExitEffect {
         if self.trap_exit {
-            ExitEffect::Message { from: from.clone(), reason }
+            ExitEffect::Message { from: from.clone(), reason, is_urgent }
         } else if reason.is_atom("normal") {
             ExitEffect::Ignored
         } else {
@@ -120,9 +140,20 @@ impl Signals {
         self.watching.insert(reference, item);
     }
 
-    /// `demonitor/1`, or the `DOWN` that ends it. What was watched, if it still was.
+    /// The `DOWN` of a monitor is a priority message.
+    pub(crate) fn set_urgent_monitor(&mut self, reference: &Reference) {
+        self.urgent_monitors.insert(reference.clone());
+    }
+
+    /// `demonitor/1`. What was watched, if it still was.
     pub(crate) fn unwatch(&mut self, reference: &Reference) -> Option<Monitored> {
-        self.watching.remove(reference)
+        self.fire(reference).map(|(item, _)| item)
+    }
+
+    /// The end of what is watched: what it was, if it still was watched, and whether its `DOWN` is urgent.
+    pub(crate) fn fire(&mut self, reference: &Reference) -> Option<(Monitored, bool)> {
+        let is_urgent = self.urgent_monitors.remove(reference);
+        self.watching.remove(reference).map(|item| (item, is_urgent))
     }
 
     /// MONITOR_P came.
@@ -151,9 +182,14 @@ impl Signals {
         self.watchers.retain(|_, watcher| watcher.pid.node().as_str() != node);
         // An unlink that nobody will acknowledge any more is over, without an exit.
         self.links.retain(|pid, link| *link == Link::Active || pid.node().as_str() != node);
+        let monitors: Vec<_> = self.watching.extract_if(|_, item| item.node().as_str() == node).collect();
+        let urgent = &mut self.urgent_monitors;
         NodeDown {
             links: self.links.keys().filter(|pid| pid.node().as_str() == node).cloned().collect(),
-            monitors: self.watching.extract_if(|_, item| item.node().as_str() == node).collect(),
+            monitors: monitors
+                .into_iter()
+                .map(|(reference, item)| (urgent.remove(&reference), reference, item))
+                .collect(),
             requests: self.requests.extract_if(|_, n| n.as_str() == node).map(|(r, _)| r).collect(),
         }
     }
@@ -179,7 +215,8 @@ impl Signals {
 #[derive(Debug, PartialEq)]
 pub(crate) struct NodeDown {
     pub(crate) links: Vec<Pid>,
-    pub(crate) monitors: Vec<(Reference, Monitored)>,
+    /// Whether the `DOWN` is urgent, its reference, and what was watched.
+    pub(crate) monitors: Vec<(bool, Reference, Monitored)>,
     pub(crate) requests: Vec<Reference>,
 }
 
@@ -254,11 +291,11 @@ mod tests {
         let trapping = Signals { trap_exit: true, ..Signals::default() };
         let (own, normal) = (pid(2), || Term::atom("normal"));
         let killed = ExitEffect::Dies(Term::atom("killed"));
-        assert_eq!(trapping.exited_by(&pid(1), &own, Term::atom("kill")), killed);
-        assert!(matches!(trapping.exited_by(&pid(1), &own, normal()), ExitEffect::Message { .. }));
-        assert!(matches!(trapping.exited_by(&own, &own, normal()), ExitEffect::Message { .. }));
-        assert_eq!(plain.exited_by(&pid(1), &own, normal()), ExitEffect::Ignored);
-        assert_eq!(plain.exited_by(&own, &own, normal()), ExitEffect::Dies(normal()));
+        assert_eq!(trapping.exited_by(&pid(1), &own, Term::atom("kill"), false), killed);
+        assert!(matches!(trapping.exited_by(&pid(1), &own, normal(), false), ExitEffect::Message { .. }));
+        assert!(matches!(trapping.exited_by(&own, &own, normal(), false), ExitEffect::Message { .. }));
+        assert_eq!(plain.exited_by(&pid(1), &own, normal(), false), ExitEffect::Ignored);
+        assert_eq!(plain.exited_by(&own, &own, normal(), false), ExitEffect::Dies(normal()));
     }
 
     #[test]
@@ -277,7 +314,7 @@ mod tests {
         signals.spawn_requested(request.clone(), Atom::from("b@h"));
         let down = signals.node_down("b@h");
         assert_eq!(down.links, std::slice::from_ref(&there));
-        assert_eq!(down.monitors, [(reference, item)]);
+        assert_eq!(down.monitors, [(false, reference, item)]);
         assert_eq!(down.requests, [request]);
         // The link still fires when the caller delivers the exit, and then it is gone.
         assert_eq!(
