@@ -117,7 +117,7 @@ fn item_60_bad_fragments_end_their_connection_alone() {
 
 /// What may stand at a place of a control tuple.
 #[derive(Clone, Copy, PartialEq, Debug)]
-enum Kind {
+pub(crate) enum Kind {
     Pid,
     PidOrAtom,
     Atom,
@@ -130,7 +130,7 @@ enum Kind {
 }
 
 /// The places of each operation behind its number, by hand from wire.md 5.
-fn places(op: u8) -> &'static [Kind] {
+pub(crate) fn places(op: u8) -> &'static [Kind] {
     use Kind::*;
     match op {
         1 | 4 | 7 | 22 | 24 | 26 => &[Pid, Pid],
@@ -214,7 +214,7 @@ fn refused(beside: &Beside, what: &str, control: &Term) {
 }
 
 /// A good value: from the stranger to a process of the peer that is not there.
-fn right(wire: &Wire, op: u8, at: usize, kind: Kind) -> Term {
+pub(crate) fn right(wire: &Wire, op: u8, at: usize, kind: Kind) -> Term {
     let to_peer = match op {
         1 | 3 | 4 | 8 | 13 | 18 | 19 | 20 | 22..=27 | 37 => at >= 1,
         21 | 28 | 31 | 32 => at == 1,

@@ -14,3 +14,4 @@ mod monitors;
 mod options;
 mod priority;
 mod spawns;
+mod verdicts;

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// The processes that `crabnode peer` has under those names.
-const SERVICES: &str = "
+pub(crate) const SERVICES: &str = "
     Echo = fun Loop() -> receive {From, die, Why} when is_pid(From) -> exit(Why); {From, T} -> From ! {echo, T} end,
                          Loop() end,
     Server = fun Loop() -> receive {'$gen_call', From, X} -> gen_server:reply(From, {echo, X}) end, Loop() end,
