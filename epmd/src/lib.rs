@@ -10,6 +10,7 @@
 //! [`registry`]: none has I/O. [`client`](EpmdClient) and [`server`](EpmdServer) are thin drivers around them, on
 //! tokio.
 
+mod accept;
 mod client;
 mod error;
 mod keeper;

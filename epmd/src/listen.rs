@@ -1,11 +1,10 @@
 //! Where a server listens (wire.md 1.2, rule 9).
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 
 use socket2::{Domain, Protocol, Socket, Type};
 use thiserror::Error;
-use tokio::net::TcpListener;
 use tracing::debug;
 
 /// Most addresses to listen on: OTP's limit.
@@ -44,12 +43,11 @@ pub(crate) fn listen_at(addresses: &[IpAddr], mut port: u16) -> io::Result<(Vec<
 }
 
 /// Takes listeners that someone else has made. The port is that of the first.
-pub(crate) fn take(listeners: Vec<std::net::TcpListener>) -> io::Result<(Vec<TcpListener>, u16)> {
-    let taken = listeners.into_iter().take(LISTENERS_MAX).map(|listener| {
+pub(crate) fn take(listeners: Vec<TcpListener>) -> io::Result<(Vec<TcpListener>, u16)> {
+    let taken: Vec<TcpListener> = listeners.into_iter().take(LISTENERS_MAX).collect();
+    for listener in &taken {
         listener.set_nonblocking(true)?;
-        TcpListener::from_std(listener)
-    });
-    let taken = taken.collect::<io::Result<Vec<_>>>()?;
+    }
     let Some(first) = taken.first() else {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "no socket to listen on"));
     };
@@ -90,7 +88,7 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
-    TcpListener::from_std(socket.into())
+    Ok(socket.into())
 }
 
 #[cfg(test)]

@@ -17,8 +17,8 @@ use bytes::{Bytes, BytesMut};
 use tracing::{debug, info, warn};
 
 use crate::message::{
-    Alive2, Alive2Reply, DumpReply, KILL_NO, KILL_OK, NamesReply, Port2Reply, REQUEST_BYTES_MAX, Request,
-    RequestError, STOP_NOEXIST, STOP_STOPPED,
+    Alive2, Alive2Reply, DumpReply, KILL_NO, KILL_OK, NamesReply, PORT2_REQ, Port2Reply, REQUEST_BYTES_MAX,
+    Request, RequestError, STOP_NOEXIST, STOP_STOPPED,
 };
 use crate::registry::{ConnectionId, RegisterError, Registry};
 
@@ -187,6 +187,18 @@ impl Machine {
             }
             Input::Timeout => self.time_passed(now),
         }
+    }
+
+    /// The reply to a lookup that is all that a connection has said, after which it is closed. Nothing needs to be
+    /// remembered of such a connection, so nobody needs to tell of it; and as it is over at once, no limit is about it.
+    /// None for all else, and for what is no request.
+    pub fn answer_at_once(&self, bytes: &[u8]) -> Option<Bytes> {
+        if bytes.get(2) != Some(&PORT2_REQ) {
+            return None;
+        }
+        let Ok(Some(Request::Port2 { name })) = whole_request(bytes) else { return None };
+        debug!(name, "lookup");
+        Some(self.port2(&name).encode())
     }
 
     /// What is to be done next; None when all is said.

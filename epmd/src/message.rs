@@ -364,7 +364,8 @@ pub enum Port2Reply {
 impl Port2Reply {
     /// The reply's bytes.
     pub fn encode(&self) -> Bytes {
-        let mut out = BytesMut::new();
+        // Most have no more.
+        let mut out = BytesMut::with_capacity(64);
         out.put_u8(PORT2_RESP);
         match self {
             Port2Reply::NotFound { result } => out.put_u8(*result),

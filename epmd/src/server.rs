@@ -4,26 +4,24 @@
 //! and writes what the machine says. All tasks belong to [`EpmdServer::run`] and end with it.
 
 use std::collections::HashMap;
-use std::io::{self, Read, Write};
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::ControlFlow;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::task::Poll;
 use std::time::{Duration, Instant, SystemTime};
 
-use bytes::Bytes;
-use socket2::SockRef;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tracing::{debug, info, warn};
 
+use crate::accept::{Accepted, Listeners};
 use crate::client::EPMD_PORT_DEFAULT;
 use crate::listen;
 use crate::machine::{Input, Machine, Now, Output, Rules, Then};
-use crate::message::{PORT2_REQ, Request};
 use crate::registry::ConnectionId;
 
 /// How long to wait after accepting failed, which it does while the process has no file descriptors left.
@@ -72,7 +70,7 @@ impl Default for ServerConfig {
 /// An EPMD that listens.
 #[derive(Debug)]
 pub struct EpmdServer {
-    listeners: Vec<TcpListener>,
+    listeners: Listeners,
     delay_accept: Duration,
     shared: Arc<Shared>,
 }
@@ -81,8 +79,7 @@ impl EpmdServer {
     /// Listens. An error of kind [`AddrInUse`](io::ErrorKind::AddrInUse) means that an EPMD runs already, most
     /// likely. Must be called inside a tokio runtime.
     pub fn bind(config: ServerConfig) -> io::Result<EpmdServer> {
-        let listening = listen::listen_at(&config.addresses, config.port)?;
-        Ok(EpmdServer::new(&config, listening))
+        EpmdServer::new(&config, listen::listen_at(&config.addresses, config.port)?)
     }
 
     /// Serves on listeners that someone else has made, such as systemd, of which at most 16 are taken. The
@@ -92,10 +89,13 @@ impl EpmdServer {
         config: &ServerConfig,
         listeners: Vec<std::net::TcpListener>,
     ) -> io::Result<EpmdServer> {
-        Ok(EpmdServer::new(config, listen::take(listeners)?))
+        EpmdServer::new(config, listen::take(listeners)?)
     }
 
-    fn new(config: &ServerConfig, (listeners, port): (Vec<TcpListener>, u16)) -> EpmdServer {
+    fn new(
+        config: &ServerConfig,
+        (listeners, port): (Vec<std::net::TcpListener>, u16),
+    ) -> io::Result<EpmdServer> {
         let rules = Rules {
             port,
             relaxed: config.relaxed,
@@ -115,7 +115,8 @@ impl EpmdServer {
             sooner: Notify::new(),
             ended: Notify::new(),
         };
-        EpmdServer { listeners, delay_accept: config.delay_accept, shared: Arc::new(shared) }
+        let listeners = Listeners::new(listeners)?;
+        Ok(EpmdServer { listeners, delay_accept: config.delay_accept, shared: Arc::new(shared) })
     }
 
     /// The port it listens on.
@@ -129,11 +130,12 @@ impl EpmdServer {
         let mut connections = JoinSet::new();
         loop {
             tokio::select! {
-                accepted = accept(&self.listeners, self.delay_accept) => match accepted {
-                    Ok((stream, peer)) => {
-                        if let Some(first) = self.shared.answer_at_once(&stream, peer) {
-                            connections.spawn(serve(self.shared.clone(), stream, peer, first));
+                accepted = self.accept() => match accepted {
+                    Ok((accepted, peer, first)) => {
+                        if !self.delay_accept.is_zero() {
+                            sleep(self.delay_accept).await;
                         }
+                        connections.spawn(serve(self.shared.clone(), accepted, peer, first));
                     }
                     Err(error) => {
                         warn!(%error, "accept");
@@ -149,22 +151,19 @@ impl EpmdServer {
             }
         }
     }
-}
 
-async fn accept(listeners: &[TcpListener], delay: Duration) -> io::Result<(TcpStream, SocketAddr)> {
-    let accepted = std::future::poll_fn(|context| {
-        for listener in listeners {
-            if let Poll::Ready(accepted) = listener.poll_accept(context) {
-                return Poll::Ready(accepted);
+    /// A connection that is not answered yet, and what was read of it. Cancellation safe.
+    async fn accept(&self) -> io::Result<(Accepted, SocketAddr, Vec<u8>)> {
+        loop {
+            let (accepted, peer) = self.listeners.accept().await?;
+            if !self.delay_accept.is_zero() {
+                return Ok((accepted, peer, Vec::new()));
+            }
+            if let Some((accepted, first)) = self.shared.answer_at_once(accepted, peer) {
+                return Ok((accepted, peer, first));
             }
         }
-        Poll::Pending
-    })
-    .await;
-    if !delay.is_zero() {
-        sleep(delay).await;
     }
-    accepted
 }
 
 /// What all connections of a server see.
@@ -207,26 +206,13 @@ impl Shared {
 
     /// Answers a lookup that has come with its connection, as most have where there are many: without a task, and
     /// without waiting for the socket to be ready. Otherwise gives what it has read.
-    fn answer_at_once(&self, stream: &TcpStream, peer: SocketAddr) -> Option<Vec<u8>> {
-        let socket = SockRef::from(stream);
+    fn answer_at_once(&self, accepted: Accepted, peer: SocketAddr) -> Option<(Accepted, Vec<u8>)> {
         let mut bytes = [0; READ_BYTES];
-        let Ok(size @ 1..) = (&*socket).read(&mut bytes) else { return Some(Vec::new()) };
+        let Ok(size @ 1..) = accepted.read(&mut bytes) else { return Some((accepted, Vec::new())) };
         let bytes = &bytes[..size];
-        if !is_lookup(bytes) || !self.delay_write.is_zero() {
-            return Some(bytes.to_vec());
-        }
-        let mut state = self.state();
-        state.connections_made += 1;
-        let connection = ConnectionId(state.connections_made);
-        // A lookup is anyone's: where it came in does not matter.
-        self.handle(&mut state, Input::Opened { connection, peer: peer.ip(), own: peer.ip() });
-        let reply = self.handle_own(&mut state, connection, Input::Received { connection, bytes });
-        self.handle(&mut state, Input::Closed { connection });
-        drop(state);
-        if let Some(reply) = reply
-            && let Err(error) = (&*socket).write_all(&reply)
-        {
-            // It has room for far more, so the peer is gone.
+        let reply = self.delay_write.is_zero().then(|| self.state().machine.answer_at_once(bytes)).flatten();
+        let Some(reply) = reply else { return Some((accepted, bytes.to_vec())) };
+        if let Err(error) = accepted.finish(&reply) {
             debug!(%peer, %error, "connection broke");
         }
         None
@@ -237,16 +223,9 @@ impl Shared {
     }
 
     fn handle(&self, state: &mut State, input: Input<'_>) {
-        self.handle_own(state, ConnectionId(0), input);
-    }
-
-    /// Returns the reply to `own`, which needs no mailbox.
-    fn handle_own(&self, state: &mut State, own: ConnectionId, input: Input<'_>) -> Option<Bytes> {
-        let mut reply = None;
         state.machine.handle(now(), input);
         while let Some(output) = state.machine.poll_output() {
             match output {
-                Output::Reply { connection, bytes, .. } if connection == own => reply = Some(bytes),
                 Output::Reply { connection, .. } | Output::Close { connection } => {
                     // Without its mailbox it has ended meanwhile.
                     if let Some(mailbox) = state.mailboxes.get(&connection) {
@@ -267,7 +246,6 @@ impl Shared {
         if due.is_some_and(|due| state.wakes_at.is_none_or(|wakes_at| due < wakes_at)) {
             self.sooner.notify_one();
         }
-        reply
     }
 
     /// Returns when the machine has waited for long enough.
@@ -290,9 +268,10 @@ impl Shared {
 }
 
 /// One connection from start to end.
-async fn serve(shared: Arc<Shared>, mut stream: TcpStream, peer: SocketAddr, first: Vec<u8>) {
-    let own = match stream.local_addr() {
-        Ok(own) => own.ip(),
+async fn serve(shared: Arc<Shared>, accepted: Accepted, peer: SocketAddr, first: Vec<u8>) {
+    let opened = accepted.into_stream().and_then(|stream| Ok((stream.local_addr()?.ip(), stream)));
+    let (own, mut stream) = match opened {
+        Ok(opened) => opened,
         Err(error) => return debug!(%peer, %error, "connection broke"),
     };
     let (id, mut mailbox) = shared.open(peer.ip(), own);
@@ -324,11 +303,6 @@ async fn serve(shared: Arc<Shared>, mut stream: TcpStream, peer: SocketAddr, fir
     }
 }
 
-/// Whether this is all of a lookup.
-fn is_lookup(bytes: &[u8]) -> bool {
-    bytes.get(2) == Some(&PORT2_REQ) && Request::size(bytes) == Ok(Some(bytes.len()))
-}
-
 /// A connection the machine knows of. It hears of its end when this is dropped.
 struct Open<'a> {
     shared: &'a Shared,
@@ -346,33 +320,32 @@ impl Open<'_> {
         if !self.shared.delay_write.is_zero() {
             sleep(self.shared.delay_write).await;
         }
-        // A peer that takes nothing is closed in time.
-        let sent = tokio::select! {
-            biased;
-            sent = stream.write_all(&bytes) => sent.is_ok(),
-            // Nothing follows a reply but the connection's close, or the server's.
-            Some(next) = mailbox.recv() => {
-                self.end(&next);
-                false
+        // Nothing follows a reply but the connection's close, since a peer may take nothing, or the server's end, which
+        // the peer that asked for it hears of first.
+        let mut is_last = false;
+        let sent = {
+            let mut write = pin!(stream.write_all(&bytes));
+            loop {
+                tokio::select! {
+                    biased;
+                    sent = &mut write => break sent.is_ok(),
+                    Some(next) = mailbox.recv() => match next {
+                        Output::End => is_last = true,
+                        Output::Close { .. } | Output::Reply { .. } => break false,
+                    },
+                }
             }
         };
         match then {
             Then::Hold if sent => ControlFlow::Continue(()),
             Then::Hold | Then::Close => {
-                // The end comes whether the client hears of it or not.
-                if let Ok(next) = mailbox.try_recv() {
+                if is_last || mailbox.try_recv() == Ok(Output::End) {
                     // The client sees the end of its reply before every socket goes.
                     let _ = stream.shutdown().await;
-                    self.end(&next);
+                    self.shared.ended.notify_one();
                 }
                 ControlFlow::Break(())
             }
-        }
-    }
-
-    fn end(&self, output: &Output) {
-        if *output == Output::End {
-            self.shared.ended.notify_one();
         }
     }
 }

@@ -279,3 +279,22 @@ fn local_peers() {
         assert_eq!(is_local(address(peer), address(own)), local, "{peer} at {own}");
     }
 }
+
+#[test]
+fn a_lookup_that_is_all_there_is_needs_no_connection() {
+    let mut epmd = Epmd::new(rules());
+    epmd.lease("a");
+    let asker = epmd.open_from("192.0.2.7");
+    for request in [&b"\0\x02za"[..], b"\0\x02zb"] {
+        let asker = epmd.open_from("192.0.2.7");
+        let said = epmd.receive(asker, request);
+        epmd.closed(asker);
+        let reply = epmd.machine.answer_at_once(request).expect("it is a lookup");
+        assert_eq!(said, [Said::Reply(asker, reply, Then::Close)]);
+    }
+    // Another question, less than one, more than one, no name.
+    for request in [&b"\0\x01n"[..], b"", b"\0\x02z", b"\0\x02zaa", b"\0\x02z\xff"] {
+        assert_eq!(epmd.machine.answer_at_once(request), None, "{request:?}");
+    }
+    assert_eq!((epmd.machine.connections(), epmd.closed(asker)), (2, vec![]));
+}
