@@ -3,7 +3,7 @@
 //! Nodes on loopback, each a process of its own: those of `bench/src/bin/link`, the BEAM's of
 //! `bench/rivals/beam_link.erl`, and a C node of `ei`. They find each other by the BEAM's own EPMD.
 
-use std::time::Duration;
+use std::{process::Command, time::Duration};
 
 use clap::Args;
 
@@ -17,6 +17,8 @@ use crate::{
 
 mod idle;
 mod lab;
+mod lookups;
+mod system_calls;
 
 use lab::{
     Epmd,
@@ -100,7 +102,7 @@ const WORKS: &[Work] = &[
 /// A work that is no matter of pairs alone: its name, and what does it in so many rounds and prints what it found.
 type Other = (&'static str, fn(&mut Lab, usize) -> Result<Vec<Bar>, Failure>);
 
-const OTHERS: &[Other] = &[("idle", idle::measure)];
+const OTHERS: &[Other] = &[("idle", idle::measure), ("epmd", lookups::measure)];
 
 /// A work by one pair takes at most so much of the time of another's.
 const RATIOS: &[(&str, Pairing, Pairing, f64)] = &[
@@ -131,7 +133,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let otp = rivals::otp(arguments.otp)?;
     otp.compile(&rivals::source("beam_link.erl"), &dir)?;
     let (release, ei) = (otp.release, dir.join("ei_link"));
-    let epmd = Epmd::start(&otp)?;
+    let epmd = Epmd::start(&mut Command::new(otp.epmd()?))?;
     let ei_version = rivals::build_with_ei(&rivals::source("ei_link.c"), &ei, rivals::otp(arguments.otp)?)?;
     let rust = rivals::build_rust()?.join("bench-link");
     println!("machine: {}", program::machine());

@@ -1,7 +1,7 @@
 //! Our side of `cargo xtask bench link`, and the bare TCP that it is held against.
 //!
 //! `bench-link node NAME` is a node with the processes `echo` and `sink`, as `crabnode peer` has them. `bench-link tcp` is
-//! two sockets' worth of tokio and nothing else. `bench-link links` is the other ends of many links. All say `ready`, and
+//! two sockets' worth of tokio and nothing else. `bench-link links` is the other ends of many links, `bench-link lookups` the clients of an EPMD. All say `ready`, and
 //! then measure what they are asked to by lines on stdin: `METHOD TARGET COUNT` does that COUNT times to that node and
 //! answers with the nanoseconds it took.
 
@@ -17,6 +17,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::runtime::Builder;
 
 mod links;
+mod lookups;
 mod node;
 mod tcp;
 
@@ -32,7 +33,8 @@ fn main() {
         ["node", name] => runtime.block_on(node::run(name)),
         ["tcp"] => runtime.block_on(tcp::run()),
         ["links"] => runtime.block_on(links::run()),
-        _ => panic!("usage: bench-link node NAME | bench-link tcp | bench-link links"),
+        ["lookups"] => runtime.block_on(lookups::run()),
+        _ => panic!("usage: bench-link node NAME | bench-link tcp|links|lookups"),
     }
 }
 

@@ -6,7 +6,7 @@ use super::{
     Rounds,
     lab::{
         Kind::{Beam, Rust},
-        Lab,
+        Lab, processor_time,
     },
     median, sorted,
 };
@@ -70,9 +70,9 @@ pub(super) fn measure(lab: &mut Lab, rounds: usize) -> Result<Vec<Bar>, Failure>
 
 /// How much of one core a node took, and how many ticks it sent meanwhile.
 fn watched(node: &Program, links: &mut Program) -> Result<(f64, u64), Failure> {
-    let (before, ticks) = (processor_time(node)?, links.ask("ticks", "-", 1)?);
+    let (before, ticks) = (processor_time(node.id())?, links.ask("ticks", "-", 1)?);
     rest(WATCHED);
-    let took = processor_time(node)? - before;
+    let took = processor_time(node.id())? - before;
     Ok((took.as_secs_f64() / WATCHED.as_secs_f64(), links.ask("ticks", "-", 1)? - ticks))
 }
 
@@ -87,12 +87,4 @@ fn resident_bytes(program: &Program) -> Result<u64, Failure> {
     let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"));
     let kib = kib.and_then(|kib| kib.parse::<u64>().ok());
     kib.map(|kib| kib * 1024).ok_or_else(|| Failure::Check(format!("{path} has no VmRSS")))
-}
-
-/// Of all threads. The first number is in nanoseconds.
-fn processor_time(program: &Program) -> Result<Duration, Failure> {
-    let path = format!("/proc/{}/task", program.id());
-    let tasks = fs::read_dir(&path).map_err(Failure::file(&path))?;
-    let times = tasks.flatten().filter_map(|task| fs::read_to_string(task.path().join("schedstat")).ok());
-    Ok(Duration::from_nanos(times.filter_map(|times| times.split(' ').next()?.parse::<u64>().ok()).sum()))
 }

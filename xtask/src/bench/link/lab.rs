@@ -1,6 +1,7 @@
 //! The processes that are measured, and the EPMD by which they find each other.
 
 use std::{
+    fs,
     net::{TcpListener, TcpStream},
     path::PathBuf,
     process::{Child, Command, Stdio},
@@ -136,15 +137,13 @@ pub(super) struct Epmd {
 }
 
 impl Epmd {
-    pub(super) fn start(otp: &Otp) -> Result<Self, Failure> {
-        let program = otp.epmd()?;
+    /// Starts one by a command, to which the port is added.
+    pub(super) fn start(command: &mut Command) -> Result<Self, Failure> {
         let port = TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr());
         let port = port.map_err(|error| Failure::Check(format!("no free port: {error}")))?.port();
-        let mut command = Command::new(&program);
         command.args(["-port", &port.to_string()]).stdout(Stdio::null()).stderr(Stdio::null());
-        let child = command
-            .spawn()
-            .map_err(|source| Failure::Start { program: program.to_string_lossy().into_owned(), source })?;
+        let program = command.get_program().to_string_lossy().into_owned();
+        let child = command.spawn().map_err(|source| Failure::Start { program, source })?;
         let epmd = Self { child, port };
         for _ in 0..500 {
             if TcpStream::connect(("127.0.0.1", port)).is_ok() {
@@ -158,6 +157,11 @@ impl Epmd {
         }
         Err(Failure::Check("epmd does not answer".into()))
     }
+
+    /// Its process.
+    pub(super) fn id(&self) -> u32 {
+        self.child.id()
+    }
 }
 
 impl Drop for Epmd {
@@ -166,4 +170,13 @@ impl Drop for Epmd {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// How long a process has run on any core, all of its threads together.
+pub(super) fn processor_time(process: u32) -> Result<Duration, Failure> {
+    let path = format!("/proc/{process}/task");
+    let tasks = fs::read_dir(&path).map_err(Failure::file(&path))?;
+    let times = tasks.flatten().filter_map(|task| fs::read_to_string(task.path().join("schedstat")).ok());
+    // Nanoseconds, and other numbers.
+    Ok(Duration::from_nanos(times.filter_map(|times| times.split(' ').next()?.parse::<u64>().ok()).sum()))
 }
