@@ -15,6 +15,7 @@ use handshake::{
     Cookie, CookieBook, Creation, DistFlags, Established, HandshakeConfig, LocalIdentity, NodeName,
     OutstandingChallenges, Verdict,
 };
+use rustc_hash::FxHashMap;
 
 use crate::{
     ConnectError, Context, Functions, IntoExit, Names, NodeConfig, NodeEvent, SpawnOptions, StartError,
@@ -53,7 +54,7 @@ pub(crate) struct Inner {
     peers: Mutex<Peers>,
     /// Written while a connection comes up or goes down for the processes here too: whoever is told of it finds
     /// it so, and a way that was found before is closed before its links and monitors fire.
-    routes: RwLock<HashMap<Atom, Arc<Route>>>,
+    routes: RwLock<FxHashMap<Atom, Arc<Route>>>,
     attempts: Mutex<HashMap<ConnectionId, Attempt>>,
     challenges: Mutex<OutstandingChallenges>,
     busy: BusySender,
@@ -335,7 +336,7 @@ impl Node {
         if result == Ok(TicktimeChange::Initiated) {
             tracing::info!(?ticktime, ?transition, "net_ticktime changes");
             for route in self.0.all_routes() {
-                route.wake();
+                route.bells().ring();
             }
         }
         result
@@ -604,7 +605,7 @@ impl Inner {
         self.routes.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
-    fn routes_mut(&self) -> RwLockWriteGuard<'_, HashMap<Atom, Arc<Route>>> {
+    fn routes_mut(&self) -> RwLockWriteGuard<'_, FxHashMap<Atom, Arc<Route>>> {
         self.routes.write().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -88,7 +88,9 @@ impl Segments {
     /// Takes all bytes off. Memory is kept.
     pub fn clear(&mut self) {
         self.text.clear();
-        self.shared.clear();
+        if !self.shared.is_empty() {
+            self.shared.clear();
+        }
         (self.text_start, self.shared_bytes, self.ever_shared) = (0, 0, (0, 0));
     }
 
@@ -101,8 +103,10 @@ impl Segments {
     pub fn append(&mut self, other: &mut Self) {
         let start = self.text_start + self.text.len() as u64;
         self.text.extend_from_slice(&other.text);
-        self.shared
-            .extend(other.shared.drain(..).map(|(at, binary)| (start + at - other.text_start, binary)));
+        if !other.shared.is_empty() {
+            let shared = other.shared.drain(..);
+            self.shared.extend(shared.map(|(at, binary)| (start + at - other.text_start, binary)));
+        }
         self.shared_bytes += other.shared_bytes;
         self.ever_shared =
             (self.ever_shared.0 + other.ever_shared.0, self.ever_shared.1 + other.ever_shared.1);

@@ -1,17 +1,14 @@
 //! The handle by which an attempt at a connection, or the connection it became, is ended from outside.
 
-use std::{
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
-    },
-    task::Waker,
+use std::sync::{
+    Arc, Mutex, OnceLock,
+    atomic::{AtomicBool, Ordering},
 };
 
-use atomic_waker::AtomicWaker;
 use etf::Term;
 use tokio::sync::{Notify, watch};
 
+use super::Bells;
 use crate::carrier::HangUp;
 
 /// See the module.
@@ -24,8 +21,8 @@ struct Shared {
     hang_up: Mutex<Option<HangUp>>,
     is_aborted: AtomicBool,
     aborted: Notify,
-    /// The task of the connection.
-    link: AtomicWaker,
+    /// Those of the connection, once it is up.
+    bells: OnceLock<Arc<Bells>>,
     ended: watch::Sender<bool>,
 }
 
@@ -36,22 +33,29 @@ impl Attempt {
             hang_up: Mutex::default(),
             is_aborted: AtomicBool::new(false),
             aborted: Notify::new(),
-            link: AtomicWaker::new(),
+            bells: OnceLock::new(),
             ended: watch::Sender::new(false),
         }))
     }
 
     /// Asks it to end for a reason. The first reason counts.
     pub(crate) fn abort(&self, reason: Term) {
-        self.0.reason.lock().expect("nothing panics while it holds this lock").get_or_insert(reason);
-        self.0.is_aborted.store(true, Ordering::Release);
+        {
+            let mut first = self.0.reason.lock().expect("nothing panics while it holds this lock");
+            first.get_or_insert(reason);
+            self.0.is_aborted.store(true, Ordering::Release);
+        }
         self.0.aborted.notify_one();
-        self.0.link.wake();
+        if let Some(bells) = self.0.bells.get() {
+            bells.ring();
+        }
     }
 
-    /// From now on [`Attempt::abort`] wakes this task.
-    pub(crate) fn wakes(&self, task: &Waker) {
-        self.0.link.register(task);
+    /// From now on [`Attempt::abort`] rings them too. Whoever says so looks at [`Attempt::reason`] afterwards.
+    pub(crate) fn wakes(&self, bells: &Arc<Bells>) {
+        // Under the lock: either the reason is seen afterwards, or the bells are.
+        let _reason = self.0.reason.lock().expect("nothing panics while it holds this lock");
+        self.0.bells.get_or_init(|| Arc::clone(bells));
     }
 
     /// The connection is up, and this closes it from outside.

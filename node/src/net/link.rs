@@ -6,7 +6,7 @@ use std::{
     pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll, ready},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use bytes::Buf;
@@ -19,8 +19,12 @@ use tokio::{
     time::Sleep,
 };
 
-use super::{Attempt, Route, stats::Meter};
-use crate::{carrier::Stream, clock, node::Inner, process::Delivery};
+use super::{
+    Attempt, Route,
+    bells::{Bell, Source},
+    stats::Meter,
+};
+use crate::{NodeConfig, carrier::Stream, clock, node::Inner, process::Delivery};
 
 /// A written buffer that grew past this is given back. Senders that wait leave about 1 MiB for each write.
 const KEEP_BYTES_MAX: usize = 2 << 20;
@@ -62,6 +66,7 @@ async fn drive(
     attempt: &Attempt,
     established: &Established,
 ) -> Ended {
+    attempt.wakes(route.bells());
     let mut link = Link::new(inner, route, stream, attempt, established);
     match link.take_leftover(&established.leftover) {
         Ok(()) => poll_fn(|cx| link.poll(cx)).await,
@@ -86,10 +91,15 @@ struct Link<'a> {
     is_unflushed: bool,
     ticker: Ticker,
     ticktime: watch::Receiver<Ticktime>,
+    socket: Bell,
     timer: Pin<Box<Sleep>>,
+    timer_bell: Bell,
     /// When it goes off; nothing when it has. There may be nothing to do then: what it is for has moved on.
     timer_at: Option<Instant>,
     meter: Meter<'a>,
+    /// [`NodeConfig::busy_poll`](crate::NodeConfig::busy_poll), and until when that goes on now.
+    busy_poll: Duration,
+    busy_until: Instant,
 }
 
 /// How far a read has come.
@@ -126,9 +136,13 @@ impl<'a> Link<'a> {
             out: Segments::new(),
             timer: Box::pin(tokio::time::sleep_until(now.into())),
             timer_at: None,
+            timer_bell: Bell::new(route.bells(), Source::Timer),
+            socket: Bell::new(route.bells(), Source::Socket),
             ticker,
             ticktime,
             meter: Meter::new(route),
+            busy_poll: inner.config.busy_poll.min(NodeConfig::BUSY_POLL_MAX),
+            busy_until: now,
         }
     }
 
@@ -150,8 +164,7 @@ impl<'a> Link<'a> {
     /// Reads and writes what can be. Afterwards whatever makes a difference wakes the task.
     fn go_on(&mut self, cx: &mut Context<'_>) -> Result<(), Ended> {
         // Before anything is looked at, so that what comes later is seen.
-        self.attempt.wakes(cx.waker());
-        self.route.wakes(cx.waker());
+        self.route.bells().wake_me(cx.waker());
         if let Some(reason) = self.attempt.reason() {
             return Err(Ended::Asked(reason));
         }
@@ -163,10 +176,12 @@ impl<'a> Link<'a> {
         if self.ticktime.has_changed().unwrap_or(false) {
             self.ticker.set_ticktime(*self.ticktime.borrow_and_update());
         }
-        let now = clock::now();
         loop {
-            let read = self.read(cx, now)?;
-            let has_written = self.write(cx, now)?;
+            let read = self.read()?;
+            let has_written = self.write(cx)?;
+            if !self.busy_poll.is_zero() && (has_written || read != Read::Nothing) {
+                self.busy_until = clock::now() + self.busy_poll;
+            }
             if read == Read::Much {
                 cx.waker().wake_by_ref();
                 break;
@@ -175,17 +190,27 @@ impl<'a> Link<'a> {
                 break;
             }
         }
+        if !self.busy_poll.is_zero() && clock::now() < self.busy_until {
+            // Comes back as soon as the system was asked what has happened: a thread with this to do does not sleep.
+            let _ = pin!(tokio::task::yield_now()).poll(cx);
+        }
         self.look_at_time(cx)
     }
 
-    fn read(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<Read, Ended> {
-        let read = pin!(self.stream.read_buf(self.inbound.read_buffer())).poll(cx);
-        let bytes = match read {
+    fn read(&mut self) -> Result<Read, Ended> {
+        if !self.socket.take() {
+            return Ok(Read::Nothing);
+        }
+        let mut cx = Context::from_waker(self.socket.waker());
+        let bytes = match pin!(self.stream.read_buf(self.inbound.read_buffer())).poll(&mut cx) {
             Poll::Pending => return Ok(Read::Nothing),
             Poll::Ready(Ok(bytes @ 1..)) => bytes,
             Poll::Ready(Ok(0) | Err(_)) => return Err(Ended::Reason(NodedownReason::ConnectionClosed)),
         };
+        // There may be more, and the socket does not wake anybody before it has said that there is not.
+        self.socket.set();
         self.meter.read(bytes);
+        let now = clock::now();
         self.ticker.received(now);
         self.inbound.received(now);
         self.route_received()?;
@@ -194,7 +219,7 @@ impl<'a> Link<'a> {
 
     /// Writes some bytes; if there are none, sends off those that were written before. Whether there is more to be
     /// tried.
-    fn write(&mut self, cx: &mut Context<'_>, now: Instant) -> Result<bool, Ended> {
+    fn write(&mut self, cx: &mut Context<'_>) -> Result<bool, Ended> {
         if self.out.is_empty() {
             self.refill();
         }
@@ -214,7 +239,7 @@ impl<'a> Link<'a> {
             Poll::Ready(Ok(bytes @ 1..)) => {
                 self.is_unflushed = self.is_buffered;
                 self.meter.wrote(bytes, self.out.remaining());
-                self.ticker.wrote(now);
+                self.ticker.wrote(clock::now());
                 Ok(true)
             }
             Poll::Ready(Ok(0) | Err(_)) => Err(closed),
@@ -240,13 +265,18 @@ impl<'a> Link<'a> {
             if self.timer_at.is_none_or(|at| next < at) {
                 self.timer.as_mut().reset(next.into());
                 self.timer_at = Some(next);
+                self.timer_bell.set();
             }
-            if self.timer.as_mut().poll(cx).is_pending() {
+            if !self.timer_bell.take() {
+                return Ok(());
+            }
+            let mut timer_cx = Context::from_waker(self.timer_bell.waker());
+            if self.timer.as_mut().poll(&mut timer_cx).is_pending() {
                 return Ok(());
             }
             self.timer_at = None;
             self.timed_out(clock::now())?;
-            self.write(cx, clock::now())?;
+            self.write(cx)?;
         }
     }
 

@@ -2,6 +2,8 @@
 
 mod attempt;
 pub(crate) use attempt::Attempt;
+mod bells;
+pub(crate) use bells::Bells;
 mod dialer;
 mod link;
 pub(crate) use link::run as run_link;

@@ -6,10 +6,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
-    task::Waker,
 };
-
-use atomic_waker::AtomicWaker;
 
 use dist::{Encoded, Op, Outbound, Signal, Withheld};
 use etf::{Atom, Pid, Segments};
@@ -17,6 +14,7 @@ use handshake::DistFlags;
 use tokio::sync::watch;
 
 use super::{
+    Bells,
     pressure::{BusySender, Pressure},
     stats::{Counters, Facts, LinkInfo},
 };
@@ -51,8 +49,8 @@ enum Wait {
 pub(crate) struct Route {
     pub(crate) node: Atom,
     state: Mutex<State>,
-    /// The task of the connection. Who queues the first signal wakes it.
-    link: AtomicWaker,
+    /// Those of the task of the connection. Who queues the first signal rings.
+    bells: Arc<Bells>,
     /// More waits than may: the link must give the connection up, also while a write waits for the peer.
     is_overrun: AtomicBool,
     /// Whether the connection came about; `None` until that is known.
@@ -111,7 +109,7 @@ impl Route {
             counters: Counters::new(),
             node,
             state: Mutex::new(State::Connecting { waiting: VecDeque::new(), bytes: 0 }),
-            link: AtomicWaker::new(),
+            bells: Arc::default(),
             is_overrun: AtomicBool::new(false),
             outcome: watch::Sender::new(None),
             drained: watch::Sender::new(0),
@@ -206,13 +204,13 @@ impl Route {
                 if out.len() > self.limits.bytes_max {
                     (*overrun, **out) = (true, Outbound::new(*flags));
                     self.is_overrun.store(true, Ordering::Release);
-                    self.link.wake();
+                    self.bells.ring();
                     return Pushed::Lost;
                 }
                 *messages += 1;
                 // Otherwise the link is about to take what there is.
                 if was_empty {
-                    self.link.wake();
+                    self.bells.ring();
                 }
                 Pushed::Queued
             }
@@ -241,7 +239,7 @@ impl Route {
         }
         *state = State::Up { id, flags, facts, out, messages, overrun: false };
         drop(state);
-        self.link.wake();
+        self.bells.ring();
         self.outcome.send_replace(Some(Ok(())));
         self.pressure.free();
         self.drained.send_modify(|n| *n += 1);
@@ -255,7 +253,7 @@ impl Route {
         if matches!(before, State::Connecting { .. }) {
             self.outcome.send_replace(Some(Err(error)));
         }
-        self.link.wake();
+        self.bells.ring();
         self.drained.send_modify(|n| *n += 1);
     }
 
@@ -306,14 +304,9 @@ impl Route {
         self.is_overrun.load(Ordering::Acquire)
     }
 
-    /// From now on this task is woken when there is something to write, or the connection is to be given up.
-    pub(crate) fn wakes(&self, task: &Waker) {
-        self.link.register(task);
-    }
-
-    /// Has the task of the connection look at what is outside of it.
-    pub(crate) fn wake(&self) {
-        self.link.wake();
+    /// They ring when there is something to write, or the connection is to be given up.
+    pub(crate) fn bells(&self) -> &Arc<Bells> {
+        &self.bells
     }
 
     /// What a message of this sender has to wait for.

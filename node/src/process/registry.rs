@@ -1,7 +1,6 @@
 //! The processes of one node: by number, by registered name, by alias.
 
 use std::{
-    collections::{HashMap, HashSet},
     num::NonZeroU64,
     sync::{
         Arc, Mutex, PoisonError, RwLock,
@@ -10,6 +9,7 @@ use std::{
 };
 
 use etf::{Atom, Pid, Reference};
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::{AliasOptions, Process};
 
@@ -23,11 +23,11 @@ pub(crate) struct Registry {
     numbers: AtomicU64,
     references: AtomicU64,
     unlinks: AtomicU64,
-    processes: RwLock<HashMap<Number, Arc<Process>>>,
-    names: RwLock<HashMap<Atom, Pid>>,
-    aliases: Mutex<HashMap<Reference, (Pid, AliasOptions)>>,
+    processes: RwLock<FxHashMap<Number, Arc<Process>>>,
+    names: RwLock<FxHashMap<Atom, Pid>>,
+    aliases: Mutex<FxHashMap<Reference, (Pid, AliasOptions)>>,
     /// Which processes may have a link, a monitor or a request with a node: never too few.
-    concerned: Mutex<HashMap<Atom, HashSet<Number>>>,
+    concerned: Mutex<FxHashMap<Atom, FxHashSet<Number>>>,
 }
 
 /// Pids of up to 15 bits of number and 13 of serial are what every release accepts (wire.md 3, V4_NC).
