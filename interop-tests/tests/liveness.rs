@@ -364,7 +364,8 @@ fn item_37_disconnect_node_both_ways_and_the_link_comes_back() {
         let cluster = Cluster::new(otp);
         let mut erl = cluster.erl(otp, "e");
         erl.eval("R = r@localhost, register(shell, self())");
-        // Hidden: what `global` still has to say to a member that it has just lost connects them again.
+        // Hidden: what the BEAM's `global` says to a member 200 ms after it came connects them again where they were
+        // disconnected then, as it does between two BEAMs. Ours says such things only to who is connected.
         let ours = Ours::start(&cluster, "r", |config| config.hidden = true);
         for round in 0..5 {
             ours.connect(&erl);

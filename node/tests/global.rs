@@ -164,3 +164,18 @@ async fn a_hidden_node_is_no_member() {
     assert!(a.global().register_name(&Term::atom("x"), &sleeper(&a), Resolver::RandomExit).await);
     assert_eq!(hidden.global().whereis(&Term::atom("x")), None);
 }
+
+/// On the BEAM it does: the locker's first message to a new member, after 200 ms, makes a connection if there is none.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_was_disconnected_is_not_connected_again_by_what_global_has_to_say() {
+    let port = epmd_port();
+    let (a, b) = (node("g", port).await, node("g", port).await);
+    for delay in [0, 50, 195, 200, 205, 210, 400] {
+        a.connect(b.name()).await.expect("connects");
+        tokio::time::sleep(Duration::from_millis(delay)).await;
+        assert!(a.disconnect(b.name()));
+        eventually("both are alone", || a.nodes().is_empty() && b.nodes().is_empty()).await;
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        assert!(a.nodes().is_empty() && b.nodes().is_empty(), "connected again after {delay} ms");
+    }
+}
