@@ -75,7 +75,7 @@ pub struct NodeConfig {
     /// while messages come and go, so it is for few connections and cores to spare.
     pub busy_poll: Duration,
     /// How many bytes may wait for one peer at all before it is given up. Default 256 MiB: a peer that reads
-    /// nothing must not take the memory of this node.
+    /// nothing must not take the memory of this node. A single longer message is taken where nothing else waits.
     pub out_bytes_max: usize,
     /// The largest frame that is accepted. Default 128 MiB; memory is taken as bytes arrive, not before.
     pub frame_bytes_max: usize,

@@ -5,7 +5,7 @@ mod support;
 use std::time::Duration;
 
 use crabnode::{BusyEvent, Context, Message, Node, NodeConfig, NodeEvent, Pid, Term, TrySendError};
-use dist::Signal;
+use dist::{Signal, SignalTarget};
 use support::{
     config, epmd_port, eventually, node,
     wire::{Wire, hidden},
@@ -87,6 +87,15 @@ async fn a_peer_that_does_not_read_makes_senders_wait_and_nothing_else() {
     let message = timeout(SOON, received.recv()).await.expect("it is read");
     assert_eq!(message, Some(Message::Term(Term::atom("hello"))));
 
+    // What is no future never waits, and who wants to wait before it can.
+    let waited = node.run(async |context| {
+        context.link(&theirs(2));
+        context.exit(&theirs(2), Term::atom("enough"));
+        context.cast(theirs(2), Term::atom("cast"));
+        timeout(Duration::from_millis(50), context.wait_for_room("peer@localhost")).await.is_err()
+    });
+    assert!(timeout(SOON, waited).await.expect("no wait").expect("it ran"), "there is no room");
+
     // Who does not want to wait gets its message back; who gives up has sent nothing.
     let given_up = node.run(async |context| {
         let refused = context.try_send(theirs(1), Term::atom("refused"));
@@ -100,11 +109,24 @@ async fn a_peer_that_does_not_read_makes_senders_wait_and_nothing_else() {
     assert!(dropped, "the send waited");
 
     // The peer reads: all comes, in order, and no more than that.
+    let mut others = 0;
     for wanted in 0..COUNT {
-        let signal = timeout(SOON, wire.receive()).await.expect("it comes");
-        let Some(Signal::Send { message, .. }) = signal else { panic!("{signal:?}") };
+        let message = loop {
+            match timeout(SOON, wire.receive()).await.expect("it comes") {
+                Some(Signal::Send { to, message, .. }) if to == theirs(1) => break message,
+                Some(
+                    Signal::Link { to, .. }
+                    | Signal::Exit2 { to: SignalTarget::Pid(to), .. }
+                    | Signal::Exit { to, .. }
+                    | Signal::Send { to, .. },
+                ) if to == theirs(2) => others += 1,
+                other => panic!("{other:?}"),
+            }
+        };
         assert_eq!(message.as_tuple().map(|fields| &fields[0]), Some(&wanted.into()), "{message}");
     }
+    // The link, the exit, the cast, and the end of who made the link.
+    assert_eq!(others, 4);
     let nothing = timeout(Duration::from_millis(100), wire.receive()).await;
     assert!(nothing.is_err(), "{nothing:?}");
     let free = timeout(SOON, events.next()).await.expect("an event");
@@ -156,4 +178,24 @@ async fn a_limit_that_would_break_every_long_message_is_refused() {
     let config = NodeConfig { fragment_age_max: Duration::ZERO, ..config("a", epmd_port()) };
     let error = Node::start(config).await.expect_err("refused");
     assert_eq!(error.to_string(), "fragment_age_max is 0 s: it must be at least 1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_longer_than_all_that_may_wait_goes_through() {
+    let port = epmd_port();
+    let small = NodeConfig { out_bytes_max: 1 << 20, busy_bytes: 64 << 10, ..config("a", port) };
+    let (a, b) = (Node::start(small).await.expect("it starts"), node("b", port).await);
+    let (pid, mut received) = listener(&b, false);
+    // Whole, and in fragments; the first makes the connection.
+    for size in [3 << 19, 8 << 20, 3 << 19] {
+        let pid = pid.clone();
+        a.run(async move |context| context.send(&pid, Term::binary(vec![7; size])).await)
+            .await
+            .expect("it runs");
+        let message = timeout(SOON, received.recv()).await.expect("it comes");
+        assert!(message == Some(Message::Term(Term::binary(vec![7; size]))), "{size}");
+    }
+    assert_eq!(a.nodes().len(), 1);
+    a.stop().await;
+    b.stop().await;
 }

@@ -97,6 +97,8 @@ enum State {
         /// How many signals were put into it.
         messages: u64,
         overrun: bool,
+        /// By how much the limit is raised for a message that is longer, until the queue is below it again.
+        over: usize,
     },
     Closed,
 }
@@ -123,7 +125,7 @@ impl Route {
 
     /// Queues a signal. Never waits.
     pub(crate) fn push(&self, signal: &Signal) -> Pushed {
-        self.push_into(&mut self.lock(), signal)
+        self.push_into(&mut self.lock(), signal, false)
     }
 
     /// Queues a message as soon as there is room for it, and not before. Dropping the future before it is done
@@ -164,7 +166,7 @@ impl Route {
     fn offer(&self, signal: &Signal, is_first: bool) -> Result<Pushed, Wait> {
         let mut state = self.lock();
         let wait = self.wait(&state, signal.from());
-        let Some(wait) = wait else { return Ok(self.push_into(&mut state, signal)) };
+        let Some(wait) = wait else { return Ok(self.push_into(&mut state, signal, true)) };
         if wait == Wait::Budget {
             // Under the lock: `take` says the opposite under it too.
             self.pressure.busy(signal.from(), is_first);
@@ -172,7 +174,9 @@ impl Route {
         Err(wait)
     }
 
-    fn push_into(&self, state: &mut State, signal: &Signal) -> Pushed {
+    /// One message may be longer than all that may wait, as on the BEAM: that of a sender that has waited for room, or
+    /// where nothing else waits.
+    fn push_into(&self, state: &mut State, signal: &Signal, has_room: bool) -> Pushed {
         match state {
             State::Closed => Pushed::Lost,
             State::Connecting { waiting, .. } if waiting.len() >= WAITING_MAX => Pushed::Lost,
@@ -183,7 +187,8 @@ impl Route {
                     tracing::error!(peer = self.node.as_str(), %error, "a signal cannot be sent");
                     return Pushed::Lost;
                 }
-                if *bytes + encoded.len() > self.limits.bytes_max {
+                let is_alone = has_room || *bytes == 0;
+                if !is_alone && *bytes + encoded.len() > self.limits.bytes_max {
                     return Pushed::Lost;
                 }
                 *bytes += encoded.len();
@@ -191,8 +196,8 @@ impl Route {
                 Pushed::Queued
             }
             State::Up { overrun: true, .. } => Pushed::Lost,
-            State::Up { flags, out, overrun, messages, .. } => {
-                let was_empty = out.is_empty();
+            State::Up { flags, out, overrun, messages, over, .. } => {
+                let (was_empty, before) = (out.is_empty(), out.len());
                 match out.handle(signal) {
                     Ok(Encoded::Frame { .. }) => {}
                     Ok(Encoded::Withheld(withheld)) => return Pushed::Withheld(withheld),
@@ -201,7 +206,10 @@ impl Route {
                         return Pushed::Lost;
                     }
                 }
-                if out.len() > self.limits.bytes_max {
+                if (has_room || was_empty) && out.len() > self.limits.bytes_max {
+                    *over = out.len() - before;
+                }
+                if out.len() > self.limits.bytes_max + *over {
                     (*overrun, **out) = (true, Outbound::new(*flags));
                     self.is_overrun.store(true, Ordering::Release);
                     self.bells.ring();
@@ -237,7 +245,8 @@ impl Route {
                 }
             }
         }
-        *state = State::Up { id, flags, facts, out, messages, overrun: false };
+        let over = if out.len() > self.limits.bytes_max { out.len() } else { 0 };
+        *state = State::Up { id, flags, facts, out, messages, overrun: false, over };
         drop(state);
         self.bells.ring();
         self.outcome.send_replace(Some(Ok(())));
@@ -261,8 +270,11 @@ impl Route {
     /// there is nothing.
     pub(crate) fn take(&self, into: &mut Segments) -> Option<Taken> {
         let taken = match &mut *self.lock() {
-            State::Up { out, messages, .. } if !out.is_empty() => {
+            State::Up { out, messages, over, .. } if !out.is_empty() => {
                 out.poll_output(into);
+                if out.len() <= self.limits.bytes_max {
+                    *over = 0;
+                }
                 if self.has_room(out) {
                     self.pressure.free();
                 }

@@ -217,6 +217,15 @@ impl Context {
         }
     }
 
+    /// Returns once [`send`](Self::send) to this node need not wait: for use before what never waits, such as
+    /// [`cast`](Self::cast), [`link`](Self::link) or [`exit`](Self::exit), which a BEAM's process waits for unless it has
+    /// the flag `async_dist`. At once where there is no connection, or where another sender takes the room.
+    pub async fn wait_for_room(&self, node: &str) {
+        if let Some(route) = self.inner().route_if_any(node) {
+            route.ready(self.pid()).await;
+        }
+    }
+
     /// `erlang:send(Dest, Message, [nosuspend])`: as [`send`](Self::send), but where that would wait the message
     /// comes back. Never waits; a connection is begun if there is none, and a message to a global name that
     /// nobody has is lost as with `send`.

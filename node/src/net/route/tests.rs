@@ -80,6 +80,38 @@ fn a_queue_above_its_limit_is_given_up_at_once() {
 }
 
 #[test]
+fn one_message_may_be_longer_than_all_that_may_wait() {
+    let route = route(10_000);
+    route.up(id(), FLAGS, facts());
+    assert_eq!(route.push(&message(50_000)), Pushed::Queued, "nothing else waits");
+    let (long, short) = (message(20_000), message_of(&pid(2), 1));
+    let (mut first, mut second) = (pin!(route.send(&long)), pin!(route.send(&short)));
+    assert!(poll(first.as_mut()).is_pending(), "the next one has to wait");
+    assert!(poll(second.as_mut()).is_pending());
+    assert_eq!(route.push(&message(5000)), Pushed::Queued, "what cannot wait has the room it always has");
+    assert!((55_000..56_000).contains(&take(&route)));
+    assert_eq!(poll(first.as_mut()), task::Poll::Ready(Pushed::Queued));
+    assert!((20_000..21_000).contains(&take(&route)));
+    assert_eq!(poll(second.as_mut()), task::Poll::Ready(Pushed::Queued));
+    // The limit is the old one again.
+    assert_eq!(route.push(&message(9000)), Pushed::Queued);
+    assert!(!route.is_overrun());
+    assert_eq!(route.push(&message(2000)), Pushed::Lost);
+    assert!(route.is_overrun());
+}
+
+#[test]
+fn the_first_message_for_a_connection_to_come_may_be_longer_too() {
+    let route = route(10_000);
+    assert_eq!(route.push(&message(50_000)), Pushed::Queued);
+    assert_eq!(route.push(&message(1)), Pushed::Lost);
+    assert_eq!(route.try_send(&message(1)), None);
+    assert_eq!(route.up(id(), FLAGS, facts()), []);
+    assert_eq!(route.push(&message(1)), Pushed::Queued);
+    assert!(take(&route) > 50_000);
+}
+
+#[test]
 fn what_the_peer_cannot_be_sent_comes_back_from_the_wait() {
     let (from, to) = (pid(1), Pid::new(Atom::from("b@h"), 1, 0, 1));
     let unlink = Signal::Unlink { id: std::num::NonZeroU64::new(1), from, to };
