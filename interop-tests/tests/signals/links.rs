@@ -2,12 +2,13 @@
 
 use std::num::NonZeroU64;
 
+use crabnode::{Message, Monitored, SpawnOptions};
 use dist::Signal;
-use etf::{Term, tuple};
-use interop_tests::Cluster;
+use etf::{Atom, Pid, Term, tuple};
+use interop_tests::{Cluster, clock::wait_for};
 
 use crate::{
-    actor::Duo,
+    actor::{Duo, act},
     peer_support::{Pair, SOON, each_release},
     wire_support::{HIDDEN, Wire},
 };
@@ -102,6 +103,50 @@ fn item_41_a_link_to_the_dead_is_answered() {
     });
 }
 
+/// As before, and the link is what connects the two.
+#[test]
+fn item_41_a_link_to_the_dead_on_a_new_node_is_answered() {
+    each_release(|otp| {
+        let mut pair = Pair::connected(otp);
+        pair.erl.eval("process_flag(trap_exit, true), P = rpc:call(R, erlang, whereis, [echo])");
+        pair.peer.kill9();
+        pair.erl.eval_until("nodes()", "[]", SOON);
+        pair.peer = pair.cluster.peer("r");
+        pair.says("nodes()", "[]");
+        pair.says(
+            "link(P), receive {'EXIT', P, Why} -> {Why, nodes()} after 5000 -> nothing end",
+            "{noproc,[r@localhost]}",
+        );
+        pair.says(
+            "M = monitor(process, P), receive {'DOWN', M, process, P, Why} -> Why after 5000 -> nothing end",
+            "noproc",
+        );
+    });
+    each_release(|otp| {
+        let mut duo = Duo::start(otp);
+        let creation = duo.node.link("e@localhost").expect("it is connected").creation;
+        let dead = Pid::new(Atom::from("e@localhost"), 60, 0, creation);
+        duo.erl.kill9();
+        assert!(wait_for(SOON, || duo.node.nodes().is_empty().then_some(())).is_some(), "it is gone");
+        duo.erl = duo.cluster.erl(otp, "e");
+        assert!(duo.node.nodes().is_empty());
+        let reasons = duo.runtime.block_on(duo.node.run(async move |mut context| {
+            context.trap_exit(true);
+            context.link(&dead);
+            let exit = context.receive_timeout(SOON).await;
+            context.monitor(&dead);
+            let down = context.receive_timeout(SOON).await;
+            [exit, down].map(|message| match message {
+                Some(Message::Exit { from, reason }) if from == dead => reason,
+                Some(Message::Down { item: Monitored::Pid(pid), reason, .. }) if pid == dead => reason,
+                other => panic!("{other:?}"),
+            })
+        }));
+        assert_eq!(reasons, Some([Term::atom("noproc"), Term::atom("noproc")]));
+        assert_eq!(duo.node.nodes(), [Atom::from("e@localhost")]);
+    });
+}
+
 /// Link, unlink and exit of many processes at once leave no link behind on either side.
 #[test]
 fn item_42_a_storm_of_links_from_one_side_ends_in_order() {
@@ -142,6 +187,65 @@ fn item_42_a_storm_of_links_from_both_sides_ends_in_order() {
             "over",
         );
         duo.says("ct_peer:flush(50)", "[]");
+    });
+}
+
+/// Many processes on both sides, of which some end meanwhile.
+#[test]
+fn item_42_many_that_link_unlink_and_end_agree_in_the_end() {
+    each_release(|otp| {
+        if otp.number() < 25 {
+            return; // As above.
+        }
+        let mut duo = Duo::start(otp);
+        for n in 1..=5 {
+            let name = Some(format!("actor{n}").as_str().into());
+            duo.node
+                .spawn_with(SpawnOptions { name, ..SpawnOptions::default() }, act)
+                .expect("the name is free");
+        }
+        duo.erl.eval(
+            "As = [rpc:call(R, erlang, whereis, [Name]) || Name <- [actor1, actor2, actor3, actor4, actor5]],
+             Work = fun(N) -> spawn(fun() ->
+                 process_flag(trap_exit, true), rand:seed(exrop, {1, 2, N}),
+                 [begin
+                      Some = lists:nth(rand:uniform(5), As),
+                      case rand:uniform(4) of
+                          1 -> link(Some); 2 -> unlink(Some);
+                          3 -> Some ! {act, {link, self()}}; 4 -> Some ! {act, {unlink, self()}}
+                      end
+                  end || _ <- lists:seq(1, 200)],
+                 if N rem 3 =:= 0 -> exit(over); true -> receive stop -> ok end end end) end,
+             Linked = fun(P) -> {links, Ls} = process_info(P, links), Ls end,
+             Theirs = fun(P) -> {links, Ls} = rpc:call(R, erlang, process_info, [P, links]), Ls end,
+             Settle = fun() -> [begin P ! {act, {told, self()}}, receive {told, _} -> ok end end || P <- As] end, ok",
+        );
+        for round in 1..=5 {
+            duo.says(
+                &format!(
+                    "Ws = [Work({round} * 100 + N) || N <- lists:seq(1, 30)],
+                     ok = ct_peer:wait(fun() -> lists:all(fun(W) ->
+                         case process_info(W, current_function) of
+                             undefined -> true;
+                             {{_, {{erl_eval, receive_clauses, _}}}} -> true;
+                             {{_, {{prim_eval, 'receive', 2}}}} -> true;
+                             _ -> false
+                         end end, Ws) end, 10000),
+                     Settle(), timer:sleep(20), Settle(),
+                     Live = [W || W <- Ws, is_process_alive(W)],
+                     20 = length(Live),
+                     Mine = lists:sort([{{W, A1}} || W <- Live, A1 <- Linked(W)]),
+                     %% The links of those that ended are broken soon, and not before something.
+                     Agree = ct_peer:wait(fun() ->
+                         Other = lists:sort([{{W, A1}} || A1 <- As, W <- Theirs(A1)]),
+                         Other =:= Mine orelse {{Other -- Mine, Mine -- Other}} end, 5000),
+                     [W ! stop || W <- Live],
+                     {{Agree, length(Mine) > 20}}"
+                ),
+                "{ok,true}",
+            );
+            duo.erl.eval_until("Settle(), lists:append([Theirs(P) || P <- As])", "[]", SOON);
+        }
     });
 }
 

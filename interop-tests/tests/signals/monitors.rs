@@ -1,8 +1,12 @@
 //! Monitors, and reasons that are long.
 
+use std::time::Duration;
+
+use crabnode::{Dest, Message, Term, tuple};
+
 use crate::{
     actor::Duo,
-    peer_support::{Pair, each_release},
+    peer_support::{Pair, SOON, each_release},
 };
 
 #[test]
@@ -44,6 +48,52 @@ fn item_44_monitors_say_what_became_of_a_process() {
                  =:= {badrpc, {'EXIT', {tired, {gen_server, call, [P, hello]}}}}",
             "true",
         );
+    });
+}
+
+/// The other way: what ours hear of a stock node's processes, and do not hear any more.
+#[test]
+fn item_44_monitors_of_ours_and_what_they_are_told() {
+    each_release(|otp| {
+        let mut duo = Duo::start(otp);
+        duo.says(
+            "P = spawn(fun() -> ok end), M = monitor(process, P), receive {'DOWN', M, _, _, _} -> ok end,
+             Tell({monitor, P}), Tell({monitor, {nobody, node()}}), Tell({monitor, Reborn(P)}),
+             All = Tolds(6, []), Node = node(),
+             [R1, R2, R3] = [Ref || {monitor, Ref} <- All],
+             [What || {'DOWN', Ref, process, What, noproc} <- All, Ref =:= R1] =:= [P]
+                 andalso [What || {'DOWN', Ref, process, What, noproc} <- All, Ref =:= R2] =:= [{nobody, Node}]
+                 andalso [What || {'DOWN', Ref, process, What, noproc} <- All, Ref =:= R3] =:= [Reborn(P)]",
+            "true",
+        );
+        duo.erl.eval("register(watched, spawn(fun Loop() -> receive stop -> ok; {ping, To} -> To ! pong, Loop() end end))");
+        let node = duo.erl.node().to_owned();
+        let left = duo.runtime.block_on(duo.node.run(async move |mut context| {
+            let watched = || Dest::NameAt("watched".into(), node.as_str().into());
+            let (first, second) = (context.monitor(watched()), context.monitor(watched()));
+            // What comes in order behind the demonitor says that it was done.
+            context.demonitor(&first);
+            let me = context.pid().clone();
+            context.send(watched(), tuple!(atom "ping", me)).await;
+            assert_eq!(context.receive().await, Message::Term(Term::atom("pong")));
+            context.send(watched(), Term::atom("stop")).await;
+            while context.message_queue_len() == 0 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            // It is there, and is taken back.
+            context.demonitor(&second);
+            let after = context.monitor(watched());
+            let down = context.receive_timeout(SOON).await;
+            let expected = |message: &Message| match message {
+                Message::Down { reference, reason, .. } => {
+                    *reference == after.reference && reason.is_atom("noproc")
+                }
+                _ => false,
+            };
+            assert!(down.as_ref().is_some_and(expected), "{down:?}");
+            context.receive_timeout(Duration::from_millis(50)).await
+        }));
+        assert_eq!(left, Some(None));
     });
 }
 
