@@ -58,14 +58,20 @@ pub struct Outbound {
     form: Form,
     /// Whether the peer remembers atoms.
     has_cache: bool,
-    has_fragments: bool,
-    cache: OutCache,
     templates: Templates,
     /// The terms of the message at hand; kept for their memory.
     control: Segments,
     payload: Segments,
     /// What goes out next.
     ready: Segments,
+    framer: Framer,
+}
+
+/// Makes frames of encoded messages.
+#[derive(Debug)]
+struct Framer {
+    has_fragments: bool,
+    cache: OutCache,
     /// Messages of which fragments are to follow, the next one first.
     fragmented: VecDeque<Fragmented>,
     /// How many bytes of messages are in `fragmented`.
@@ -119,23 +125,25 @@ impl Outbound {
             flags,
             form: Form::of(flags),
             has_cache: flags.contains(DistFlags::DIST_HDR_ATOM_CACHE),
-            has_fragments: flags.contains(DistFlags::FRAGMENTS),
-            cache: OutCache::default(),
             templates: Templates::default(),
             control: Segments::new(),
             payload: Segments::new(),
             ready: Segments::new(),
-            fragmented: VecDeque::new(),
-            fragmented_bytes: 0,
-            sequence: 0,
-            fragments: 0,
+            framer: Framer {
+                has_fragments: flags.contains(DistFlags::FRAGMENTS),
+                cache: OutCache::default(),
+                fragmented: VecDeque::new(),
+                fragmented_bytes: 0,
+                sequence: 0,
+                fragments: 0,
+            },
         }
     }
 
     /// How many bytes wait.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.ready.len() + self.fragmented_bytes
+        self.ready.len() + self.framer.fragmented_bytes
     }
 
     /// How many bytes wait that go out before all that is queued now, fragments aside.
@@ -147,13 +155,13 @@ impl Outbound {
     /// Whether a message of this sender is going out in fragments, behind which its next one would wait.
     #[must_use]
     pub fn is_fragmenting(&self, from: &Pid) -> bool {
-        self.fragmented.iter().any(|message| message.from.as_ref() == Some(from))
+        self.framer.fragmented.iter().any(|message| message.from.as_ref() == Some(from))
     }
 
     /// How many fragments went out so far, of messages of more than one.
     #[must_use]
     pub fn fragments(&self) -> u64 {
-        self.fragments
+        self.framer.fragments
     }
 
     /// Whether nothing waits.
@@ -165,7 +173,7 @@ impl Outbound {
     /// Queues a signal, by the operation that the agreed flags allow. After an error the queue is as before.
     pub fn handle(&mut self, signal: &Signal) -> Result<Encoded, EncodeError> {
         // What goes the way of one before has its control message ready.
-        let flow = Flow::of(signal).filter(|_| self.has_cache && self.fragmented.is_empty());
+        let flow = Flow::of(signal).filter(|_| self.has_cache && self.framer.fragmented.is_empty());
         if let Some(flow) = &flow
             && let Some(encoded) = self.put_again(flow)?
         {
@@ -180,8 +188,8 @@ impl Outbound {
         let control = control.to_term();
         // The end of a process that is known by its name alone may be that of any sender.
         let is_ahead = |message: &Fragmented| from.is_none() || message.from.as_ref() == from;
-        match self.fragmented.iter().rposition(is_ahead) {
-            Some(ahead) => self.hold(ahead, &control, payload, from)?,
+        match self.framer.fragmented.iter().rposition(is_ahead) {
+            Some(ahead) => self.framer.hold(ahead, &control, payload, from)?,
             None if self.form == Form::PassThrough => self.put_pass_through(&control, payload)?,
             None => self.put_with_header(&control, payload, from, flow.map(|flow| (flow, op)))?,
         }
@@ -196,8 +204,8 @@ impl Outbound {
         debug_assert!(into.is_empty(), "what was taken before is written");
         into.clear();
         mem::swap(&mut self.ready, into);
-        if let Some(message) = self.fragmented.pop_front() {
-            self.put_fragment(message, into);
+        if let Some(message) = self.framer.fragmented.pop_front() {
+            self.framer.put_fragment(message, into);
         }
         !into.is_empty()
     }
@@ -225,10 +233,10 @@ impl Outbound {
         flow: Option<(Flow<'_>, Op)>,
     ) -> Result<(), EncodeError> {
         self.control.clear();
-        self.cache.begin();
-        encode(self.has_cache, &mut self.cache, control, &mut self.control)?;
+        self.framer.cache.begin();
+        encode(self.has_cache, &mut self.framer.cache, control, &mut self.control)?;
         if let Some((flow, op)) = flow {
-            self.templates.learn(&flow, op, &self.cache, &self.control);
+            self.templates.learn(&flow, op, &self.framer.cache, &self.control);
         }
         self.put_payload(payload, from)
     }
@@ -236,11 +244,13 @@ impl Outbound {
     /// The message of a control message that is known; nothing if it is not.
     fn put_again(&mut self, flow: &Flow<'_>) -> Result<Option<Encoded>, EncodeError> {
         self.control.clear();
-        let Some(op) = self.templates.put(flow, &mut self.cache, &mut self.control) else { return Ok(None) };
+        let Some(op) = self.templates.put(flow, &mut self.framer.cache, &mut self.control) else {
+            return Ok(None);
+        };
         let before = self.ready.len();
         self.put_payload(Some(flow.message), Some(flow.from))?;
         // Of a message in fragments all but the first are to follow, and none was before it.
-        let bytes = self.ready.len() - before + self.fragmented_bytes;
+        let bytes = self.ready.len() - before + self.framer.fragmented_bytes;
         trace!(%op, bytes, "send signal");
         Ok(Some(Encoded::Frame { op, bytes }))
     }
@@ -249,19 +259,18 @@ impl Outbound {
     fn put_payload(&mut self, payload: Option<&Term>, from: Option<&Pid>) -> Result<(), EncodeError> {
         self.payload.clear();
         if let Some(term) = payload {
-            encode(self.has_cache, &mut self.cache, term, &mut self.payload)?;
+            encode(self.has_cache, &mut self.framer.cache, term, &mut self.payload)?;
         }
-        let (mut ready, mut control) = (mem::take(&mut self.ready), mem::take(&mut self.control));
-        let mut payload = mem::take(&mut self.payload);
-        let put = self.put_message(from, &mut control, &mut payload, &mut ready);
-        (self.ready, self.control) = (ready, control);
+        let put = self.framer.put_message(from, &mut self.control, &mut self.payload, &mut self.ready);
         // A buffer that grew for a long message is not kept for good.
-        if payload.capacity() <= KEEP_BYTES_MAX {
-            self.payload = payload;
+        if self.payload.capacity() > KEEP_BYTES_MAX {
+            self.payload = Segments::new();
         }
-        Ok(put.inspect_err(|_| self.cache.take_back())?)
+        Ok(put.inspect_err(|_| self.framer.cache.take_back())?)
     }
+}
 
+impl Framer {
     /// Puts a message's frame, or its first fragment, and keeps the others. The header is that of the cache's
     /// message. `control` and `payload` are empty afterwards.
     fn put_message(
@@ -273,9 +282,9 @@ impl Outbound {
     ) -> Result<(), FrameTooLong> {
         let start = out.mark();
         out.put_slice(&[0; LENGTH_BYTES]);
-        let is_fragmented = self.has_fragments && payload.len() > Self::WHOLE_BYTES_MAX;
+        let is_fragmented = self.has_fragments && payload.len() > Outbound::WHOLE_BYTES_MAX;
         if is_fragmented {
-            let fragments = payload.len().div_ceil(Self::FRAGMENT_BYTES);
+            let fragments = payload.len().div_ceil(Outbound::FRAGMENT_BYTES);
             self.sequence += 1;
             self.fragments += 1;
             // Nothing of the payload is in the first.
@@ -312,7 +321,7 @@ impl Outbound {
     }
 
     fn put_fragment(&mut self, mut message: Fragmented, out: &mut Segments) {
-        let bytes = message.rest.len().min(Self::FRAGMENT_BYTES);
+        let bytes = message.rest.len().min(Outbound::FRAGMENT_BYTES);
         let start = out.mark();
         out.put_slice(&[0; LENGTH_BYTES]);
         header::put_fragment_start(message.sequence, message.next as u64, out);
@@ -368,7 +377,8 @@ fn end_frame(start: Mark, out: &mut Segments) -> Result<(), FrameTooLong> {
 /// Appends a signal as one frame that is good at any time of a connection with these agreed flags: it spells out its
 /// atoms, and rests on no other. For tools and tests; [`Outbound`] writes less.
 pub fn encode_signal(signal: &Signal, flags: DistFlags, out: &mut BytesMut) -> Result<Encoded, EncodeError> {
-    let mut outbound = Outbound { has_cache: false, has_fragments: false, ..Outbound::new(flags) };
+    let mut outbound = Outbound { has_cache: false, ..Outbound::new(flags) };
+    outbound.framer.has_fragments = false;
     let encoded = outbound.handle(signal)?;
     outbound.ready.chunks().for_each(|chunk| out.extend_from_slice(chunk));
     Ok(encoded)
