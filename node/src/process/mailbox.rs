@@ -225,11 +225,8 @@ impl Mailbox {
     pub(crate) async fn take(&self, into: &mut VecDeque<Arrived>) {
         let mut has_some = || self.try_take(into) || self.has_urgent.load(Acquire);
         poll_fn(|cx| {
-            if has_some() {
-                return Poll::Ready(());
-            }
+            // First, so that what comes after the look wakes the process.
             self.owner.register(cx.waker());
-            // One may have come before that.
             if has_some() { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;
