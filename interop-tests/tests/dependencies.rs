@@ -28,7 +28,7 @@ const MAY_USE: [(&str, &[&str]); 10] = [
         ],
     ),
     // Measures what is public, and nothing sees it.
-    ("crabnode-bench", &["crabnode", "crabnode-etf", "crabnode-handshake"]),
+    ("crabnode-bench", &["crabnode", "crabnode-dist", "crabnode-epmd", "crabnode-etf", "crabnode-handshake"]),
     // Must build when nothing else does.
     ("xtask", &[]),
 ];

