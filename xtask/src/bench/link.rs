@@ -15,6 +15,7 @@ use crate::{
     },
 };
 
+mod busy;
 mod idle;
 mod lab;
 mod lookups;
@@ -110,7 +111,8 @@ const WORKS: &[Work] = &[
 /// A work that is no matter of pairs alone: its name, and what does it in so many rounds and prints what it found.
 type Other = (&'static str, fn(&mut Lab, usize) -> Result<Vec<Bar>, Failure>);
 
-const OTHERS: &[Other] = &[("idle", idle::measure), ("epmd", lookups::measure)];
+const OTHERS: &[Other] =
+    &[("idle", idle::measure), ("epmd", lookups::measure), ("system-calls", busy::measure)];
 
 /// A work by one pair takes at most so much of the time of another's.
 const RATIOS: &[(&str, Pairing, Pairing, f64)] = &[

@@ -45,7 +45,7 @@ impl Kind {
 /// Two processes, of which the first measures.
 pub(super) struct Pair {
     pub(super) from: Program,
-    _to: Program,
+    pub(super) to: Program,
     target: String,
     /// How often it is done in a round, once that is known.
     count: Option<u64>,
@@ -72,6 +72,12 @@ impl Pair {
             count = wanted.clamp(count + 1, count * 10);
         }
     }
+
+    /// Does it once more, as often as in the last round. How often that is.
+    pub(super) fn again(&mut self, method: &str) -> Result<u64, Failure> {
+        let count = self.count.unwrap_or(1);
+        self.from.measure(method, &self.target, count).map(|_| count)
+    }
 }
 
 /// What processes are started with.
@@ -88,7 +94,7 @@ impl Lab {
     pub(super) fn pair(&mut self, from: Kind, to: Kind) -> Result<Pair, Failure> {
         let (to, target) = self.start(to)?;
         let (from, _) = self.start(from)?;
-        Ok(Pair { from, _to: to, target, count: None })
+        Ok(Pair { from, to, target, count: None })
     }
 
     /// A process that can be the other end of many links.
