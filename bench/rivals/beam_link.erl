@@ -56,6 +56,15 @@ measured(Method, Node, Count) ->
 
 took(<<"connect">>, Node, Count) ->
     lists:sum([connect(Node) || _ <- lists:seq(1, Count)]);
+took(<<"beside">>, Node, Count) ->
+    true = net_kernel:connect_node(Node),
+    Self = self(),
+    Long = {blob, binary:copy(<<7>>, 64 bsl 20)},
+    spawn_link(fun() ->
+        sends({sink, Node}, Long, Count, Count),
+        Self ! done
+    end),
+    slowest({echo, Node}, 0);
 took(Method, Node, Count) ->
     true = net_kernel:connect_node(Node),
     Work = work(Method, Node, Count),
@@ -84,6 +93,16 @@ echoes(Echo, Count) ->
         {echo, Count} -> ok
     end,
     echoes(Echo, Count - 1).
+
+%% The nanoseconds of the slowest echo, one each millisecond until the other process is done.
+slowest(Echo, Slowest) ->
+    Start = erlang:monotonic_time(nanosecond),
+    echoes(Echo, 1),
+    Took = max(Slowest, erlang:monotonic_time(nanosecond) - Start),
+    receive
+        done -> Took
+    after 1 -> slowest(Echo, Took)
+    end.
 
 rpcs(_, 0) ->
     ok;

@@ -13,8 +13,10 @@ use crate::{
         bars::{self, Bar},
         program, rivals,
     },
+    process::output,
 };
 
+mod beside;
 mod busy;
 mod idle;
 mod lab;
@@ -23,7 +25,7 @@ mod system_calls;
 
 use lab::{
     Epmd,
-    Kind::{Bare, Beam, Ei, Rust, Tcp},
+    Kind::{Bare, Beam, BeamTls, Ei, Rust, RustTls, Tcp},
     Lab, Pair, Pairing,
 };
 
@@ -100,6 +102,13 @@ const WORKS: &[Work] = &[
         is_bimodal: false,
     },
     Work {
+        name: "tls64k",
+        method: "bin64k",
+        pairs: &[(BeamTls, BeamTls), (RustTls, RustTls), (RustTls, BeamTls), (BeamTls, RustTls)],
+        bytes: 64 << 10,
+        is_bimodal: false,
+    },
+    Work {
         name: "connect",
         method: "connect",
         pairs: &[(Beam, Beam), (Rust, Beam), (Rust, Rust)],
@@ -111,8 +120,12 @@ const WORKS: &[Work] = &[
 /// A work that is no matter of pairs alone: its name, and what does it in so many rounds and prints what it found.
 type Other = (&'static str, fn(&mut Lab, usize) -> Result<Vec<Bar>, Failure>);
 
-const OTHERS: &[Other] =
-    &[("idle", idle::measure), ("epmd", lookups::measure), ("system-calls", busy::measure)];
+const OTHERS: &[Other] = &[
+    ("beside", beside::measure),
+    ("idle", idle::measure),
+    ("epmd", lookups::measure),
+    ("system-calls", busy::measure),
+];
 
 /// A work by one pair takes at most so much of the time of another's.
 const RATIOS: &[(&str, Pairing, Pairing, f64)] = &[
@@ -127,6 +140,7 @@ const RATIOS: &[(&str, Pairing, Pairing, f64)] = &[
     ("bin64k", (Rust, Rust), (Tcp, Tcp), 1.0 / 0.8),
     ("bin1m", (Rust, Rust), (Beam, Beam), 1.0 / 1.2),
     ("bin1m", (Rust, Rust), (Tcp, Tcp), 1.0 / 0.8),
+    ("tls64k", (RustTls, RustTls), (BeamTls, BeamTls), 1.0 / 1.5),
     ("connect", (Rust, Beam), (Beam, Beam), 0.5),
 ];
 
@@ -148,6 +162,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let rust = rivals::build_rust()?.join("bench-link");
     println!("machine: {}", program::machine());
     println!("rivals: OTP {release}; {ei_version}");
+    output(Command::new(&rust).arg("certificates").arg(&dir))?;
     let mut lab = Lab { otp, dir, rust, ei, epmd, started: 0 };
     let round = Duration::from_millis(arguments.round_millis.max(1));
     let mut bars = Vec::new();

@@ -2,13 +2,14 @@
 //!
 //! | `bench-link` | is |
 //! |---|---|
-//! | `node NAME` | a node with the processes `echo` and `sink`, as `crabnode peer` has them |
+//! | `node NAME [OPTFILE]` | a node with the processes `echo` and `sink`, as `crabnode peer` has them; over TLS with options |
 //! | `bare NAME` | a link without a node |
 //! | `tcp` | two sockets' worth of tokio and nothing else |
 //! | `links` | the other ends of many links |
 //! | `lookups` | the clients of an EPMD |
+//! | `certificates DIR` | no node: writes what nodes need for TLS |
 //!
-//! All say `ready`, and then do what they are asked to by lines on stdin: `METHOD TARGET COUNT` does that COUNT times to
+//! The others say `ready`, and then do what they are asked to by lines on stdin: `METHOD TARGET COUNT` does that COUNT times to
 //! that node and answers with the nanoseconds it took, or another number.
 
 #![forbid(unsafe_code)]
@@ -23,6 +24,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::runtime::Builder;
 
 mod bare;
+mod certificates;
 mod handshakes;
 mod links;
 mod lookups;
@@ -38,12 +40,14 @@ fn main() {
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     let runtime = Builder::new_multi_thread().enable_all().build().expect("the system gives threads");
     match words[..] {
-        ["node", name] => runtime.block_on(node::run(name)),
+        ["node", name] => runtime.block_on(node::run(name, None)),
+        ["node", name, options] => runtime.block_on(node::run(name, Some(options.as_ref()))),
+        ["certificates", dir] => certificates::write(dir.as_ref()),
         ["bare", name] => runtime.block_on(bare::run(name)),
         ["tcp"] => runtime.block_on(tcp::run()),
         ["links"] => runtime.block_on(links::run()),
         ["lookups"] => runtime.block_on(lookups::run()),
-        _ => panic!("usage: bench-link node|bare NAME | bench-link tcp|links|lookups"),
+        _ => panic!("usage: see the start of main.rs"),
     }
 }
 

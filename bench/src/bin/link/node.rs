@@ -2,15 +2,31 @@
 
 #![expect(clippy::disallowed_methods, reason = "measures time")]
 
-use std::time::{Duration, Instant};
+use std::{
+    path::Path,
+    pin::pin,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
-use crabnode::{Context, Dest, Message, Node, NodeConfig, SpawnOptions, Term, erpc, term, tuple};
+use crabnode::{
+    Context, Dest, Message, Node, NodeConfig, SpawnOptions, Term,
+    carrier::{
+        Tcp,
+        tls::{Tls, TlsOptions},
+    },
+    erpc, term, tuple,
+};
 
 use crate::{COOKIE, asked};
 
-pub(crate) async fn run(name: &str) {
-    let config = NodeConfig { cookie: Some(COOKIE.into()), start_epmd: false, ..NodeConfig::new(name) };
+pub(crate) async fn run(name: &str, tls: Option<&Path>) {
+    let mut config = NodeConfig { cookie: Some(COOKIE.into()), start_epmd: false, ..NodeConfig::new(name) };
+    if let Some(options) = tls {
+        let options = TlsOptions::read(options).expect("an options file");
+        config.carrier = Arc::new(Tls::new(Tcp::default(), &options).expect("certificates"));
+    }
     let node = Node::start(config).await.expect("the node starts");
     let process = |name: &'static str| SpawnOptions { name: Some(name.into()), ..SpawnOptions::default() };
     node.spawn_with(process("echo"), echo).expect("nobody has the name");
@@ -54,6 +70,9 @@ async fn measured(mut context: Context, node: &Node, method: &str, target: &str,
         return connect(node, target, count).await;
     }
     node.connect(target).await.expect("the target is up");
+    if method == "beside" {
+        return beside(context, node, target, count).await;
+    }
     let at = |name: &str| Dest::NameAt(name.into(), target.into());
     match method {
         "echo" => {
@@ -79,6 +98,31 @@ async fn measured(mut context: Context, node: &Node, method: &str, target: &str,
         "bin64k" => send(&mut context, at("sink"), &binary(64 << 10), count).await,
         "bin1m" => send(&mut context, at("sink"), &binary(1 << 20), count).await,
         other => panic!("no method {other}"),
+    }
+}
+
+/// The slowest echo, one each millisecond, while another process sends so many messages of 64 MiB.
+async fn beside(mut context: Context, node: &Node, target: &str, count: u64) -> Duration {
+    let at = |name: &str| Dest::NameAt(name.into(), target.into());
+    let (own, echo, sink) = (context.pid().clone(), at("echo"), at("sink"));
+    let sending = node.run(move |mut context| async move {
+        send(&mut context, sink, &binary(64 << 20), count).await;
+    });
+    let mut sending = pin!(sending);
+    let mut slowest = Duration::ZERO;
+    loop {
+        let start = Instant::now();
+        context.send(echo.clone(), tuple!(own.clone(), 1)).await;
+        let Message::Term(answer) = context.receive().await else { panic!("an echo") };
+        assert_eq!(answer, tuple!(atom "echo", 1));
+        slowest = slowest.max(start.elapsed());
+        tokio::select! {
+            sent = &mut sending => {
+                sent.expect("nothing ends it");
+                return slowest;
+            }
+            () = tokio::time::sleep(Duration::from_millis(1)) => {}
+        }
     }
 }
 

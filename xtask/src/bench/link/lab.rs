@@ -19,13 +19,17 @@ use crate::{
 pub(super) enum Kind {
     Beam,
     Rust,
+    /// Over TLS.
+    BeamTls,
+    /// Over TLS.
+    RustTls,
     Ei,
     /// A link without a node: on one side the bytes of a blast, on the other one who counts them.
     Bare,
     Tcp,
 }
 
-use Kind::{Bare, Beam, Ei, Rust, Tcp};
+use Kind::{Bare, Beam, BeamTls, Ei, Rust, RustTls, Tcp};
 
 /// Who does something, and to whom.
 pub(super) type Pairing = (Kind, Kind);
@@ -35,6 +39,8 @@ impl Kind {
         match self {
             Beam => "BEAM",
             Rust => "Rust",
+            BeamTls => "BEAM tls",
+            RustTls => "Rust tls",
             Ei => "ei",
             Bare => "bare link",
             Tcp => "bare TCP",
@@ -73,6 +79,11 @@ impl Pair {
         }
     }
 
+    /// What the first answers to something other than a duration.
+    pub(super) fn ask(&mut self, method: &str, count: u64) -> Result<u64, Failure> {
+        self.from.ask(method, &self.target, count)
+    }
+
     /// Does it once more, as often as in the last round. How often that is.
     pub(super) fn again(&mut self, method: &str) -> Result<u64, Failure> {
         let count = self.count.unwrap_or(1);
@@ -97,6 +108,11 @@ impl Lab {
         Ok(Pair { from, to, target, count: None })
     }
 
+    /// What `bench-link certificates` has written.
+    fn tls_options(&self) -> PathBuf {
+        self.dir.join("tls.conf")
+    }
+
     /// A process that can be the other end of many links.
     pub(super) fn links(&self) -> Result<Program, Failure> {
         Program::start_anywhere("bench-link links", Command::new(&self.rust).arg("links"))
@@ -108,14 +124,20 @@ impl Lab {
         let name = format!("b{}", self.started);
         let node = format!("{name}@localhost");
         let (title, mut command) = match kind {
-            Beam => {
+            Beam | BeamTls => {
                 let mut erl = self.otp.node(&node);
                 erl.arg("-pa").arg(&self.dir).args(["-run", "beam_link", "main"]);
+                if kind == BeamTls {
+                    erl.args(["-proto_dist", "inet_tls", "-ssl_dist_optfile"]).arg(self.tls_options());
+                }
                 ("the BEAM", erl)
             }
-            Rust => {
+            Rust | RustTls => {
                 let mut rust = Command::new(&self.rust);
                 rust.args(["node", &node]);
+                if kind == RustTls {
+                    rust.arg(self.tls_options());
+                }
                 ("bench-link node", rust)
             }
             Bare => {
@@ -138,7 +160,7 @@ impl Lab {
         let program = Program::start_anywhere(title, &mut command)?;
         let target = match kind {
             Tcp => program.fact("port")?.to_string(),
-            Beam | Rust | Ei | Bare => node,
+            Beam | BeamTls | Rust | RustTls | Ei | Bare => node,
         };
         Ok((program, target))
     }
