@@ -1,6 +1,7 @@
 //! Applications on running nodes: several in this process, on an EPMD of their own.
 
 use std::{
+    hash::{BuildHasher, RandomState},
     net::TcpListener,
     sync::{Arc, Mutex},
     time::Duration,
@@ -92,6 +93,16 @@ fn spec(arg: &str, phases: &str) -> Spec {
     Spec::from_term(&etf::text::parse_term(&text).expect("a term")).expect("a specification")
 }
 
+/// A port that nobody has.
+fn free_port() -> u16 {
+    // Below those that the system hands out: one of these may be somebody's by the time the EPMD listens.
+    let random = RandomState::new();
+    let mut ports =
+        (0..1000_u16).map(|nth| 10_240 + u16::try_from(random.hash_one(nth) % 20_000).expect("less"));
+    let free = ports.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok());
+    free.expect("a free port")
+}
+
 struct Cluster {
     epmd_port: u16,
     diary: Diary,
@@ -101,10 +112,7 @@ struct Cluster {
 
 impl Cluster {
     async fn new() -> Self {
-        let epmd_port = {
-            let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
-            listener.local_addr().expect("an address").port()
-        };
+        let epmd_port = free_port();
         let mut config = config("epmd@localhost", epmd_port);
         config.hidden = true;
         let first = Node::start(config).await.expect("a node");

@@ -4,6 +4,7 @@
 pub(crate) mod wire;
 
 use std::{
+    hash::{BuildHasher, RandomState},
     net::TcpListener,
     sync::atomic::{AtomicU32, Ordering},
     time::Duration,
@@ -13,8 +14,12 @@ use crabnode::{Context, Node, NodeConfig};
 
 /// An EPMD port that nobody has.
 pub(crate) fn epmd_port() -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
-    listener.local_addr().expect("bound").port()
+    // Below those that the system hands out: one of these may be somebody's by the time the EPMD listens.
+    let random = RandomState::new();
+    let mut ports =
+        (0..1000_u16).map(|nth| 10_240 + u16::try_from(random.hash_one(nth) % 20_000).expect("less"));
+    let free = ports.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok());
+    free.expect("a free port")
 }
 
 /// What a node of a test is started with.
