@@ -5,192 +5,21 @@ mod support;
 
 use std::{
     alloc::System,
-    io,
-    pin::Pin,
     sync::{Arc, Mutex},
-    task::{Context as Task, Poll, Waker},
     time::Duration,
 };
 
-use crabnode::{
-    Atom, Context, Message, Monitored, Node, NodeConfig, NodeEvent, Pid, Term,
-    carrier::{BoxFuture, Carrier, Destination, Incoming, ListenAt, Listener, Stream},
-    tuple,
-};
+use crabnode::{Atom, Context, Message, Monitored, Node, NodeConfig, NodeEvent, Pid, Term, tuple};
 use dist::Outbound;
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
-use support::{config, run};
-use tokio::{
-    io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf},
-    sync::mpsc::{Receiver, Sender, channel},
+use support::{
+    config,
+    lossy::{Kind, Loss, Wire},
+    run,
 };
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
-
-/// A wire between two nodes, of which one listens.
-#[derive(Debug, Clone, Default)]
-struct Wire(Arc<Mutex<State>>);
-
-#[derive(Debug, Default)]
-struct State {
-    listener: Option<Sender<Side>>,
-    loss: Option<Loss>,
-    /// Whether the one connection of this time was made.
-    is_used: bool,
-    is_lost: bool,
-    /// How many bytes who connected, and who was connected to, has written.
-    written: [usize; 2],
-    readers: [Option<Waker>; 2],
-}
-
-/// The wire is lost before this byte of what one side writes.
-#[derive(Debug, Clone, Copy)]
-struct Loss {
-    of: usize,
-    at: usize,
-    kind: Kind,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Kind {
-    /// What was written before arrives, then both sides see the end.
-    Closed,
-    /// Both sides see an error at once.
-    Reset,
-    /// Nobody sees anything.
-    Silent,
-}
-
-impl Wire {
-    /// The wire is whole again, and good for one connection.
-    fn renew(&self, loss: Option<Loss>) {
-        let mut state = self.0.lock().unwrap();
-        let listener = state.listener.take();
-        *state = State { listener, loss, ..State::default() };
-    }
-
-    fn written(&self) -> [usize; 2] {
-        self.0.lock().unwrap().written
-    }
-}
-
-impl Carrier for Wire {
-    fn listen<'a>(&'a self, _: ListenAt<'a>) -> BoxFuture<'a, io::Result<Box<dyn Listener>>> {
-        Box::pin(async move {
-            let (sender, receiver) = channel(8);
-            self.0.lock().unwrap().listener = Some(sender);
-            Ok(Box::new(WireListener(receiver)) as Box<dyn Listener>)
-        })
-    }
-
-    fn connect<'a>(&'a self, _: Destination<'a>) -> BoxFuture<'a, io::Result<Stream>> {
-        Box::pin(async move {
-            let refused = || io::Error::new(io::ErrorKind::ConnectionRefused, "the wire is lost");
-            let listener = {
-                let mut state = self.0.lock().unwrap();
-                if std::mem::replace(&mut state.is_used, true) {
-                    return Err(refused());
-                }
-                state.listener.clone().ok_or_else(refused)?
-            };
-            let (ours, theirs) = tokio::io::duplex(ON_THE_WAY_MAX);
-            let side = |io, of| Side { io, of, wire: self.clone() };
-            listener.send(side(theirs, 1)).await.map_err(|_| refused())?;
-            Ok(Stream::new(side(ours, 0)))
-        })
-    }
-
-    fn uses_epmd(&self) -> bool {
-        false
-    }
-}
-
-/// How many bytes are on the way before a writer waits.
-const ON_THE_WAY_MAX: usize = 64 << 10;
-
-struct WireListener(Receiver<Side>);
-
-impl Listener for WireListener {
-    fn port(&self) -> u16 {
-        0
-    }
-
-    fn accept(&mut self) -> BoxFuture<'_, io::Result<Incoming>> {
-        Box::pin(async move {
-            let Some(side) = self.0.recv().await else { return std::future::pending().await };
-            Ok(Incoming { from: "the wire".into(), stream: Box::pin(async { Ok(Stream::new(side)) }) })
-        })
-    }
-}
-
-/// One side of the connection.
-struct Side {
-    io: DuplexStream,
-    of: usize,
-    wire: Wire,
-}
-
-impl AsyncRead for Side {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        task: &mut Task<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let (of, wire) = (self.of, self.wire.clone());
-        let mut state = wire.0.lock().unwrap();
-        state.readers[of] = Some(task.waker().clone());
-        let lost = state.loss.filter(|_| state.is_lost).map(|loss| loss.kind);
-        match lost {
-            Some(Kind::Reset) => Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
-            Some(Kind::Silent) => Poll::Pending,
-            Some(Kind::Closed) => match Pin::new(&mut self.io).poll_read(task, buffer) {
-                Poll::Pending => Poll::Ready(Ok(())),
-                ready => ready,
-            },
-            None => Pin::new(&mut self.io).poll_read(task, buffer),
-        }
-    }
-}
-
-impl AsyncWrite for Side {
-    fn poll_write(mut self: Pin<&mut Self>, task: &mut Task<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let (of, wire) = (self.of, self.wire.clone());
-        let mut state = wire.0.lock().unwrap();
-        if state.is_lost {
-            return match state.loss.map(|loss| loss.kind) {
-                // It takes them, and that is all.
-                Some(Kind::Silent) => Poll::Ready(Ok(bytes.len())),
-                _ => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
-            };
-        }
-        let left = state.loss.filter(|loss| loss.of == of).map(|loss| loss.at - state.written[of]);
-        let bytes = &bytes[..bytes.len().min(left.unwrap_or(usize::MAX))];
-        let written = match bytes.is_empty() {
-            true => 0,
-            false => std::task::ready!(Pin::new(&mut self.io).poll_write(task, bytes))?,
-        };
-        state.written[of] += written;
-        if left == Some(written) {
-            state.is_lost = true;
-            state.readers.iter_mut().filter_map(Option::take).for_each(Waker::wake);
-            // What is written next is lost.
-            return match written {
-                0 => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
-                written => Poll::Ready(Ok(written)),
-            };
-        }
-        Poll::Ready(Ok(written))
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(task)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(task)
-    }
-}
 
 /// What a process has received.
 type Log = Arc<Mutex<Vec<Message>>>;

@@ -1,6 +1,7 @@
 //! Nodes for tests: each on its own, all of one test on an EPMD port of their own.
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
+pub(crate) mod lossy;
 pub(crate) mod wire;
 
 use std::{
