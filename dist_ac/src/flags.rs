@@ -48,6 +48,9 @@ pub struct NodeFlags {
     /// What the bytes between nodes go over: inet_tcp, inet6_tcp, inet_tls or inet6_tls; the same on every node
     #[arg(long, value_name = "PROTOCOL")]
     pub proto_dist: Option<String>,
+    /// An option of TLS by itself, as server_certfile FILE or client_verify verify_peer; may be given several times
+    #[arg(long, value_names = ["OPTION", "VALUE"], num_args = 2, conflicts_with = "ssl_dist_optfile")]
+    pub ssl_dist_opt: Vec<String>,
     /// The options of TLS, in the file that the BEAM nodes have: [{server, Options}, {client, Options}].
     #[arg(long, value_name = "FILE")]
     pub ssl_dist_optfile: Option<PathBuf>,
@@ -66,6 +69,12 @@ pub struct NodeFlags {
     /// After how long a silent peer is gone; the same on every node
     #[arg(long, value_name = "SECONDS")]
     pub net_ticktime: Option<String>,
+    /// How many ticks there are in that time, 4 to 1000
+    #[arg(long, value_name = "TICKS")]
+    pub net_tickintensity: Option<String>,
+    /// One of the nodes that may connect, and be connected to; may be given several times; otherwise all
+    #[arg(long, value_name = "NODE")]
+    pub allow: Vec<String>,
 }
 
 /// What is wrong with the flags.
@@ -153,6 +162,16 @@ impl NodeFlags {
             };
             base.net_ticktime = Duration::from_secs(parsed.ok_or_else(bad)?);
         }
+        if let Some(ticks) = &self.net_tickintensity {
+            let parsed = ticks.parse().ok().filter(|ticks| (4..=1000).contains(ticks));
+            let bad = || FlagError::BadValue {
+                flag: "net-tickintensity",
+                value: ticks.clone(),
+                expected: "a number from 4 to 1000",
+            };
+            base.net_tickintensity = parsed.ok_or_else(bad)?;
+        }
+        base.allow.extend(self.allow.iter().cloned());
         if let Some(carrier) = self.carrier(&*base.carrier)? {
             base.carrier = carrier;
         }
@@ -163,10 +182,14 @@ impl NodeFlags {
     fn carrier(&self, before: &dyn Carrier) -> Result<Option<Arc<dyn Carrier>>, FlagError> {
         let protocol = match (&self.proto_dist, &self.ssl_dist_optfile) {
             (Some(protocol), _) => protocol,
+            (None, None) if !self.ssl_dist_opt.is_empty() => {
+                let (value, expected) = (self.ssl_dist_opt.join(" "), NEEDS_TLS);
+                return Err(FlagError::BadValue { flag: "ssl-dist-opt", value, expected });
+            }
             (None, None) => return Ok(None),
             (None, Some(file)) => {
                 let value = file.display().to_string();
-                let expected = "it needs --proto-dist inet_tls or inet6_tls beside it";
+                let expected = NEEDS_TLS;
                 return Err(FlagError::BadValue { flag: "ssl-dist-optfile", value, expected });
             }
         };
@@ -186,11 +209,28 @@ impl NodeFlags {
         }
         let tls = match &self.ssl_dist_optfile {
             Some(file) => TlsOptions::read(file).and_then(|options| Tls::new(tcp, &options)),
-            None => Tls::new(tcp, &TlsOptions::default()),
+            None => Tls::new(tcp, &self.tls_options()?),
         };
         Ok(Some(Arc::new(tls.map_err(|error| FlagError::Tls { reason: error.to_string() })?)))
     }
 }
+
+impl NodeFlags {
+    /// The options that `--ssl-dist-opt` gives one by one.
+    fn tls_options(&self) -> Result<TlsOptions, FlagError> {
+        let mut options = TlsOptions::default();
+        for pair in self.ssl_dist_opt.chunks_exact(2) {
+            options.set_flag(&pair[0], &pair[1]).map_err(|expected| FlagError::BadValue {
+                flag: "ssl-dist-opt",
+                value: pair.join(" "),
+                expected,
+            })?;
+        }
+        Ok(options)
+    }
+}
+
+const NEEDS_TLS: &str = "it needs --proto-dist inet_tls or inet6_tls beside it";
 
 fn port(flag: &'static str, value: Option<&str>) -> Result<Option<u16>, FlagError> {
     let Some(value) = value else { return Ok(None) };
@@ -232,13 +272,14 @@ mod tests {
     #[test]
     fn flags_are_those_of_erl() {
         let args = "--sname a@h --cookie c --hidden --dist-listen-min 9100 --dist-listen-max 9105 \
-                    --epmd-port 4370 --net-ticktime 8 --connect b@h --connect c@h \
+                    --epmd-port 4370 --net-ticktime 8 --net-tickintensity 8 --allow b@h --allow c@ --connect b@h --connect c@h \
                     --setcookie b@h d --setcookie c@h e";
         let config = config(&args.split_whitespace().collect::<Vec<_>>()).expect("all good");
         assert_eq!((config.name.as_str(), config.names), ("a@h", Names::Short));
         assert_eq!((config.cookie.as_deref(), config.hidden), (Some("c"), true));
         assert_eq!((config.listen_ports, config.epmd_port), (Some(9100..=9105), Some(4370)));
-        assert_eq!(config.net_ticktime, Duration::from_secs(8));
+        assert_eq!((config.net_ticktime, config.net_tickintensity), (Duration::from_secs(8), 8));
+        assert_eq!(config.allow, ["b@h", "c@"]);
         assert_eq!(config.name_from.as_deref(), Some("b@h"));
         assert_eq!(config.cookies, [("b@h".into(), "d".into()), ("c@h".into(), "e".into())]);
     }
@@ -273,6 +314,28 @@ mod tests {
             (&["--sname", "a", "--dist-listen-max", "9"], "needs --dist-listen-min"),
             (&["--sname", "a", "--dist-listen-min", "10", "--dist-listen-max", "9"], "must not be below"),
             (&["--sname", "a", "--net-ticktime", "0"], "--net-ticktime 0: a number of seconds"),
+            (&["--sname", "a", "--net-tickintensity", "3"], "--net-tickintensity 3: a number from 4"),
+            (&["--sname", "a", "--ssl-dist-opt", "server_certfile", "f"], "it needs --proto-dist"),
+            (
+                &["--sname", "a", "--proto-dist", "inet_tls", "--ssl-dist-opt", "server_cacert", "f"],
+                "--ssl-dist-opt server_cacert f: there is no such option",
+            ),
+            (
+                &["--sname", "a", "--proto-dist", "inet_tls", "--ssl-dist-opt", "client_verify", "maybe"],
+                "--ssl-dist-opt client_verify maybe: it cannot have this value",
+            ),
+            (
+                &[
+                    "--sname",
+                    "a",
+                    "--proto-dist",
+                    "inet_tls",
+                    "--ssl-dist-opt",
+                    "server_certfile",
+                    "/no/such",
+                ],
+                "/no/such: No such file",
+            ),
             (&["--sname", "a", "--proto-dist", "inet_udp"], "--proto-dist inet_udp: it is inet_tcp"),
             (&["--sname", "a", "--ssl-dist-optfile", "f"], "--ssl-dist-optfile f: it needs --proto-dist"),
             (

@@ -1,12 +1,21 @@
-//! Items 81, 82 and 85 of wire.md 12: TLS and IPv6 between BEAM and Rust nodes, which read the same file of options.
+//! Items 81 to 85 of wire.md 12: TLS and IPv6 between BEAM and Rust nodes, which read the same file of options.
+#![expect(clippy::print_stdout, reason = "what the kernel has is shown with `--nocapture`")]
 
 use std::{
     fmt::Write as _,
     io::{ErrorKind, Read, Write},
     net::{Ipv4Addr, TcpStream},
+    sync::Arc,
     time::Duration,
 };
 
+use crabnode::{
+    Node, NodeConfig,
+    carrier::{
+        Tcp,
+        tls::{ClientOptions, ServerOptions, Tls, TlsOptions, Verify},
+    },
+};
 use interop_tests::{Cluster, ErlNode, NodeSpec, Otp, RustNode};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 
@@ -251,6 +260,84 @@ fn item_82_verify_fun_of_the_beam() {
     });
 }
 
+/// A certificate that is renewed while the node runs is used without a new start, as OTP does; the connections that are
+/// there stay. Here the files are looked at each time, and not every two minutes.
+#[test]
+fn a_renewed_certificate_is_used() {
+    let otp = Otp::newest();
+    let cluster = Cluster::new(&otp);
+    let authority = Authority::new(&cluster, "ca");
+    let (wrong, good) =
+        (authority.certify(&cluster, "elsewhere.example"), authority.certify(&cluster, "localhost"));
+    let file = optfile(&cluster, "ssl.conf", &good, &authority, ["", ""]);
+    let mut erl = erl(&cluster, &otp, "e", "inet_tls", Some(&file));
+    let own = cluster.home().join("own.pem");
+    let renew = |from: &str| std::fs::copy(cluster.home().join(from), &own).expect("it can be copied");
+    renew(&wrong);
+    let (certfile, cacertfile) = (Some(own.clone()), Some(cluster.home().join("ca.pem")));
+    let server = ServerOptions {
+        certfile: certfile.clone(),
+        cacertfile: cacertfile.clone(),
+        verify: Verify::Peer,
+        ..ServerOptions::default()
+    };
+    let client = ClientOptions { certfile, cacertfile, ..ClientOptions::default() };
+    let tls = Tls::new(Tcp::default(), &TlsOptions { server, client }).expect("the files are there");
+    let config = NodeConfig {
+        carrier: Arc::new(tls.look_again_after(Duration::ZERO)),
+        cookie: Some(cluster.cookie().to_owned()),
+        epmd_port: Some(cluster.epmd_port()),
+        start_epmd: false,
+        ..NodeConfig::new("r@localhost")
+    };
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let node = runtime.block_on(Node::start(config)).expect("our node starts");
+    says(&mut erl, "net_adm:ping(r@localhost)", "pang");
+    renew(&good);
+    says(&mut erl, "net_adm:ping(r@localhost)", "pong");
+    // What is no certificate, such as a file that is half written, changes nothing.
+    std::fs::write(&own, "-----BEGIN").expect("it can be written");
+    says(&mut erl, "nodes()", "[r@localhost]");
+    says(&mut erl, "erlang:disconnect_node(r@localhost), net_adm:ping(r@localhost)", "pong");
+    // Ours dials with it, too: the peer wants to see one that it trusts.
+    renew(&wrong);
+    says(&mut erl, "erlang:disconnect_node(r@localhost)", "true");
+    erl.eval_until("nodes()", "[]", SOON);
+    runtime.block_on(async {
+        assert!(node.connect("e@localhost").await.is_ok(), "a client's name is nobody's affair");
+        node.stop().await;
+    });
+}
+
+/// `-ssl_dist_opt` in the place of a file, on both sides.
+#[test]
+fn options_of_tls_one_by_one() {
+    each_release(|otp| {
+        let cluster = Cluster::new(otp);
+        let authority = Authority::new(&cluster, "ca");
+        let certificate = authority.certify(&cluster, "localhost");
+        let options = [
+            ["server_certfile", &certificate],
+            ["server_cacertfile", "ca.pem"],
+            ["server_verify", "verify_peer"],
+            ["server_fail_if_no_peer_cert", "true"],
+            ["client_certfile", &certificate],
+            ["client_cacertfile", "ca.pem"],
+            ["client_verify", "verify_peer"],
+        ];
+        let spec = |protocol: [&str; 2], flag: &str| {
+            let mut spec = NodeSpec::args(protocol);
+            spec.args
+                .extend(options.iter().flat_map(|[option, value]| [flag, option, value]).map(str::to_owned));
+            spec
+        };
+        let mut erl = cluster.erl_with(otp, "e", &spec(["-proto_dist", "inet_tls"], "-ssl_dist_opt"));
+        let _peer = cluster.peer_with("r", &spec(["--proto-dist", "inet_tls"], "--ssl-dist-opt"));
+        says(&mut erl, "net_adm:ping(r@localhost)", "pong");
+        talk(&mut erl, "r@localhost");
+    });
+}
+
 /// Whoever comes to a node's port with no TLS, or with nothing to say, is gone after `net_setuptime` at the latest and
 /// in nobody's way.
 #[test]
@@ -386,5 +473,49 @@ fn item_85_tls_over_ipv6() {
         let _dialler = peer(&cluster, "r@::1", "inet6_tls", Some(&file), &["--connect", "e@::1"]);
         erl.eval_until("nodes()", "['r@::1']", SOON);
         talk(&mut erl, "'r@::1'");
+    });
+}
+
+/// OTP 26 and later can leave the records of TLS to the kernel; on the wire it is the same. Where the kernel has no TLS,
+/// such a BEAM comes to no connection, whichever side begins it, and a node of ours serves others as ever.
+#[test]
+fn item_84_a_beam_with_ktls() {
+    let ulps = std::fs::read_to_string("/proc/sys/net/ipv4/tcp_available_ulp").unwrap_or_default();
+    let has_ktls = ulps.split_whitespace().any(|ulp| ulp == "tls");
+    each_release(|otp| {
+        if otp.number() < 26 {
+            println!("item 84, OTP {}: it knows no kTLS", otp.number());
+            return;
+        }
+        let cluster = Cluster::new(otp);
+        let authority = Authority::new(&cluster, "ca");
+        let certificate = authority.certify(&cluster, "localhost");
+        let options = |file: &str, more: &str| optfile(&cluster, file, &certificate, &authority, [more, ""]);
+        // What the kernel can do.
+        let suite = r#", {versions, ['tlsv1.3']}, {ciphers, ["TLS_AES_256_GCM_SHA384"]}"#;
+        let with = options("with.conf", &format!("{suite}, {{ktls, true}}"));
+        let without = options("without.conf", suite);
+        let ours = options("ours.conf", ", {ktls, true}");
+        let mut erl_with = erl(&cluster, otp, "e", "inet_tls", Some(&with));
+        let mut erl_without = erl(&cluster, otp, "f", "inet_tls", Some(&without));
+        let _dialled = peer(&cluster, "r", "inet_tls", Some(&ours), &[]);
+        let mut dialler = peer(&cluster, "s", "inet_tls", Some(&ours), &["--connect", "e@localhost"]);
+        if has_ktls {
+            println!("item 84, OTP {}: the kernel has TLS, and the BEAM uses it", otp.number());
+            says(&mut erl_with, "net_adm:ping(r@localhost)", "pong");
+            talk(&mut erl_with, "r@localhost");
+            erl_with.eval_until("lists:member(s@localhost, nodes())", "true", SOON);
+            talk(&mut erl_with, "s@localhost");
+        } else {
+            println!(
+                "item 84, OTP {}: this kernel has no TLS, only {ulps:?}: the BEAM must fail",
+                otp.number()
+            );
+            says(&mut erl_with, "net_adm:ping(r@localhost)", "pang");
+            wait_for_line(&mut dialler, &["not connected", "e@localhost"]);
+            says(&mut erl_with, "nodes()", "[]");
+        }
+        says(&mut erl_without, "net_adm:ping(r@localhost)", "pong");
+        talk(&mut erl_without, "r@localhost");
     });
 }

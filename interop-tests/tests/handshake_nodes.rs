@@ -345,3 +345,27 @@ fn quoted(atom: &str) -> String {
     let is_plain = atom.starts_with(|c: char| c.is_ascii_lowercase()) && !atom.contains('-');
     if is_plain { atom.to_owned() } else { format!("'{atom}'") }
 }
+
+/// `net_kernel:allow`, on either side: who is not among the nodes is told `not_allowed`, and is not dialled.
+#[test]
+fn nodes_that_are_not_allowed_stay_out() {
+    each_release(|otp| {
+        let peer = NodeSpec::args(["--allow", "e@localhost"]);
+        let mut pair = Pair::start_with(otp, &NodeSpec::default(), &peer);
+        let mut other = pair.cluster.erl(otp, "f");
+        pair.says("net_adm:ping(R)", "pong");
+        says(&mut other, "net_adm:ping(r@localhost)", "pang");
+        pair.says("rpc:call(R, net_adm, ping, [f@localhost])", "pang");
+        pair.says("rpc:call(R, net_kernel, allowed, [])", "{ok,[e@localhost]}");
+        pair.says("rpc:call(R, net_kernel, allow, [[\"f@localhost\"]])", "error");
+        pair.says("rpc:call(R, net_kernel, allow, [['f@']])", "ok");
+        says(&mut other, "net_adm:ping(r@localhost)", "pong");
+        let refused = |line: &str| (line.contains("refused") && line.contains("f@localhost")).then_some(());
+        pair.peer.process().wait_for_line(SOON, "say who was refused", refused).expect("it does");
+
+        says(&mut other, "net_kernel:allow([e@localhost])", "ok");
+        let mut stranger = pair.cluster.peer_with("s", &NodeSpec::args(["--connect", "f@localhost"]));
+        let told = |line: &str| (line.contains("not connected") && line.contains("not allow")).then_some(());
+        stranger.process().wait_for_line(SOON, "say why", told).expect("it does");
+    });
+}

@@ -37,6 +37,10 @@ pub struct NodeConfig {
     /// `-setcookie NODE COOKIE`: cookies for single nodes, whichever side connects; of two for one node the last.
     /// [`Node::set_cookie`](crate::Node::set_cookie) does it later.
     pub cookies: Vec<(String, String)>,
+    /// `net_kernel:allow(Nodes)`: which nodes may connect, and be connected to; everybody who has the cookie where there
+    /// is none. Each is a node's name (`a@h`), a host (`h`) or a name on any host (`a@`).
+    /// [`Node::allow`](crate::Node::allow) adds some later.
+    pub allow: Vec<String>,
     /// `-hidden`: the node is in nobody's `nodes()`, and no part of `global`.
     pub hidden: bool,
     /// `inet_dist_listen_min` and `inet_dist_listen_max`: the first free port of the range is used. Without
@@ -82,6 +86,9 @@ pub struct NodeConfig {
     /// How many bytes of a peer's messages may wait for their missing fragments, in which a BEAM sends what is
     /// longer than 64 KiB. Default 512 MiB, which is the longest message; memory is taken as bytes arrive.
     pub fragments_bytes_max: usize,
+    /// How many fragments a peer's message may have. Default 2^20: those of a BEAM have 64 KiB each, so none that is
+    /// within `fragments_bytes_max` has more than 8,192. A message announced in more ends its connection.
+    pub fragment_count_max: u64,
     /// How long a peer's message may wait for its next fragment before the connection is closed, as for any broken
     /// rule, with a line in the log that names the message. Default 240 s, four times the default ticktime: what
     /// is later than that never comes. At least 1 s; [`Duration::MAX`] is for ever. A long message over a slow line
@@ -124,6 +131,7 @@ impl NodeConfig {
             names: Names::Short,
             cookie: None,
             cookies: Vec::new(),
+            allow: Vec::new(),
             hidden: false,
             listen_ports: None,
             listen_address: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
@@ -141,6 +149,7 @@ impl NodeConfig {
             out_bytes_max: 256 << 20,
             frame_bytes_max: 128 << 20,
             fragments_bytes_max: 512 << 20,
+            fragment_count_max: dist::Limits::default().fragment_count_max,
             fragment_age_max: Duration::from_secs(240),
             decode: DecodeLimits::default(),
             mailbox_messages_max: 1 << 20,

@@ -117,6 +117,12 @@ pub enum ConnectError {
         /// What this node uses: short or long.
         own: &'static str,
     },
+    /// It is not among the nodes that may be connected to.
+    #[error("{node} is not allowed here (NodeConfig::allow)", node = node.as_str())]
+    NotAllowed {
+        /// The node.
+        node: Atom,
+    },
     /// The peer's host could not be found or asked.
     #[error("{node}: cannot ask the EPMD of host {host} at port {port}: {reason}", node = node.as_str())]
     Epmd {

@@ -30,6 +30,7 @@
 //! Nothing on the way in waits for a mailbox.
 #![forbid(unsafe_code)]
 
+mod allowed;
 mod behaviour;
 pub use behaviour::{gen_server, supervisor};
 pub mod carrier;

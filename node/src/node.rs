@@ -19,6 +19,7 @@ use rustc_hash::FxHashMap;
 
 use crate::{
     ConnectError, Context, Functions, IntoExit, Names, NodeConfig, NodeEvent, SpawnOptions, StartError,
+    allowed::Allowed,
     carrier::{ListenAt, Listener, Stream},
     clock::{self, Tasks},
     kernel::{self, Global},
@@ -46,6 +47,7 @@ pub(crate) struct Inner {
     port: u16,
     pub(crate) epmd_port: u16,
     cookies: RwLock<CookieBook>,
+    allowed: RwLock<Allowed>,
     pub(crate) registry: Registry,
     pub(crate) functions: Functions,
     pub(crate) tasks: Tasks,
@@ -100,6 +102,7 @@ impl Node {
             registry: Registry::new(Arc::clone(&atom), creation),
             creation: Creation(creation),
             cookies: RwLock::new(cookies),
+            allowed: RwLock::new(Allowed::new(&config.allow)),
             functions: Functions::default(),
             peers: Mutex::new(Peers::new(name.clone())),
             routes: RwLock::default(),
@@ -381,6 +384,19 @@ impl Node {
         Ok(())
     }
 
+    /// `net_kernel:allow(Nodes)`: adds to [`NodeConfig::allow`], for connections made from now on. After the first call
+    /// nobody else may connect. Those that are connected stay.
+    pub fn allow<S: Into<String>>(&self, nodes: impl IntoIterator<Item = S>) {
+        let nodes = nodes.into_iter().map(Into::into);
+        self.0.allowed.write().unwrap_or_else(PoisonError::into_inner).add(nodes);
+    }
+
+    /// `net_kernel:allowed()`: what was allowed; nothing where everybody is.
+    #[must_use]
+    pub fn allowed(&self) -> Vec<String> {
+        self.0.allowed.read().unwrap_or_else(PoisonError::into_inner).entries().to_vec()
+    }
+
     /// Asks whoever runs this program to stop it with an exit status, as `init:stop` and `erlang:halt` from
     /// another node do; see [`Node::stop_requested`].
     pub fn request_stop(&self, status: u8) {
@@ -506,6 +522,10 @@ impl Inner {
         self.cookies.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    pub(crate) fn is_allowed(&self, peer: &NodeName) -> bool {
+        self.allowed.read().unwrap_or_else(PoisonError::into_inner).has(peer)
+    }
+
     pub(crate) fn new_challenge(&self) -> u32 {
         let mut challenges = lock(&self.challenges);
         loop {
@@ -549,9 +569,9 @@ impl Inner {
         dist::Limits {
             frame_bytes_max: self.config.frame_bytes_max,
             fragments_bytes_max: self.config.fragments_bytes_max,
+            fragment_count_max: self.config.fragment_count_max,
             fragment_age_max: self.config.fragment_age_max,
             decode: self.config.decode.clone(),
-            ..dist::Limits::default()
         }
     }
 
@@ -564,6 +584,9 @@ impl Inner {
         })?;
         if name == self.name {
             return Err(ConnectError::Itself);
+        }
+        if !self.is_allowed(&name) {
+            return Err(ConnectError::NotAllowed { node: node.into() });
         }
         let dotted = name.host().contains('.') || name.host().parse::<std::net::IpAddr>().is_ok();
         let own = match self.config.names {
@@ -662,7 +685,7 @@ impl Inner {
 
     /// What an attempt of a peer is to be told. The one that loses by it is ended.
     pub(crate) fn arbitrate(&self, peer: &NodeName, id: ConnectionId) -> Verdict {
-        if self.is_stopping() {
+        if self.is_stopping() || !self.is_allowed(peer) {
             return Verdict::NotAllowed;
         }
         let arbitration = lock(&self.peers).incoming(peer, id);

@@ -167,3 +167,19 @@ async fn a_term_past_the_configured_limits_ends_its_connection() {
     run(&a, move |context| async move { context.send(("nobody", &to), nested(11)).await }).await;
     eventually("the connection ends", || a.nodes().is_empty() && b.nodes().is_empty()).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn once_some_nodes_are_allowed_others_are_not() {
+    let port = epmd_port();
+    let (a, b, c) = (node("a", port).await, node("b", port).await, node("c", port).await);
+    assert!(a.allowed().is_empty());
+    a.allow([b.name().as_str()]);
+    assert_eq!(a.allowed(), [b.name().as_str()]);
+    assert_eq!(b.connect(a.name()).await, Ok(()));
+    let refused = c.connect(a.name()).await.expect_err("it is not among them");
+    assert!(refused.to_string().contains("not allow"), "{refused}");
+    assert_eq!(a.connect(c.name()).await, Err(ConnectError::NotAllowed { node: c.name().clone() }));
+    // By the host, both ways.
+    a.allow(["localhost"]);
+    assert_eq!(c.connect(a.name()).await, Ok(()));
+}

@@ -374,7 +374,21 @@ fn nodes(functions: &Functions) {
     functions.insert("net_kernel", "set_net_ticktime", 2, async |c: Context, args: Args| {
         args[1].as_u64().map_or_else(badarg, |transition| set_net_ticktime(&c, &args[0], transition))
     });
+    functions.insert("net_kernel", "allow", 1, async |c: Context, args: Args| allow(&c, &args[0]));
+    functions.insert("net_kernel", "allowed", 0, async |c: Context, _: Args| {
+        let allowed = c.node().allowed();
+        let atoms: Vec<Term> =
+            allowed.iter().filter_map(|node| Atom::try_new(node).ok()).map(Term::Atom).collect();
+        Ok(tuple!(atom "ok", Term::list(atoms)))
+    });
     functions.insert("global_group", "get_own_nodes", 0, async |_: Context, _: Args| Ok(Term::NIL));
+}
+
+fn allow(context: &Context, nodes: &Term) -> Outcome {
+    let atoms: Option<Vec<&Atom>> = nodes.as_list().unwrap_or_default().iter().map(Term::as_atom).collect();
+    let (Some(atoms), true) = (atoms, nodes.as_list().is_some()) else { return Ok(Term::atom("error")) };
+    context.node().allow(atoms.iter().map(|atom| atom.as_str()));
+    Ok(Term::atom("ok"))
 }
 
 /// OTP's default.

@@ -56,18 +56,19 @@ pub(super) fn client(options: &ClientOptions) -> Result<Arc<ClientConfig>, TlsEr
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_protocol_versions(&versions(&options.versions))
         .map_err(rustls)?;
-    let builder = match options.verify {
-        Verify::None => builder.dangerous().with_custom_certificate_verifier(Arc::new(Anybody { provider })),
+    let verifier = match options.verify {
+        Verify::None => None,
         Verify::Peer => {
             let roots = Arc::new(roots(options.cacertfile.as_deref(), SIDE)?);
-            let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider).build();
-            let verifier = verifier.map_err(|error| rustls(Error::General(error.to_string())))?;
-            match options.server_name {
-                CheckedName::Host | CheckedName::This(_) => builder.with_webpki_verifier(verifier),
-                CheckedName::Unchecked => {
-                    builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyName { verifier }))
-                }
-            }
+            let verifier = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider)).build();
+            Some(verifier.map_err(|error| rustls(Error::General(error.to_string())))?)
+        }
+    };
+    let builder = match (verifier, &options.server_name) {
+        (Some(verifier), CheckedName::Host | CheckedName::This(_)) => builder.with_webpki_verifier(verifier),
+        (verifier, _) => {
+            let verifier = Lenient { verifier, provider };
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier))
         }
     };
     let mut config = match &options.certfile {
@@ -129,22 +130,31 @@ fn of_pem(path: &Path, error: pem::Error, none: &str) -> TlsError {
     }
 }
 
-/// `verify_none`: whoever it is, as long as it has the key of the certificate that it shows.
+/// Looks at less than rustls by itself: nothing without `verifier`, and with it whom it trusts, under any name. Either
+/// way a peer must have the key of the certificate that it shows.
 #[derive(Debug)]
-struct Anybody {
+struct Lenient {
+    verifier: Option<Arc<WebPkiServerVerifier>>,
     provider: Arc<CryptoProvider>,
 }
 
-impl ServerCertVerifier for Anybody {
+impl ServerCertVerifier for Lenient {
     fn verify_server_cert(
         &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
+        certificate: &CertificateDer<'_>,
+        chain: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
+        let Some(verifier) = &self.verifier else { return Ok(ServerCertVerified::assertion()) };
+        match verifier.verify_server_cert(certificate, chain, name, ocsp, now) {
+            // The name is looked at last.
+            Err(Error::InvalidCertificate(
+                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+            )) => Ok(ServerCertVerified::assertion()),
+            result => result,
+        }
     }
 
     fn verify_tls12_signature(
@@ -169,52 +179,5 @@ impl ServerCertVerifier for Anybody {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.provider.signature_verification_algorithms.supported_schemes()
-    }
-}
-
-/// Whoever is trusted, under any name.
-#[derive(Debug)]
-struct AnyName {
-    verifier: Arc<WebPkiServerVerifier>,
-}
-
-impl ServerCertVerifier for AnyName {
-    fn verify_server_cert(
-        &self,
-        certificate: &CertificateDer<'_>,
-        chain: &[CertificateDer<'_>],
-        name: &ServerName<'_>,
-        ocsp: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        match self.verifier.verify_server_cert(certificate, chain, name, ocsp, now) {
-            // The name is looked at last.
-            Err(Error::InvalidCertificate(
-                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
-            )) => Ok(ServerCertVerified::assertion()),
-            result => result,
-        }
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.verifier.verify_tls12_signature(message, certificate, signed)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.verifier.verify_tls13_signature(message, certificate, signed)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.verifier.supported_verify_schemes()
     }
 }

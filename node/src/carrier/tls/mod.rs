@@ -17,7 +17,7 @@
 //! # }
 //! ```
 
-use std::{fmt, io, path::Path, sync::Arc};
+use std::{fmt, io, path::Path, sync::Arc, time::Duration};
 
 pub use rustls;
 use rustls::{
@@ -31,40 +31,65 @@ use super::{
     BoxFuture, Carrier, Destination, Incoming, LengthPrefix, ListenAt, Listener, Stream, Tcp,
     tcp::{TcpAccept, hang_up},
 };
+use crate::clock;
 
 mod build;
 mod options;
+mod renewal;
 pub use options::{
     ClientOptions, ServerName as CheckedName, ServerOptions, TlsError, TlsOptions, Verify, Version,
 };
+use renewal::{Current, Files};
 
 /// TLS over TCP.
 pub struct Tls {
     tcp: Tcp,
-    server: Arc<ServerConfig>,
-    client: Arc<ClientConfig>,
+    source: Arc<Source>,
     name: CheckedName,
-    /// Of clients, and of servers.
-    depth: [Depth; 2],
+}
+
+/// Where certificates come from.
+enum Source {
+    Files(Box<Files>),
+    /// rustls was told.
+    Given(Current),
+}
+
+impl Source {
+    fn current(&self) -> Current {
+        match self {
+            Self::Files(files) => files.current(clock::now()),
+            Self::Given(current) => current.clone(),
+        }
+    }
 }
 
 impl Tls {
-    /// TLS with these options over TCP with those. Reads the files that the options name, once: unlike a BEAM node,
-    /// which looks at them again every two minutes, this one shows a new certificate after a new start.
+    /// TLS with these options over TCP with those. Reads the files that the options name, and again where one of them
+    /// has changed when a connection is made two minutes or more after the last look, as OTP does: a renewed
+    /// certificate needs no new start, and no end of the connections that are there. A changed file that cannot be used
+    /// is logged, and what it said before stays.
     pub fn new(tcp: Tcp, options: &TlsOptions) -> Result<Self, TlsError> {
-        let (server, client) = (build::server(&options.server)?, build::client(&options.client)?);
-        let depth = [
-            Depth::new(options.server.depth, options.server.cacertfile.as_deref())?,
-            Depth::new(options.client.depth, options.client.cacertfile.as_deref())?,
-        ];
-        Ok(Self { tcp, server, client, name: options.client.server_name.clone(), depth })
+        let source = Arc::new(Source::Files(Box::new(Files::read(clock::now(), options)?)));
+        Ok(Self { tcp, source, name: options.client.server_name.clone() })
+    }
+
+    /// After how long the files of the options are looked at again, instead of two minutes: `ssl_pem_cache_clean`.
+    /// Without effect once a node has started with it, and where there are no files.
+    #[must_use]
+    pub fn look_again_after(mut self, time: Duration) -> Self {
+        if let Some(Source::Files(files)) = Arc::get_mut(&mut self.source) {
+            files.look_again = time;
+        }
+        self
     }
 
     /// TLS as rustls is told, for what [`TlsOptions`] does not say. The name that a peer's certificate is checked
     /// for is the host of its node's name.
     #[must_use]
     pub fn from_rustls(tcp: Tcp, server: Arc<ServerConfig>, client: Arc<ClientConfig>) -> Self {
-        Self { tcp, server, client, name: CheckedName::Host, depth: [Depth::any(), Depth::any()] }
+        let current = Current { server, client, depth: [Depth::any(), Depth::any()] };
+        Self { tcp, source: Arc::new(Source::Given(current)), name: CheckedName::Host }
     }
 
     fn server_name(&self, to: Destination<'_>) -> io::Result<ServerName<'static>> {
@@ -88,11 +113,10 @@ impl fmt::Debug for Tls {
 
 impl Carrier for Tls {
     fn listen<'a>(&'a self, at: ListenAt<'a>) -> BoxFuture<'a, io::Result<Box<dyn Listener>>> {
-        let acceptor = TlsAcceptor::from(Arc::clone(&self.server));
-        let depth = self.depth[0].clone();
-        Box::pin(async move {
-            Ok(Box::new(TlsListener { tcp: self.tcp.bind(at)?, acceptor, depth }) as Box<dyn Listener>)
-        })
+        let source = Arc::clone(&self.source);
+        Box::pin(
+            async move { Ok(Box::new(TlsListener { tcp: self.tcp.bind(at)?, source }) as Box<dyn Listener>) },
+        )
     }
 
     fn connect<'a>(&'a self, to: Destination<'a>) -> BoxFuture<'a, io::Result<Stream>> {
@@ -100,9 +124,9 @@ impl Carrier for Tls {
             let name = self.server_name(to)?;
             let tcp = self.tcp.connect_to(to).await?;
             let hang_up = hang_up(&tcp);
-            let tls =
-                TlsConnector::from(Arc::clone(&self.client)).connect(name, tcp).await.map_err(of_tls)?;
-            self.depth[1].check(tls.get_ref().1.peer_certificates())?;
+            let Current { client, depth: [_, depth], .. } = self.source.current();
+            let tls = TlsConnector::from(client).connect(name, tcp).await.map_err(of_tls)?;
+            depth.check(tls.get_ref().1.peer_certificates())?;
             Ok(Stream::new(tls).on_hang_up(hang_up))
         })
     }
@@ -119,8 +143,7 @@ impl Carrier for Tls {
 
 struct TlsListener {
     tcp: TcpAccept,
-    acceptor: TlsAcceptor,
-    depth: Depth,
+    source: Arc<Source>,
 }
 
 impl Listener for TlsListener {
@@ -131,15 +154,16 @@ impl Listener for TlsListener {
     fn accept(&mut self) -> BoxFuture<'_, io::Result<Incoming>> {
         Box::pin(async move {
             let (tcp, address) = self.tcp.accept().await?;
-            let stream = Box::pin(accept(self.acceptor.clone(), tcp, self.depth.clone()));
+            let stream = Box::pin(accept(self.source.current(), tcp));
             Ok(Incoming { from: address.to_string(), stream })
         })
     }
 }
 
-async fn accept(acceptor: TlsAcceptor, tcp: TcpStream, depth: Depth) -> io::Result<Stream> {
+async fn accept(current: Current, tcp: TcpStream) -> io::Result<Stream> {
+    let Current { server, depth: [depth, _], .. } = current;
     let hang_up = hang_up(&tcp);
-    let tls = acceptor.accept(tcp).await.map_err(of_tls)?;
+    let tls = TlsAcceptor::from(server).accept(tcp).await.map_err(of_tls)?;
     depth.check(tls.get_ref().1.peer_certificates())?;
     Ok(Stream::new(tls).on_hang_up(hang_up))
 }

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use etf::{Term, text};
+use etf::{Atom, Term, text};
 
 /// The options of TLS for the connections between nodes, under their names in OTP's `ssl`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -158,6 +158,31 @@ impl TlsOptions {
         let path = path.as_ref();
         let bytes = fs::read(path).map_err(|source| TlsError::File { path: path.into(), source })?;
         Self::parse(&bytes).map_err(|reason| TlsError::Optfile { path: path.into(), reason })
+    }
+
+    /// One option as `-ssl_dist_opt OPTION VALUE` gives it: `server_certfile FILE`, `client_verify verify_peer`. The error
+    /// says what is wrong.
+    pub fn set_flag(&mut self, option: &str, value: &str) -> Result<(), &'static str> {
+        const UNKNOWN: &str = "there is no such option, or not one that this node has";
+        let value = match value.parse::<u32>() {
+            _ if option.ends_with("file") => Term::binary(value.as_bytes().to_vec()),
+            Ok(number) => Term::from(number),
+            Err(_) => Term::Atom(Atom::try_new(value).map_err(|_| "it cannot have this value")?),
+        };
+        let (side, name) = option.split_once('_').ok_or(UNKNOWN)?;
+        let known = ["certfile", "keyfile", "cacertfile", "verify", "depth", "fail_if_no_peer_cert"];
+        let flags = ["secure_renegotiate", "reuse_sessions", "hibernate_after", "ktls"];
+        if !known.contains(&name) && !flags.contains(&name) {
+            return Err(UNKNOWN);
+        }
+        let term = Term::tuple([Term::Atom(Atom::try_new(name).map_err(|_| UNKNOWN)?), value]);
+        match side {
+            "server" => self.server.set(&term),
+            "client" if name == "fail_if_no_peer_cert" => return Err(UNKNOWN),
+            "client" => self.client.set(&term),
+            _ => return Err(UNKNOWN),
+        }
+        .map_err(|_| "it cannot have this value")
     }
 
     /// What such a file says.
@@ -358,6 +383,43 @@ mod tests {
         assert_eq!(TlsOptions::parse(b"[].").unwrap(), TlsOptions::default());
         let named = TlsOptions::parse(br#"[{client, [{server_name_indication, "a.example"}]}]."#).unwrap();
         assert_eq!(named.client.server_name, ServerName::This("a.example".into()));
+    }
+
+    #[test]
+    fn options_one_by_one() {
+        let mut options = TlsOptions::default();
+        for (option, value) in [
+            ("server_certfile", "cert.pem"),
+            ("server_keyfile", "key.pem"),
+            ("server_cacertfile", "ca.pem"),
+            ("server_verify", "verify_peer"),
+            ("server_fail_if_no_peer_cert", "true"),
+            ("server_secure_renegotiate", "true"),
+            ("client_verify", "verify_none"),
+            ("client_depth", "2"),
+        ] {
+            assert_eq!(options.set_flag(option, value), Ok(()), "{option}");
+        }
+        let server = ServerOptions {
+            certfile: Some("cert.pem".into()),
+            keyfile: Some("key.pem".into()),
+            cacertfile: Some("ca.pem".into()),
+            verify: Verify::Peer,
+            fail_if_no_peer_cert: true,
+            ..ServerOptions::default()
+        };
+        let client = ClientOptions { verify: Verify::None, depth: Some(2), ..ClientOptions::default() };
+        assert_eq!(options, TlsOptions { server, client });
+        for (option, value) in [
+            ("certfile", "x"),
+            ("peer_certfile", "x"),
+            ("server_password", "x"),
+            ("server_verify", "maybe"),
+            ("client_fail_if_no_peer_cert", "true"),
+            ("client_depth", "deep"),
+        ] {
+            assert!(options.set_flag(option, value).is_err(), "{option} {value}");
+        }
     }
 
     #[test]
