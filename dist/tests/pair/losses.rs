@@ -89,16 +89,17 @@ fn at_every_byte_with_what_was_on_the_way_and_in_small_pieces() {
     let recording = record();
     for (of, at) in each_byte(&recording) {
         let seed = (at * 2 + of) as u64;
-        for (kind, chunk_max) in [(LossKind::Reset, 64), (LossKind::Closed, 7), (LossKind::Reset, 1)] {
-            let weather = Weather {
-                seed,
-                chunk_max,
-                delay_max: Duration::from_millis(5),
-                capacity: 200,
-                ..Weather::default()
-            };
-            lose(weather, Loss { of, at, kind }, &recording);
-        }
+        // In turn: what goes wrong does so at more than one byte.
+        let (kind, chunk_max) =
+            [(LossKind::Reset, 64), (LossKind::Closed, 7), (LossKind::Reset, 1)][(at + of) % 3];
+        let weather = Weather {
+            seed,
+            chunk_max,
+            delay_max: Duration::from_millis(5),
+            capacity: 200,
+            ..Weather::default()
+        };
+        lose(weather, Loss { of, at, kind }, &recording);
     }
 }
 
