@@ -190,6 +190,11 @@ impl SysConfig {
         {
             base.net_ticktime = Duration::from_secs(seconds);
         }
+        // As in OTP, one that is too low or too high is the lowest or the highest.
+        let intensity = |value: &Term| u32::try_from(value.as_int()?.clamp(4, 1000)).ok();
+        if let Some(ticks) = self.kernel_value("net_tickintensity", intensity)? {
+            base.net_tickintensity = ticks;
+        }
         if let Some(time) = self.kernel_value("net_setuptime", setup_time)? {
             base.net_setuptime = time;
         }

@@ -122,12 +122,12 @@ fn files_are_found_merged_and_their_faults_placed() {
 #[test]
 fn what_kernel_says_of_the_node_itself() {
     let config = parse(
-        "[{kernel, [{net_ticktime, 8}, {inet_dist_listen_min, 9100}, {inet_dist_listen_max, 9105}, \
+        "[{kernel, [{net_ticktime, 8}, {net_tickintensity, 10}, {inet_dist_listen_min, 9100}, {inet_dist_listen_max, 9105}, \
          {prevent_overlapping_partitions, false}, {erl_epmd_node_listen_port, 9200}]}]",
     )
     .expect("good");
     let node = config.apply(NodeConfig::new("a")).expect("good");
-    assert_eq!(node.net_ticktime, Duration::from_secs(8));
+    assert_eq!((node.net_ticktime, node.net_tickintensity), (Duration::from_secs(8), 10));
     assert_eq!(node.listen_ports, Some(9100..=9105));
     assert!(!node.prevent_overlapping_partitions);
     assert!(matches!(node.discovery, Discovery::Port(port) if port.get() == 9200));
@@ -137,6 +137,11 @@ fn what_kernel_says_of_the_node_itself() {
         let config = parse(&format!("[{{kernel, [{{net_setuptime, {text}}}]}}]")).expect("good");
         let time = time.map(Duration::from_millis);
         assert_eq!(config.apply(NodeConfig::new("a")).ok().map(|node| node.net_setuptime), time, "{text}");
+    }
+    for (text, ticks) in [("3", Some(4)), ("50", Some(50)), ("2000", Some(1000)), ("often", None)] {
+        let config = parse(&format!("[{{kernel, [{{net_tickintensity, {text}}}]}}]")).expect("good");
+        let node = config.apply(NodeConfig::new("a")).ok();
+        assert_eq!(node.map(|node| node.net_tickintensity), ticks, "{text}");
     }
     let bad = parse("[{kernel, [{net_ticktime, soon}]}]").expect("good");
     assert_eq!(bad.apply(NodeConfig::new("a")).expect_err("bad").to_string(), "{badopt,{net_ticktime,soon}}");
