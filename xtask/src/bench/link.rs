@@ -167,23 +167,29 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     let round = Duration::from_millis(arguments.round_millis.max(1));
     let mut bars = Vec::new();
     for work in works {
+        begin(work.name);
         let rounds = arguments.rounds.max(1) * if work.is_bimodal { 3 } else { 1 };
         let all = measure(&mut lab, work, rounds, round)?;
         print(work, rounds, &all);
         bars.extend(bars_of(work, &all));
     }
     for (name, measure) in others {
-        eprintln!("bench: {name}");
+        begin(name);
         bars.extend(measure(&mut lab, arguments.rounds.max(1))?);
     }
     bars::print(&bars)
+}
+
+/// What else the machine does falsifies what comes.
+fn begin(work: &str) {
+    eprintln!("bench: {work}");
+    println!("\n{work} begins at a load of {}", program::load());
 }
 
 /// Nanoseconds for doing it once, of each round, sorted.
 type Rounds = Vec<f64>;
 
 fn measure(lab: &mut Lab, work: &Work, rounds: usize, round: Duration) -> Result<Vec<Rounds>, Failure> {
-    eprintln!("bench: {}", work.name);
     let mut all = vec![Rounds::new(); work.pairs.len()];
     let mut pairs: Vec<Option<Pair>> = work.pairs.iter().map(|_| None).collect();
     for _ in 0..rounds {
@@ -211,7 +217,7 @@ fn median(rounds: &[f64]) -> f64 {
 }
 
 fn print(work: &Work, rounds: usize, all: &[Rounds]) {
-    println!("\n{}: medians of {rounds} rounds, and from the fastest to the slowest", work.name);
+    println!("{}: medians of {rounds} rounds, and from the fastest to the slowest", work.name);
     println!("{:24} {:>12} {:>26} {:>12}", "", "each", "spread", if work.bytes > 0 { "MB/s" } else { "1/s" });
     for ((from, to), rounds) in work.pairs.iter().zip(all) {
         let each = median(rounds);

@@ -105,8 +105,10 @@ async fn measured(mut context: Context, node: &Node, method: &str, target: &str,
 async fn beside(mut context: Context, node: &Node, target: &str, count: u64) -> Duration {
     let at = |name: &str| Dest::NameAt(name.into(), target.into());
     let (own, echo, sink) = (context.pid().clone(), at("echo"), at("sink"));
+    // Made before, as it takes a while.
+    let long = binary(64 << 20);
     let sending = node.run(move |mut context| async move {
-        send(&mut context, sink, &binary(64 << 20), count).await;
+        send(&mut context, sink, &long, count).await;
     });
     let mut sending = pin!(sending);
     let mut slowest = Duration::ZERO;

@@ -22,7 +22,7 @@ const ROUND: Duration = Duration::from_millis(600);
 const LIMIT: f64 = 0.02;
 
 pub(super) fn measure(lab: &mut Lab, rounds: usize) -> Result<Vec<Bar>, Failure> {
-    println!("\nsystem-calls: for each small message on a busy link; medians of {rounds} rounds");
+    println!("system-calls: for each small message on a busy link; medians of {rounds} rounds");
     println!("{:24} {:>12} {:>20} {:>12} {:>20}", "", "out", "spread", "in", "spread");
     let mut pairs = PAIRS.iter().map(|&(from, to)| lab.pair(from, to)).collect::<Result<Vec<_>, _>>()?;
     let mut all = vec![(Rounds::new(), Rounds::new()); PAIRS.len()];

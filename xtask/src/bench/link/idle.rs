@@ -29,7 +29,7 @@ const CORE_MAX: f64 = 0.02;
 
 pub(super) fn measure(lab: &mut Lab, rounds: usize) -> Result<Vec<Bar>, Failure> {
     println!(
-        "\nidle: {LINKS} links to hidden nodes, ticktime 60 s; medians of {rounds} rounds, fresh processes each"
+        "idle: {LINKS} links to hidden nodes, ticktime 60 s; medians of {rounds} rounds, fresh processes each"
     );
     println!("{:12} {:>16} {:>32} {:>18} {:>12}", "", "resident a link", "spread", "of one core", "ticks");
     let mut bars = Vec::new();

@@ -29,7 +29,7 @@ pub(super) fn measure(lab: &mut Lab, rounds: usize) -> Result<Vec<Bar>, Failure>
     run(cargo().args(["build", "--quiet", "--package", "crabnode-cli", "--profile", "measured"]))?;
     let ours = target_dir().join("measured/crabnode");
     let stock = lab.otp.epmd()?;
-    println!("\nepmd: {LOOKUPS} lookups by 16 clients, on one core; medians of {rounds} rounds");
+    println!("epmd: {LOOKUPS} lookups by 16 clients, on one core; medians of {rounds} rounds");
     println!(
         "{:24} {:>20} {:>24} {:>16} {:>14} {:>12}",
         "", "processor time each", "spread", "1/s of a core", "wall time each", "system calls"
