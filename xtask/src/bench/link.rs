@@ -25,7 +25,7 @@ mod system_calls;
 
 use lab::{
     Epmd,
-    Kind::{Bare, Beam, BeamTls, Ei, Rust, RustTls, Tcp},
+    Kind::{Bare, Beam, BeamTls, Ei, Rust, RustBusy, RustThreads, RustTls, Tcp, TcpThreads},
     Lab, Pair, Pairing,
 };
 
@@ -61,7 +61,17 @@ const WORKS: &[Work] = &[
     Work {
         name: "echo",
         method: "echo",
-        pairs: &[(Beam, Beam), (Rust, Beam), (Beam, Rust), (Rust, Rust), (Tcp, Tcp)],
+        pairs: &[
+            (Beam, Beam),
+            (Rust, Beam),
+            (Beam, Rust),
+            (RustBusy, Beam),
+            (Beam, RustBusy),
+            (Rust, Rust),
+            (Tcp, Tcp),
+            (RustThreads, RustThreads),
+            (TcpThreads, TcpThreads),
+        ],
         bytes: 0,
         is_bimodal: true,
     },
@@ -78,6 +88,7 @@ const WORKS: &[Work] = &[
         pairs: &[
             (Beam, Beam),
             (Rust, Rust),
+            (RustThreads, RustThreads),
             (Rust, Beam),
             (Bare, Beam),
             (Ei, Beam),
@@ -130,6 +141,9 @@ const OTHERS: &[Other] = &[
 /// A work by one pair takes at most so much of the time of another's.
 const RATIOS: &[(&str, Pairing, Pairing, f64)] = &[
     ("echo", (Rust, Beam), (Beam, Beam), 0.9),
+    ("echo", (Beam, Rust), (Beam, Beam), 0.9),
+    ("echo", (RustBusy, Beam), (Beam, Beam), 0.7),
+    ("echo", (Beam, RustBusy), (Beam, Beam), 0.7),
     ("echo", (Rust, Rust), (Tcp, Tcp), 1.3),
     ("rpc", (Rust, Beam), (Beam, Beam), 0.5),
     ("rpc", (Rust, Beam), (Ei, Beam), 1.0),

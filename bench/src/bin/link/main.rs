@@ -3,8 +3,10 @@
 //! | `bench-link` | is |
 //! |---|---|
 //! | `node NAME [OPTFILE]` | a node with the processes `echo` and `sink`, as `crabnode peer` has them; over TLS with options |
+//! | `node NAME busy` | the same with `busy_poll` |
 //! | `bare NAME` | a link without a node |
 //! | `tcp` | two sockets' worth of tokio and nothing else |
+//! | `threads node NAME`, `threads tcp` | the same on as many threads as there are cores, and not on one |
 //! | `links` | the other ends of many links |
 //! | `lookups` | the clients of an EPMD |
 //! | `certificates DIR` | no node: writes what nodes need for TLS |
@@ -31,6 +33,8 @@ mod lookups;
 mod node;
 mod tcp;
 
+use node::With;
+
 /// What all nodes share.
 const COOKIE: &str = "bench";
 
@@ -38,15 +42,19 @@ fn main() {
     allow_many_files();
     let args: Vec<String> = env::args().skip(1).collect();
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
-    let runtime = Builder::new_multi_thread().enable_all().build().expect("the system gives threads");
+    let one = || Builder::new_current_thread().enable_all().build().expect("the system gives threads");
+    let several = || Builder::new_multi_thread().enable_all().build().expect("the system gives threads");
     match words[..] {
-        ["node", name] => runtime.block_on(node::run(name, None)),
-        ["node", name, options] => runtime.block_on(node::run(name, Some(options.as_ref()))),
+        ["node", name] => one().block_on(node::run(name, With::Nothing)),
+        ["node", name, "busy"] => one().block_on(node::run(name, With::BusyPoll)),
+        ["node", name, options] => one().block_on(node::run(name, With::Tls(options.as_ref()))),
+        ["threads", "node", name] => several().block_on(node::run(name, With::Nothing)),
         ["certificates", dir] => certificates::write(dir.as_ref()),
-        ["bare", name] => runtime.block_on(bare::run(name)),
-        ["tcp"] => runtime.block_on(tcp::run()),
-        ["links"] => runtime.block_on(links::run()),
-        ["lookups"] => runtime.block_on(lookups::run()),
+        ["bare", name] => several().block_on(bare::run(name)),
+        ["tcp"] => one().block_on(tcp::run()),
+        ["threads", "tcp"] => several().block_on(tcp::run()),
+        ["links"] => several().block_on(links::run()),
+        ["lookups"] => several().block_on(lookups::run()),
         _ => panic!("usage: see the start of main.rs"),
     }
 }

@@ -21,11 +21,26 @@ use crabnode::{
 
 use crate::{COOKIE, asked};
 
-pub(crate) async fn run(name: &str, tls: Option<&Path>) {
+/// What a node has that others have not.
+pub(crate) enum With<'a> {
+    Nothing,
+    /// TLS, by this options file.
+    Tls(&'a Path),
+    BusyPoll,
+}
+
+/// Longer than a round trip takes, whoever is at the other end.
+const BUSY_POLL: Duration = Duration::from_millis(1);
+
+pub(crate) async fn run(name: &str, with: With<'_>) {
     let mut config = NodeConfig { cookie: Some(COOKIE.into()), start_epmd: false, ..NodeConfig::new(name) };
-    if let Some(options) = tls {
-        let options = TlsOptions::read(options).expect("an options file");
-        config.carrier = Arc::new(Tls::new(Tcp::default(), &options).expect("certificates"));
+    match with {
+        With::Nothing => {}
+        With::Tls(options) => {
+            let options = TlsOptions::read(options).expect("an options file");
+            config.carrier = Arc::new(Tls::new(Tcp::default(), &options).expect("certificates"));
+        }
+        With::BusyPoll => config.busy_poll = BUSY_POLL,
     }
     let node = Node::start(config).await.expect("the node starts");
     let process = |name: &'static str| SpawnOptions { name: Some(name.into()), ..SpawnOptions::default() };

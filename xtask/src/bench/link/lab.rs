@@ -18,7 +18,12 @@ use crate::{
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Beam,
+    /// A node on one thread.
     Rust,
+    /// A node on as many threads as there are cores.
+    RustThreads,
+    /// A node on one thread, with `busy_poll`.
+    RustBusy,
     /// Over TLS.
     BeamTls,
     /// Over TLS.
@@ -26,10 +31,13 @@ pub(super) enum Kind {
     Ei,
     /// A link without a node: on one side the bytes of a blast, on the other one who counts them.
     Bare,
+    /// Without Erlang, on one thread.
     Tcp,
+    /// Without Erlang, on as many threads as there are cores.
+    TcpThreads,
 }
 
-use Kind::{Bare, Beam, BeamTls, Ei, Rust, RustTls, Tcp};
+use Kind::{Bare, Beam, BeamTls, Ei, Rust, RustBusy, RustThreads, RustTls, Tcp, TcpThreads};
 
 /// Who does something, and to whom.
 pub(super) type Pairing = (Kind, Kind);
@@ -39,11 +47,14 @@ impl Kind {
         match self {
             Beam => "BEAM",
             Rust => "Rust",
+            RustThreads => "Rust threads",
+            RustBusy => "Rust busy",
             BeamTls => "BEAM tls",
             RustTls => "Rust tls",
             Ei => "ei",
             Bare => "bare link",
             Tcp => "bare TCP",
+            TcpThreads => "bare TCP threads",
         }
     }
 }
@@ -132,11 +143,16 @@ impl Lab {
                 }
                 ("the BEAM", erl)
             }
-            Rust | RustTls => {
+            Rust | RustThreads | RustBusy | RustTls => {
                 let mut rust = Command::new(&self.rust);
+                if kind == RustThreads {
+                    rust.arg("threads");
+                }
                 rust.args(["node", &node]);
-                if kind == RustTls {
-                    rust.arg(self.tls_options());
+                match kind {
+                    RustTls => _ = rust.arg(self.tls_options()),
+                    RustBusy => _ = rust.arg("busy"),
+                    _ => {}
                 }
                 ("bench-link node", rust)
             }
@@ -150,8 +166,11 @@ impl Lab {
                 ei.arg(&name);
                 ("ei_link", ei)
             }
-            Tcp => {
+            Tcp | TcpThreads => {
                 let mut tcp = Command::new(&self.rust);
+                if kind == TcpThreads {
+                    tcp.arg("threads");
+                }
                 tcp.arg("tcp");
                 ("bench-link tcp", tcp)
             }
@@ -159,8 +178,8 @@ impl Lab {
         command.env("ERL_EPMD_PORT", self.epmd.port.to_string());
         let program = Program::start_anywhere(title, &mut command)?;
         let target = match kind {
-            Tcp => program.fact("port")?.to_string(),
-            Beam | BeamTls | Rust | RustTls | Ei | Bare => node,
+            Tcp | TcpThreads => program.fact("port")?.to_string(),
+            Beam | BeamTls | Rust | RustThreads | RustBusy | RustTls | Ei | Bare => node,
         };
         Ok((program, target))
     }
