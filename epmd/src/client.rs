@@ -100,10 +100,17 @@ impl EpmdClient {
 
     /// Where the node `alive@host` listens, by the EPMD on `host`; None if it is not registered there.
     pub async fn lookup(&self, host: &str, alive: &str) -> Result<Option<NodeEntry>, EpmdError> {
+        Ok(self.locate(host, alive).await?.map(|(entry, _)| entry))
+    }
+
+    /// The same, and at which of the host's addresses its EPMD has said so. The node itself is there as a rule: OTP
+    /// asks and connects at one address.
+    pub async fn locate(&self, host: &str, alive: &str) -> Result<Option<(NodeEntry, IpAddr)>, EpmdError> {
         self.in_time(async {
             let request = port2(alive)?;
             let connection = self.dial_host(host).await?;
-            connection.port2_reply(&request).await
+            let address = connection.address.ip();
+            Ok(connection.port2_reply(&request).await?.map(|entry| (entry, address)))
         })
         .await
     }
@@ -210,6 +217,12 @@ impl EpmdClient {
     /// Connects to the first of the host's addresses that answers; IPv4 first, as that is where OTP's nodes
     /// are unless told otherwise.
     async fn dial_host(&self, host: &str) -> Result<Connection, EpmdError> {
+        // Whose address nobody need be asked for (RFC 6761, 6.3).
+        if host == "localhost"
+            && let Ok(connection) = self.dial(self.loopback()).await
+        {
+            return Ok(connection);
+        }
         let unknown = |source| EpmdError::UnknownHost { host: host.to_owned(), source };
         let found = lookup_host((host, self.port)).await.map_err(|source| unknown(Some(source)))?;
         let mut addresses: Vec<IpAddr> = found.map(|address| address.ip()).collect();

@@ -2,7 +2,7 @@
 
 use std::{
     error::Error,
-    fmt,
+    fmt, io,
     net::{IpAddr, SocketAddr},
     num::NonZeroU16,
     sync::Arc,
@@ -11,7 +11,10 @@ use std::{
 use handshake::NodeName;
 use tokio::time::timeout;
 
-use crate::{ConnectError, NodeConfig, carrier::BoxFuture};
+use crate::{
+    ConnectError, NodeConfig,
+    carrier::{BoxFuture, Carrier, Destination, Stream},
+};
 
 /// How a node finds the others, and how they find it.
 #[derive(Debug, Clone, Default)]
@@ -70,6 +73,20 @@ pub(crate) struct Found {
     pub(crate) port: u16,
     /// None for that of its host.
     pub(crate) address: Option<IpAddr>,
+    /// Whether it may be at another address of its host all the same.
+    pub(crate) is_guess: bool,
+}
+
+impl Found {
+    /// Connects to the node `name`.
+    pub(crate) async fn connect(&self, carrier: &dyn Carrier, name: &NodeName) -> io::Result<Stream> {
+        let Self { port, address, is_guess } = *self;
+        match carrier.connect(Destination { name, port, address }).await {
+            // The name of its host is asked for no second time unless that is needed.
+            Err(_) if is_guess => carrier.connect(Destination { name, port, address: None }).await,
+            connected => connected,
+        }
+    }
 }
 
 /// Where a node listens.
@@ -78,12 +95,11 @@ pub(crate) async fn find(
     epmd_port: u16,
     peer: &NodeName,
 ) -> Result<Found, ConnectError> {
-    let port = match &config.discovery {
-        Discovery::Epmd => registered_port(config, epmd_port, peer).await?,
-        Discovery::Port(port) => port.get(),
-        Discovery::Own(resolver) => return resolve(config, resolver, peer).await,
-    };
-    Ok(Found { port, address: None })
+    match &config.discovery {
+        Discovery::Epmd => registered(config, epmd_port, peer).await,
+        Discovery::Port(port) => Ok(Found { port: port.get(), address: None, is_guess: false }),
+        Discovery::Own(resolver) => resolve(config, resolver, peer).await,
+    }
 }
 
 async fn resolve(
@@ -94,21 +110,22 @@ async fn resolve(
     let (node, limit) = (etf::Atom::from(peer.as_str()), config.net_setuptime);
     let resolved = timeout(limit, find(peer.to_string())).await;
     match resolved.unwrap_or_else(|_| Err(format!("no answer within {limit:?}").into())) {
-        Ok(Some(address)) => Ok(Found { port: address.port(), address: Some(address.ip()) }),
+        Ok(Some(address)) => Ok(Found { port: address.port(), address: Some(address.ip()), is_guess: false }),
         Ok(None) => Err(ConnectError::Unknown { node }),
         Err(error) => Err(ConnectError::Resolver { node, reason: error.to_string() }),
     }
 }
 
-/// The port at which the EPMD of its host has a node registered.
-async fn registered_port(config: &NodeConfig, port: u16, peer: &NodeName) -> Result<u16, ConnectError> {
+/// Where the EPMD of its host has a node registered: at the port it says, and most likely at its own address.
+async fn registered(config: &NodeConfig, port: u16, peer: &NodeName) -> Result<Found, ConnectError> {
     let node = etf::Atom::from(peer.as_str());
-    let entry = config.epmd_client(port).lookup(peer.host(), peer.alive()).await;
+    let entry = config.epmd_client(port).locate(peer.host(), peer.alive()).await;
     let entry = entry.map_err(|error| ConnectError::Epmd {
         node: node.clone(),
         host: peer.host().into(),
         port,
         reason: error.to_string(),
     })?;
-    entry.map(|entry| entry.port).ok_or(ConnectError::NotRegistered { node })
+    let (entry, address) = entry.ok_or(ConnectError::NotRegistered { node })?;
+    Ok(Found { port: entry.port, address: Some(address), is_guess: true })
 }

@@ -7,7 +7,7 @@ use tokio::time::timeout;
 
 use crate::{
     NodeConfig, StartError,
-    carrier::{Destination, Stream},
+    carrier::Stream,
     clock, discovery,
     net::{self, Attempt},
     node::Inner,
@@ -34,8 +34,7 @@ pub(crate) async fn ask(
         return Err(failed("one of the two has a long name, the other a short one".into()));
     }
     let found = discovery::find(config, epmd_port, &peer).await.map_err(|error| failed(error.to_string()))?;
-    let to = Destination { name: &peer, port: found.port, address: found.address };
-    let connected = timeout(config.net_setuptime, config.carrier.connect(to)).await;
+    let connected = timeout(config.net_setuptime, found.connect(&*config.carrier, &peer)).await;
     let connected = connected.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()));
     let mut stream = connected.map_err(|error| failed(error.to_string()))?;
     let machine = Initiator::new_nameless(

@@ -7,7 +7,7 @@ use handshake::{HandshakeError, Initiator, NodeName, Verdict};
 use super::{Attempt, session, session::SessionError};
 use crate::{
     ConnectError,
-    carrier::{Destination, Stream},
+    carrier::Stream,
     clock,
     discovery::{self, Found},
     node::Inner,
@@ -81,11 +81,10 @@ impl Inner {
         let node: etf::Atom = peer.as_str().into();
         let found = match self.config.carrier.uses_epmd() {
             true => until_aborted(attempt, discovery::find(&self.config, self.epmd_port, peer)).await??,
-            false => Found { port: 0, address: None },
+            false => Found { port: 0, address: None, is_guess: false },
         };
         let port = found.port;
-        let connecting =
-            self.config.carrier.connect(Destination { name: peer, port, address: found.address });
+        let connecting = found.connect(&*self.config.carrier, peer);
         let connect = async {
             match tokio::time::timeout(self.config.net_setuptime, connecting).await {
                 Ok(result) => result,
