@@ -116,14 +116,8 @@ impl Inner {
         })
     }
 
-    /// LINK. One that cannot be sent fires at once.
-    pub(crate) fn emit_link(self: &Arc<Self>, way: &Way, from: &Pid, to: &Pid) {
-        if self.emit_by(way, Signal::Link { from: from.clone(), to: to.clone() }) == Pushed::Lost {
-            self.link_lost(from, to);
-        }
-    }
-
-    fn link_lost(self: &Arc<Self>, from: &Pid, to: &Pid) {
+    /// A LINK cannot be sent: it fires at once.
+    pub(crate) fn link_lost(self: &Arc<Self>, from: &Pid, to: &Pid) {
         let (from, to, token) = (to.clone(), from.clone(), None);
         self.receive(Signal::Exit { from, to, reason: noconnection(), token });
     }
@@ -286,14 +280,21 @@ impl Inner {
             }
             Signal::Link { from, to } => self.linked(&from, &to),
             Signal::Unlink { id, from, to } => {
-                if let Some(process) = self.registry.get(&to)
-                    && let Some(signals) = &mut *process.signals()
-                {
+                let (is_here, route) = (from.node() == self.node_atom(), self.route_if_any(from.node()));
+                let ack = id.map(|id| Signal::UnlinkAck { id, from: to.clone(), to: from.clone() });
+                let process = self.registry.get(&to);
+                let mut signals = process.as_ref().map(|process| process.signals());
+                if let Some(signals) = signals.as_mut().and_then(|signals| signals.as_mut()) {
                     signals.unlinked_by(&from);
                 }
-                // Before any other signal to that process, and also if the process is gone (wire.md 5.1).
-                if let Some(id) = id {
-                    self.emit_noconnect(&from.node().clone(), Signal::UnlinkAck { id, from: to, to: from });
+                // Before any other signal to that process, and also if the process is gone (wire.md 5.1). Under the
+                // same lock: a link that the process makes now must not go out before it.
+                if let (Some(route), Some(ack)) = (route, &ack) {
+                    route.push(ack);
+                }
+                drop(signals);
+                if let (true, Some(ack)) = (is_here, ack) {
+                    self.receive(ack);
                 }
             }
             Signal::UnlinkAck { id, from, to } => {

@@ -422,14 +422,28 @@ impl Context {
         if to == self.pid() {
             return;
         }
-        let way = self.inner().way(to.node());
-        let send = self.process.signals().as_mut().is_some_and(|signals| {
-            self.inner().registry.concern(to.node(), self.pid());
+        let (inner, way) = (self.inner(), self.inner().way(to.node()));
+        let link = Signal::Link { from: self.pid().clone(), to: to.clone() };
+        let pushed = {
+            let mut signals = self.process.signals();
+            let Some(signals) = &mut *signals else { return };
+            inner.registry.concern(to.node(), self.pid());
             signals.set_urgent_link(to, is_urgent);
-            signals.link(to)
-        });
-        if send {
-            self.inner().emit_link(&way, self.pid(), to);
+            if !signals.link(to) {
+                return;
+            }
+            // Under the lock: the peer must hear of it after what was said of the link before, and before what is
+            // said later, such as the acknowledgement of its own unlink (wire.md 5.1).
+            match &way {
+                Way::Over(route) => route.push(&link),
+                Way::Here => Pushed::Queued,
+                Way::Nowhere => Pushed::Lost,
+            }
+        };
+        match way {
+            Way::Here => inner.receive(link),
+            Way::Over(_) | Way::Nowhere if pushed == Pushed::Lost => inner.link_lost(self.pid(), to),
+            Way::Over(_) | Way::Nowhere => {}
         }
     }
 

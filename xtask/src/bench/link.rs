@@ -78,7 +78,7 @@ const WORKS: &[Work] = &[
     Work {
         name: "rpc",
         method: "rpc",
-        pairs: &[(Beam, Beam), (Rust, Beam), (Ei, Beam)],
+        pairs: &[(Beam, Beam), (Rust, Beam), (RustBusy, Beam), (Ei, Beam)],
         bytes: 0,
         is_bimodal: true,
     },
