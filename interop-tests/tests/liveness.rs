@@ -62,9 +62,11 @@ impl Ours {
         Self { runtime, node, received, pid }
     }
 
-    fn connect(&self, erl: &ErlNode) {
+    fn connect(&self, erl: &mut ErlNode) {
         self.runtime.block_on(self.node.connect(erl.node())).expect("connects");
         assert!(matches!(self.next(SOON), Message::Node(NodeEvent::Up { .. })));
+        // It lists us a moment after it has said its last word of the handshake.
+        erl.eval_until(&format!("lists:member('{}', nodes(connected))", self.node.name()), "true", SOON);
     }
 
     fn next(&self, limit: Duration) -> Message {
@@ -148,8 +150,8 @@ fn item_31_an_idle_link_survives_ten_ticktimes_hidden_and_visible() {
             config.hidden = true;
             ticktime(TICKTIME)(config);
         });
-        visible.connect(&erl);
-        hidden.connect(&erl);
+        visible.connect(&mut erl);
+        hidden.connect(&mut erl);
         says(&mut erl, "global:sync()", "ok");
         erl.eval("net_kernel:monitor_nodes(true, [{node_type, all}])");
         pause(Duration::from_millis(500));
@@ -185,7 +187,7 @@ fn item_32_intensities_4_and_50() {
                 config.net_tickintensity = intensity;
                 ticktime(TICKTIME)(config);
             });
-            ours.connect(&erl);
+            ours.connect(&mut erl);
             says(&mut erl, "global:sync()", "ok");
             pause(Duration::from_millis(500));
             let (before, began) = (ours.link(&erl), now());
@@ -224,7 +226,7 @@ fn item_33_the_ticktime_changes_on_a_live_link() {
         let cluster = Cluster::new(otp);
         let mut erl = cluster.erl_with(otp, "e", &erl_args(TICKTIME, None));
         let ours = Ours::start(&cluster, "r", ticktime(TICKTIME));
-        ours.connect(&erl);
+        ours.connect(&mut erl);
         says(&mut erl, "global:sync()", "ok");
         // Longer: first there, then here.
         let secs = Duration::from_secs;
@@ -275,7 +277,7 @@ fn item_34_a_stopped_node_is_missed_within_an_interval_of_the_ticktime() {
         assert_in_window("we stopped", stopped.elapsed(), 3.0, 5.0);
 
         let ours = Ours::start(&pair.cluster, "o", ticktime(TICKTIME));
-        ours.connect(&pair.erl);
+        ours.connect(&mut pair.erl);
         pair.says("global:sync()", "ok");
         pair.erl.process().signal("STOP");
         let stopped = now();
@@ -338,7 +340,7 @@ fn item_36_kill_9_breaks_links_and_monitors_and_nodedown_is_last() {
         assert_eq!(pair.erl.eval("receive Last -> Last after 1000 -> late end"), "{nodedown,r@localhost}");
 
         let ours = Ours::start(&pair.cluster, "o", |_| {});
-        ours.connect(&pair.erl);
+        ours.connect(&mut pair.erl);
         pair.says("global:sync()", "ok");
         pair.says(
             "spawn(fun() -> {p, o@localhost} ! {link, self()}, receive linked -> {p, o@localhost} ! linked, receive never -> ok end end end), ok",
@@ -368,7 +370,7 @@ fn item_37_disconnect_node_both_ways_and_the_link_comes_back() {
         // disconnected then, as it does between two BEAMs. Ours says such things only to who is connected.
         let ours = Ours::start(&cluster, "r", |config| config.hidden = true);
         for round in 0..5 {
-            ours.connect(&erl);
+            ours.connect(&mut erl);
             says(
                 &mut erl,
                 "{nodes(connected), erlang:disconnect_node(R), nodes(connected)}",
@@ -500,7 +502,7 @@ fn item_64_a_slow_reader_makes_the_sender_wait() {
     each_release(|otp| {
         let mut pair = Pair::connected(otp);
         let ours = Ours::start(&pair.cluster, "o", |_| {});
-        ours.connect(&pair.erl);
+        ours.connect(&mut pair.erl);
         pair.says("global:sync()", "ok");
         pair.erl.eval("register(shell, self())");
         let mut events = ours.node.busy_events();
