@@ -12,7 +12,7 @@ use etf::DecodeLimits;
 use handshake::{Cookie, CookieBook, HandshakeConfig};
 
 use crate::{
-    Discovery, StartError,
+    Discovery, Functions, StartError,
     carrier::{Carrier, IpFamily, Tcp},
     cookie_file,
 };
@@ -105,6 +105,9 @@ pub struct NodeConfig {
     /// How many messages may wait in one mailbox before its process is ended. Default 1,048,576, which is
     /// minutes of a peer's fastest sending: a process that far behind never catches up.
     pub mailbox_messages_max: usize,
+    /// The functions that others may call here, and whether the built-in set is among them. The node takes a copy, to
+    /// which [`Node::functions`](crate::Node::functions) adds; what stands here is served from the first connection on.
+    pub functions: Functions,
     /// How many connections may be in their handshake at once. Default 256: strangers get no more of us.
     pub half_open_max: usize,
 }
@@ -153,6 +156,7 @@ impl NodeConfig {
             fragment_age_max: Duration::from_secs(240),
             decode: DecodeLimits::default(),
             mailbox_messages_max: 1 << 20,
+            functions: Functions::new(),
             half_open_max: 256,
         }
     }

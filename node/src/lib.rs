@@ -43,7 +43,7 @@ pub use discovery::{Discovery, Resolved, Resolver};
 mod error;
 pub use error::{ConnectError, StartError};
 mod kernel;
-pub use kernel::{erpc, global};
+pub use kernel::{Args, Functions, erpc, global, rpc};
 mod naming;
 mod net;
 pub use net::{BusyEvent, BusyEvents, LinkInfo};
@@ -52,8 +52,8 @@ pub use node::Node;
 mod peers;
 mod process;
 pub use process::{
-    AliasOptions, Args, CallError, Context, Dest, Exception, Functions, IntoExit, Message, Monitor,
-    Monitored, NameTaken, NodeEvent, PendingCall, SpawnOptions, TrySendError,
+    AliasOptions, CallError, Context, Dest, Exception, IntoExit, Message, Monitor, Monitored, NameTaken,
+    NodeEvent, PendingCall, SpawnOptions, TrySendError,
 };
 mod registration;
 mod router;

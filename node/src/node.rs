@@ -6,7 +6,7 @@ use std::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockWriteGuard,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use dist::{TickConfig, TickConfigError, Ticktime, TicktimeChange};
@@ -48,6 +48,7 @@ pub(crate) struct Inner {
     creation: Creation,
     port: u16,
     pub(crate) epmd_port: u16,
+    pub(crate) started: Instant,
     cookies: RwLock<CookieBook>,
     allowed: RwLock<Allowed>,
     pub(crate) registry: Registry,
@@ -105,7 +106,7 @@ impl Node {
             creation: Creation(creation),
             cookies: RwLock::new(cookies),
             allowed: RwLock::new(Allowed::new(&config.allow)),
-            functions: Functions::default(),
+            functions: config.functions.clone(),
             peers: Mutex::new(Peers::new(name.clone())),
             routes: RwLock::default(),
             attempts: Mutex::default(),
@@ -123,6 +124,7 @@ impl Node {
             port,
             epmd_port,
             tasks,
+            started: clock::now(),
         });
         net::describe_metrics();
         kernel::start(&inner);

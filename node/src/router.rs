@@ -414,7 +414,7 @@ impl Inner {
             (flags.contains(SpawnReplyFlags::LINK), flags.contains(SpawnReplyFlags::MONITOR));
         if let Some(process) = self.registry.get(to)
             && let Some(signals) = &mut *process.signals()
-            && signals.spawn_answered(request_id)
+            && let Some(request) = signals.spawn_answered(request_id)
         {
             if let Ok(pid) = &result {
                 self.registry.concern(pid.node(), to);
@@ -425,7 +425,9 @@ impl Inner {
                     signals.link(pid);
                 }
             }
-            process.deliver(Message::SpawnReply { reference: request_id.clone(), result });
+            if request.is_told || result.is_err() {
+                process.deliver(Message::SpawnReply { reference: request_id.clone(), result });
+            }
             return;
         }
         let Ok(pid) = result else { return };

@@ -107,7 +107,19 @@ impl Otp {
     /// # Panics
     /// Where it is not beside its `erl`.
     pub fn epmd(&self) -> PathBuf {
-        let path = PathBuf::from(self.run("io:put_chars(os:getenv(\"BINDIR\"))")).join("epmd");
+        self.beside("epmd")
+    }
+
+    /// Its `erl_call`.
+    ///
+    /// # Panics
+    /// Where it is not beside its `erl`.
+    pub fn erl_call(&self) -> PathBuf {
+        self.beside("erl_call")
+    }
+
+    fn beside(&self, program: &str) -> PathBuf {
+        let path = PathBuf::from(self.run("io:put_chars(os:getenv(\"BINDIR\"))")).join(program);
         assert!(path.is_file(), "OTP {} has no {}", self.release, path.display());
         path
     }

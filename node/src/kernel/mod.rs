@@ -9,10 +9,12 @@ use crate::{SpawnOptions, node::Inner};
 pub mod erpc;
 mod functions;
 pub(crate) use functions::ping;
+pub use functions::{Args, Functions};
 pub mod global;
 pub(crate) use global::Global;
 mod net_kernel;
 mod rex;
+pub mod rpc;
 
 /// Starts them, each under its registered name.
 pub(crate) fn start(inner: &Arc<Inner>) {

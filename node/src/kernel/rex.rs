@@ -12,7 +12,7 @@ pub(super) async fn run(mut context: Context) {
     loop {
         let Message::Term(message) = context.receive().await else { continue };
         match message.as_tuple() {
-            Some([tag, from, request]) if tag.is_atom("$gen_call") => gen_call(&context, from, request),
+            Some([tag, from, request]) if tag.is_atom("$gen_call") => gen_call(&context, from, request).await,
             Some([tag, request]) if tag.is_atom("$gen_cast") => {
                 if let Some(call) = Call::parse(request, "cast") {
                     call.spawn(&context, |_, _| {});
@@ -24,17 +24,22 @@ pub(super) async fn run(mut context: Context) {
     }
 }
 
-fn gen_call(context: &Context, from: &Term, request: &Term) {
-    let call = Call::parse(request, "call").or_else(|| Call::parse(request, "block_call"));
-    match call {
-        Some(call) => {
-            let from = from.clone();
-            call.spawn(context, move |context, result| context.reply(&from, result));
-        }
-        None => {
-            tracing::debug!(%request, "rex does not know this call");
-            context.reply(from, tuple!(atom "badrpc", tuple!(atom "EXIT", atom "undef")));
-        }
+async fn gen_call(context: &Context, from: &Term, request: &Term) {
+    let answer_to = from.clone();
+    if let Some(call) = Call::parse(request, "call") {
+        call.spawn(context, move |context, result| context.reply(&answer_to, result));
+    } else if let Some(call) = Call::parse(request, "block_call") {
+        let (sender, ended) = oneshot::channel::<()>();
+        call.spawn(context, move |context, result| {
+            context.reply(&answer_to, result);
+            drop(sender);
+        });
+        // Nobody else is served meanwhile: that is what it is for.
+        let _ = ended.await;
+    } else {
+        // OTP's never answers. An answer beats a caller that hangs.
+        tracing::debug!(%request, "rex does not know this call");
+        context.reply(from, tuple!(atom "badrpc", tuple!(atom "EXIT", atom "undef")));
     }
 }
 
@@ -70,7 +75,7 @@ fn info(context: &Context, from: &Pid, request: &Term) {
     }
 }
 
-/// `{call|cast|block_call, M, F, A, GroupLeader}`.
+/// `{call|cast|block_call, M, F, A, GroupLeader}`, where the last is a process, `user` or `send_stdout_to_caller`.
 struct Call {
     module: Atom,
     function: Atom,
@@ -91,7 +96,8 @@ impl Call {
 
     /// Runs it in a process of its own, watched by another that answers whatever becomes of it.
     fn spawn(self, context: &Context, done: impl FnOnce(&Context, Term) + Send + 'static) {
-        let options = SpawnOptions { group_leader: self.group_leader, ..SpawnOptions::default() };
+        let group_leader = self.group_leader.or_else(|| context.node().whereis("user"));
+        let options = SpawnOptions { group_leader, ..SpawnOptions::default() };
         let inner = Arc::clone(context.inner());
         context.spawn(move |mut context| async move {
             let (sender, receiver) = oneshot::channel();
@@ -123,10 +129,8 @@ impl Call {
 fn rpc_result(result: Result<Term, Exception>) -> Term {
     let exit = |reason: Term| tuple!(atom "badrpc", tuple!(atom "EXIT", reason));
     match result {
-        Ok(value) | Err(Exception::Throw(value)) => match value.as_tuple() {
-            Some([tag, _]) if tag.is_atom("EXIT") => tuple!(atom "badrpc", value),
-            _ => value,
-        },
+        // Here, unlike in a call by erpc, a value that says it is an exit stays one.
+        Ok(value) | Err(Exception::Throw(value)) => value,
         Err(Exception::Exit(reason)) => exit(reason),
         Err(Exception::Error { reason, stack }) => exit(tuple!(reason, stack)),
     }

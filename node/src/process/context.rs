@@ -391,7 +391,7 @@ impl Context {
     }
 
     /// Takes out messages that are not wanted any more.
-    fn flush(&mut self, mut unwanted: impl FnMut(&Message) -> bool) {
+    pub(crate) fn flush(&mut self, mut unwanted: impl FnMut(&Message) -> bool) {
         self.take_urgent();
         self.process.mailbox.try_take(&mut self.taken);
         let (urgent, mut nth) = (self.urgent, 0);
@@ -685,17 +685,6 @@ impl Context {
     /// `gen_server:cast(Dest, Message)`.
     pub fn cast(&self, dest: impl Into<Dest>, message: impl Into<Term>) {
         self.send_now(dest, tuple!(atom "$gen_cast", message.into()));
-    }
-
-    /// Ends what is left of a spawn request whose outcome is known or not wanted any more.
-    pub(crate) fn forget_spawn(&mut self, request: &Monitor) {
-        if let Some(signals) = &mut *self.process.signals() {
-            signals.spawn_answered(&request.reference);
-        }
-        self.demonitor(request);
-        self.flush(|message| {
-            matches!(message, Message::SpawnReply { reference, .. } if *reference == request.reference)
-        });
     }
 
     /// Another context of the same process, for answering in its name after its body is done.

@@ -69,6 +69,17 @@ impl Exception {
         Self::Error { reason: Term::atom("undef"), stack: Term::list(vec![frame]) }
     }
 
+    /// An error without a stack is of this function, with its arity or its arguments.
+    pub(crate) fn of_function(self, module: &Atom, function: &Atom, shown: Term) -> Self {
+        match self {
+            Self::Error { reason, stack } if stack == Term::NIL => {
+                let frame = tuple!(module, function, shown, Term::NIL);
+                Self::Error { reason, stack: Term::list(vec![frame]) }
+            }
+            other => other,
+        }
+    }
+
     /// The exit reason of a process whose body failed so.
     #[must_use]
     pub fn into_reason(self) -> Term {

@@ -29,10 +29,9 @@ pub(crate) use registry::Registry;
 mod seq_trace;
 pub(crate) use seq_trace::{SeqTrace, Token};
 mod signals;
-pub(crate) use signals::{ExitEffect, Signals, Watcher};
+pub(crate) use signals::{ExitEffect, Signals, SpawnRequested, Watcher};
 mod spawn;
-pub(crate) use spawn::serve_spawn_request;
-pub use spawn::{Args, Functions};
+pub(crate) use spawn::{PROCESSES_MAX, serve_spawn_request};
 
 use crate::node::Inner;
 

@@ -39,6 +39,14 @@ pub(crate) enum ExitEffect {
     Dies(Term),
 }
 
+/// A request to another node to start a process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SpawnRequested {
+    pub(crate) node: Atom,
+    /// Whether a process that was started is worth a message; as to one that was not there is one in any case.
+    pub(crate) is_told: bool,
+}
+
 /// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct Signals {
@@ -46,8 +54,8 @@ pub(crate) struct Signals {
     links: HashMap<Pid, Link>,
     watching: HashMap<Reference, Monitored>,
     watchers: HashMap<Reference, Watcher>,
-    /// Spawn requests without an answer yet, and the node that was asked.
-    requests: HashMap<Reference, Atom>,
+    /// Spawn requests without an answer yet.
+    requests: HashMap<Reference, SpawnRequested>,
     /// Links whose exit is a priority message.
     urgent_links: HashSet<Pid>,
     /// Monitors whose `DOWN` is one.
@@ -167,13 +175,13 @@ impl Signals {
     }
 
     /// A process was asked for at a node.
-    pub(crate) fn spawn_requested(&mut self, reference: Reference, node: Atom) {
-        self.requests.insert(reference, node);
+    pub(crate) fn spawn_requested(&mut self, reference: Reference, request: SpawnRequested) {
+        self.requests.insert(reference, request);
     }
 
-    /// An answer to that came, or nobody waits for one any more. Whether the request was still open.
-    pub(crate) fn spawn_answered(&mut self, reference: &Reference) -> bool {
-        self.requests.remove(reference).is_some()
+    /// An answer to that came, or nobody waits for one any more. The request, if it was still open.
+    pub(crate) fn spawn_answered(&mut self, reference: &Reference) -> Option<SpawnRequested> {
+        self.requests.remove(reference)
     }
 
     /// The link to a node is lost: what the process must be told. The links are still there, and go when the
@@ -190,7 +198,11 @@ impl Signals {
                 .into_iter()
                 .map(|(reference, item)| (urgent.remove(&reference), reference, item))
                 .collect(),
-            requests: self.requests.extract_if(|_, n| n.as_str() == node).map(|(r, _)| r).collect(),
+            requests: self
+                .requests
+                .extract_if(|_, asked| asked.node.as_str() == node)
+                .map(|(r, _)| r)
+                .collect(),
         }
     }
 
@@ -203,6 +215,16 @@ impl Signals {
             watchers: std::mem::take(&mut self.watchers).into_iter().collect(),
             watching: std::mem::take(&mut self.watching).into_iter().collect(),
         }
+    }
+
+    /// What the process monitors.
+    pub(crate) fn monitors(&self) -> impl Iterator<Item = &Monitored> {
+        self.watching.values()
+    }
+
+    /// Who monitors the process.
+    pub(crate) fn monitored_by(&self) -> impl Iterator<Item = &Pid> {
+        self.watchers.values().map(|watcher| &watcher.pid)
     }
 
     /// The pids that the process is linked with.
@@ -311,7 +333,7 @@ mod tests {
         let item = Monitored::Name(Atom::from("x"), Atom::from("b@h"));
         signals.watch(reference.clone(), item.clone());
         let request = Reference::new(Atom::from("a@h"), 1, &[2]).expect("one word");
-        signals.spawn_requested(request.clone(), Atom::from("b@h"));
+        signals.spawn_requested(request.clone(), SpawnRequested { node: "b@h".into(), is_told: true });
         let down = signals.node_down("b@h");
         assert_eq!(down.links, std::slice::from_ref(&there));
         assert_eq!(down.monitors, [(false, reference, item)]);

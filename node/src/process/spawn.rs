@@ -1,81 +1,15 @@
-//! What other nodes may start here: the functions of this node by `{Module, Function, Arity}`.
+//! Processes that other nodes start here.
 
-use std::{
-    collections::HashMap,
-    future::Future,
-    pin::Pin,
-    sync::{Arc, PoisonError, RwLock},
-};
+use std::sync::Arc;
 
 use dist::{SpawnReplyFlags, SpawnRequest};
 use etf::{Atom, Term};
 
-use super::{Context, Exception, SpawnOptions, Watcher};
-use crate::{kernel::erpc, node::Inner};
-
-/// The arguments of a call.
-pub type Args = Vec<Term>;
-
-type Handler =
-    Arc<dyn Fn(Context, Args) -> Pin<Box<dyn Future<Output = Result<Term, Exception>> + Send>> + Send + Sync>;
-
-/// The functions that `rpc`, `erpc` and `spawn` find on this node. None is served unless it is here.
-#[derive(Default)]
-pub struct Functions {
-    table: RwLock<HashMap<(Atom, Atom), HashMap<usize, Handler>>>,
-}
-
-impl Functions {
-    /// Serves `Module:Function/Arity`. A function of the same name and arity is replaced.
-    ///
-    /// Each call runs in a process of its own, whose [`Context`] the function gets. Dropping the future (an
-    /// exit signal, the caller's timeout at the caller only) ends the call at its next await.
-    pub fn insert<F, Fut>(&self, module: &'static str, function: &'static str, arity: usize, body: F)
-    where
-        F: Fn(Context, Args) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<Term, Exception>> + Send + 'static,
-    {
-        let handler: Handler = Arc::new(move |context, args| Box::pin(body(context, args)));
-        let key = (Atom::from_static(module), Atom::from_static(function));
-        let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
-        table.entry(key).or_default().insert(arity, handler);
-    }
-
-    /// Whether `Module:Function/Arity` is served.
-    #[must_use]
-    pub fn contains(&self, module: &Atom, function: &Atom, arity: usize) -> bool {
-        self.get(module, function, arity).is_some()
-    }
-
-    /// Whether any function of a module is served.
-    #[must_use]
-    pub fn contains_module(&self, module: &str) -> bool {
-        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
-        table.keys().any(|(m, _)| m.as_str() == module)
-    }
-
-    fn get(&self, module: &Atom, function: &Atom, arity: usize) -> Option<Handler> {
-        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
-        table.get(&(module.clone(), function.clone()))?.get(&arity).cloned()
-    }
-
-    /// Calls a function in the process of the context. One that is not served fails with `undef`.
-    pub async fn apply(
-        &self,
-        context: Context,
-        module: &Atom,
-        function: &Atom,
-        args: Args,
-    ) -> Result<Term, Exception> {
-        match self.get(module, function, args.len()) {
-            Some(handler) => handler(context, args).await,
-            None => Err(Exception::undef(module, function, args)),
-        }
-    }
-}
+use super::{Context, SpawnOptions, Watcher};
+use crate::{Args, kernel::erpc, node::Inner};
 
 /// How many processes there may be for another node to start one more: the BEAM's default (`+P`).
-const PROCESSES_MAX: usize = 1 << 20;
+pub(crate) const PROCESSES_MAX: usize = 1 << 20;
 
 /// SPAWN_REQUEST came: starts the process, answers, and only then lets it run, so that the answer comes
 /// before anything that it does (cluster-services.md 2.5).

@@ -3,7 +3,7 @@
 use etf::{Atom, Fun, Term};
 
 use super::{LockId, Resolver, Retries, del_lock, resolve_it, set_lock};
-use crate::{Args, Context, Exception, Functions};
+use crate::{Args, Context, Exception, kernel::functions::Builtin};
 
 type Outcome = Result<Term, Exception>;
 
@@ -12,7 +12,7 @@ fn badarg<T>() -> Result<T, Exception> {
 }
 
 /// Puts them into the node's table.
-pub(super) fn insert_all(functions: &Functions) {
+pub(crate) fn insert_all(functions: Builtin<'_>) {
     functions.insert("global", "whereis_name", 1, async |c: Context, args: Args| {
         Ok(c.node().global().whereis(&args[0]).map_or(Term::atom("undefined"), Term::Pid))
     });
@@ -64,7 +64,7 @@ pub(super) fn insert_all(functions: &Functions) {
             Ok(true.into())
         });
     }
-    functions.insert("global", "resolve_it", 4, async |mut c: Context, args: Args| {
+    functions.insert_needed("global", "resolve_it", 4, async |mut c: Context, args: Args| {
         resolve_it::run(&mut c, &args).await.map_err(Exception::Throw)
     });
 }

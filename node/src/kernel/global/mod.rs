@@ -10,7 +10,7 @@ mod backoff;
 mod client;
 mod engine;
 use engine::Engine;
-mod functions;
+pub(super) mod functions;
 mod handle;
 pub use handle::{Global, LockId, Resolver, Retries, del_lock, set_lock, trans};
 mod locker;
@@ -27,7 +27,6 @@ mod wire;
 
 /// Starts this node's part of `global`.
 pub(super) fn start(inner: &std::sync::Arc<crate::node::Inner>) {
-    functions::insert_all(&inner.functions);
     let global = Global(service::start(inner));
     assert!(inner.global.set(global).is_ok(), "the services are started once");
 }
