@@ -156,6 +156,12 @@ impl Inner {
         self.emit(to.node(), Signal::Exit2 { from, to: target, reason, token, priority });
     }
 
+    /// GROUP_LEADER. A process that cannot be reached keeps the one it has.
+    pub(crate) fn emit_group_leader(self: &Arc<Self>, leader: &Pid, member: &Pid) {
+        let signal = Signal::GroupLeader { leader: leader.clone(), member: member.clone() };
+        self.emit(member.node(), signal);
+    }
+
     /// MONITOR_P. One that cannot be sent fires at once.
     pub(crate) fn emit_monitor(
         self: &Arc<Self>,

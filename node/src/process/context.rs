@@ -187,10 +187,18 @@ impl Context {
         self.inner().registry.new_reference()
     }
 
-    /// `group_leader()`.
+    /// `group_leader()`: who gets this process's output. Processes that it starts have the same, here and on other
+    /// nodes.
     #[must_use]
     pub fn group_leader(&self) -> Pid {
         self.process.group_leader()
+    }
+
+    /// `group_leader(Leader, Pid)`: gives a process another group leader, this one or another, of this node or not.
+    ///
+    /// Never waits. Once it returns, a process of this node has it. A process that is gone is no error.
+    pub fn set_group_leader(&self, leader: &Pid, member: &Pid) {
+        self.inner().emit_group_leader(leader, member);
     }
 
     // --- Sending ------------------------------------------------------------------------------------------

@@ -139,7 +139,8 @@ impl Process {
 pub struct SpawnOptions {
     /// A name to register it by, before it runs.
     pub name: Option<Atom>,
-    /// Who gets its output; by default whoever its parent's output goes to, or itself.
+    /// Who gets its output; by default whoever its parent's output goes to. Where it has no parent, as with
+    /// [`Node::spawn`](crate::Node::spawn), that is whoever is registered as `user`, or nobody but itself.
     pub group_leader: Option<Pid>,
     /// What it runs, for those who look at it from outside.
     pub initial_call: Option<(Atom, Atom, u8)>,
@@ -157,8 +158,9 @@ impl Inner {
     /// A process that is in the table and does not run yet, so that links and monitors can be set up first.
     pub(crate) fn new_process(self: &Arc<Self>, options: SpawnOptions) -> Result<Arc<Process>, NameTaken> {
         let pid = self.registry.new_pid();
+        let leader = options.group_leader.or_else(|| self.registry.whereis("user"));
         let process = Arc::new(Process {
-            group_leader: Mutex::new(options.group_leader.unwrap_or_else(|| pid.clone())),
+            group_leader: Mutex::new(leader.unwrap_or_else(|| pid.clone())),
             pid,
             mailbox: Mailbox::new(self.config.mailbox_messages_max),
             signals: Mutex::new(Some(Signals::default())),
