@@ -186,7 +186,7 @@ impl Outbound {
         };
         let (op, before, from) = (control.op(), self.len(), signal.from());
         let control = control.to_term();
-        // The end of a process that is known by its name alone may be that of any sender.
+        // What says no sender may be that of any.
         let is_ahead = |message: &Fragmented| from.is_none() || message.from.as_ref() == from;
         match self.framer.fragmented.iter().rposition(is_ahead) {
             Some(ahead) => self.framer.hold(ahead, &control, payload, from)?,

@@ -148,6 +148,9 @@ pub enum Signal {
     MonitorExit {
         /// What ended: the name, if the monitor was set on a name.
         from: MonitorTarget,
+        /// The process that ended, where `from` does not say it. It is not on the wire, but keeps its end behind what it
+        /// sent before; nothing where nobody had the name, and in what was received.
+        sender: Option<Pid>,
         /// The process that monitors.
         to: Pid,
         /// The monitor.
@@ -203,7 +206,8 @@ impl Signal {
             Self::SpawnRequest { request, .. } => Some(&request.from),
             // The new process's first word: a BEAM that hears of its end before ends the connection.
             Self::SpawnReply { result, .. } => result.as_ref().ok(),
-            Self::MonitorExit { .. } | Self::GroupLeader { .. } => None,
+            Self::MonitorExit { sender, .. } => sender.as_ref(),
+            Self::GroupLeader { .. } => None,
         }
     }
 

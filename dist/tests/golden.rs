@@ -224,6 +224,7 @@ fn expected() -> Vec<(&'static str, DistFlags, Signal)> {
             ALL_25,
             Signal::MonitorExit {
                 from: MonitorTarget::Pid(dead(CREATION)),
+                sender: None,
                 to: own(),
                 reference: own_reference(),
                 reason: Term::atom("noproc"),
@@ -234,6 +235,7 @@ fn expected() -> Vec<(&'static str, DistFlags, Signal)> {
             ALL_25,
             Signal::MonitorExit {
                 from: name("nobody"),
+                sender: None,
                 to: own(),
                 reference: own_reference(),
                 reason: Term::atom("noproc"),
@@ -269,6 +271,7 @@ fn expected() -> Vec<(&'static str, DistFlags, Signal)> {
             OLD,
             Signal::MonitorExit {
                 from: MonitorTarget::Pid(dead(OLD_CREATION)),
+                sender: None,
                 to: own(),
                 reference: own_reference(),
                 reason: Term::atom("noproc"),

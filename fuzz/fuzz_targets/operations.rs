@@ -198,7 +198,7 @@ impl Input<'_> {
             10 => Signal::Demonitor { from, to: self.monitored(true), reference: self.reference(OWN) },
             11 => {
                 let (from, reference) = (self.monitored(false), self.reference(PEER));
-                Signal::MonitorExit { from, to, reference, reason: self.term() }
+                Signal::MonitorExit { from, sender: None, to, reference, reason: self.term() }
             }
             12 => {
                 let options = SpawnOptions {

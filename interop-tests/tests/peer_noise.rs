@@ -263,7 +263,10 @@ impl Stranger {
             7 => Signal::Exit2 { from, to: SignalTarget::Pid(to), reason: message, token, priority: false },
             8 => Signal::Monitor { from, to: target, reference },
             9 => Signal::Demonitor { from, to: target, reference },
-            10 => Signal::MonitorExit { from: MonitorTarget::Pid(from), to, reference, reason: message },
+            10 => {
+                let from = MonitorTarget::Pid(from);
+                Signal::MonitorExit { from, sender: None, to, reference, reason: message }
+            }
             11 => {
                 let mfa = Mfa { module: Atom::from_static("erlang"), function: name, arity: 1 };
                 let options = SpawnOptions {

@@ -190,9 +190,10 @@ impl Inner {
         watcher: Watcher,
         reason: Term,
     ) {
+        let sender = Some(from.clone());
         let from = watcher.by_name.map_or_else(|| MonitorTarget::Pid(from.clone()), MonitorTarget::Name);
         let node = watcher.pid.node().clone();
-        self.emit_noconnect(&node, Signal::MonitorExit { from, to: watcher.pid, reference, reason });
+        self.emit_noconnect(&node, Signal::MonitorExit { from, sender, to: watcher.pid, reference, reason });
     }
 
     /// SPAWN_REQUEST. One that cannot be sent is answered at once.
@@ -392,7 +393,8 @@ impl Inner {
             return;
         }
         let node = from.node().clone();
-        self.emit_noconnect(&node, Signal::MonitorExit { from: to, to: from, reference, reason: noproc() });
+        let (from, to, reason) = (to, from, noproc());
+        self.emit_noconnect(&node, Signal::MonitorExit { from, sender: None, to, reference, reason });
     }
 
     /// A monitor of a process of ours fires, if it is still set.

@@ -1,7 +1,7 @@
-use etf::{Atom, Pid, Term};
+use etf::{Atom, Pid, Reference, Term};
 
 use super::*;
-use crate::{Inbound, Limits, Received};
+use crate::{Inbound, Limits, MonitorTarget, Received};
 
 #[test]
 fn a_frame_is_its_length_and_its_body() {
@@ -133,6 +133,26 @@ fn a_long_message_leaves_room_for_others_and_none_for_its_sender() {
     assert!([0, 2, 3, 5].map(place).is_sorted(), "the first sender's in their order: {order:?}");
     assert_eq!(order.len(), signals.len());
     assert!(writes.iter().all(|&bytes| bytes < 2 * Outbound::FRAGMENT_BYTES), "{writes:?}");
+}
+
+#[test]
+fn an_end_that_is_told_by_name_comes_behind_what_its_own_process_sent() {
+    let (own, watcher) =
+        (Pid::new(Atom::from_static("a@h"), 1, 0, 3), Pid::new(Atom::from_static("b@h"), 1, 0, 3));
+    let reference = Reference::new(Atom::from_static("b@h"), 3, &[1]).expect("a word");
+    let end = Signal::MonitorExit {
+        from: MonitorTarget::Name(Atom::from_static("name")),
+        sender: Some(own),
+        to: watcher,
+        reference,
+        reason: Term::atom("normal"),
+    };
+    // The shorter message of another sender, begun later, is done first.
+    let signals = [sent(1, 0, 20 << 20), sent(2, 0, 3 << 20), end];
+    let (received, _) = arrives(&signals, DistFlags::OFFERED);
+    let place = |nth: usize| received.iter().position(|signal| *signal == signals[nth]);
+    assert_eq!((place(1), place(0)), (Some(0), Some(1)));
+    assert!(matches!(received[2], Signal::MonitorExit { .. }), "{:?}", received[2]);
 }
 
 #[test]

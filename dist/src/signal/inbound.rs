@@ -49,10 +49,10 @@ impl Signal {
             ControlMessage::MonitorP { from, to, reference } => Self::Monitor { from, to, reference },
             ControlMessage::DemonitorP { from, to, reference } => Self::Demonitor { from, to, reference },
             ControlMessage::MonitorPExit { from, to, reference, reason } => {
-                Self::MonitorExit { from, to, reference, reason }
+                Self::MonitorExit { from, sender: None, to, reference, reason }
             }
             ControlMessage::PayloadMonitorPExit { from, to, reference } => {
-                Self::MonitorExit { from, to, reference, reason: payload()? }
+                Self::MonitorExit { from, sender: None, to, reference, reason: payload()? }
             }
             ControlMessage::SpawnRequest(request) => Self::SpawnRequest { request, args: payload()? },
             ControlMessage::SpawnReply { request_id, to, flags, result, token } => {

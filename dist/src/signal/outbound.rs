@@ -132,7 +132,7 @@ impl Signal {
                 let (from, to, reference) = (from.clone(), to.clone(), reference.clone());
                 (ControlMessage::DemonitorP { from, to, reference }, None)
             }
-            Self::MonitorExit { from, to, reference, reason } => {
+            Self::MonitorExit { from, sender: _, to, reference, reason } => {
                 let (from, to, reference) = (from.clone(), to.clone(), reference.clone());
                 if has(DistFlags::EXIT_PAYLOAD) {
                     (ControlMessage::PayloadMonitorPExit { from, to, reference }, Some(reason))

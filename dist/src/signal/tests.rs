@@ -68,7 +68,9 @@ fn any_signal() -> impl Strategy<Value = Signal> {
             reference
         }),
         (any_monitor_target(pid_of(PEER).boxed()), own(), reference_of(OWN), any_term())
-            .prop_map(|(from, to, reference, reason)| Signal::MonitorExit { from, to, reference, reason }),
+            .prop_map(|(from, to, reference, reason)| {
+                Signal::MonitorExit { from, sender: None, to, reference, reason }
+            }),
         (any_request(PEER), any_term()).prop_map(|(request, args)| Signal::SpawnRequest { request, args }),
         (
             reference_of(OWN),
@@ -252,6 +254,7 @@ fn each_missing_flag_has_its_fall_back() {
     let demonitor = Signal::Demonitor { from: peer(), to: target(), reference: own_reference() };
     let down = Signal::MonitorExit {
         from: MonitorTarget::Pid(peer()),
+        sender: None,
         to: own(),
         reference: own_reference(),
         reason: Term::NIL,
@@ -346,6 +349,7 @@ fn who_speaks_for_another_node_is_refused() {
         |from, to| Signal::Monitor { from, to: MonitorTarget::Pid(to), reference: own_reference() },
         |from, to| Signal::MonitorExit {
             from: MonitorTarget::Pid(from),
+            sender: None,
             to,
             reference: own_reference(),
             reason: Term::NIL,

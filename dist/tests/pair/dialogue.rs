@@ -93,6 +93,7 @@ pub(crate) fn dialogue(of: usize) -> Vec<Say> {
         Signal::Exit { from: own(2), to: theirs(2), reason: Term::atom("boom"), token: None },
         Signal::MonitorExit {
             from: MonitorTarget::Pid(own(2)),
+            sender: None,
             to: theirs(1),
             reference: their_reference,
             reason: long(9),

@@ -273,7 +273,7 @@ fn monitors_are_set_taken_back_and_answered() {
             assert_eq!(told.wire.recv(), Signal::Monitor { from, to, reference: of }, "{}", told.what);
             let (to, reason) = (told.probe.clone(), Term::atom("gone"));
             let down = tuple!(atom "DOWN", reference.clone(), atom "process", object, reason.clone());
-            told.say(&Signal::MonitorExit { from: target, to, reference, reason });
+            told.say(&Signal::MonitorExit { from: target, sender: None, to, reference, reason });
             told.seen(vec![down]);
         }
     });
@@ -318,6 +318,7 @@ fn processes_are_started_on_either_side() {
         });
         told.say(&Signal::MonitorExit {
             from: MonitorTarget::Pid(started.clone()),
+            sender: None,
             to,
             reference: request_id.clone(),
             reason: Term::atom("normal"),

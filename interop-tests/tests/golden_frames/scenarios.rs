@@ -391,7 +391,8 @@ fn monitor(to: MonitorTarget, reference: Reference) -> Signal {
 }
 
 fn down(from: MonitorTarget, reason: &'static str) -> Signal {
-    Signal::MonitorExit { from, to: own(), reference: own_reference(9), reason: Term::atom(reason) }
+    let (reference, reason) = (own_reference(9), Term::atom(reason));
+    Signal::MonitorExit { from, sender: None, to: own(), reference, reason }
 }
 
 /// A process of the peer that is not there.
