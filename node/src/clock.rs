@@ -73,6 +73,11 @@ impl Tasks {
         }
     }
 
+    /// Starts a task that ends by itself, and that nobody waits for: a process, of which the registry knows.
+    pub(crate) fn spawn_detached(&self, future: impl Future<Output = ()> + Send + 'static) {
+        drop(self.handle.spawn(future));
+    }
+
     /// Ends every task at its next await, starts no more, and returns when they are gone.
     pub(crate) async fn end(&self) {
         let set = self.set.lock().expect("nothing panics while it holds this lock").take();

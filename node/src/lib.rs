@@ -53,7 +53,7 @@ mod peers;
 mod process;
 pub use process::{
     AliasOptions, CallError, Context, Dest, Exception, IntoExit, Message, Monitor, Monitored, NameTaken,
-    NodeEvent, PendingCall, SpawnOptions, TrySendError,
+    NodeEvent, PendingCall, ProcessHandle, ProcessInfo, SpawnOptions, TrySendError,
 };
 mod registration;
 mod router;

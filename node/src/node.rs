@@ -26,7 +26,7 @@ use crate::{
     naming::{self, Naming},
     net::{self, Attempt, BusyEvents, BusySender, LinkInfo, Route, RouteLimits},
     peers::{ConnectionId, Peers},
-    process::{Message, NameTaken, Registry},
+    process::{self, Message, NameTaken, Registry, Timers},
     registration::{self, Registered},
 };
 
@@ -53,6 +53,7 @@ pub(crate) struct Inner {
     allowed: RwLock<Allowed>,
     pub(crate) registry: Registry,
     pub(crate) functions: Functions,
+    pub(crate) timers: Timers,
     pub(crate) tasks: Tasks,
     /// Taken before `routes` where both are needed, and held while a connection comes up or goes down, so that
     /// nobody sees half of it.
@@ -107,6 +108,7 @@ impl Node {
             cookies: RwLock::new(cookies),
             allowed: RwLock::new(Allowed::new(&config.allow)),
             functions: config.functions.clone(),
+            timers: Timers::default(),
             peers: Mutex::new(Peers::new(name.clone())),
             routes: RwLock::default(),
             attempts: Mutex::default(),
@@ -127,6 +129,8 @@ impl Node {
             started: clock::now(),
         });
         net::describe_metrics();
+        process::watch_panics();
+        inner.tasks.spawn(Timers::run(Arc::clone(&inner)));
         kernel::start(&inner);
         if let Some(Naming { stream, established, .. }) = naming {
             inner.keep_name(stream, established);
@@ -201,7 +205,7 @@ impl Node {
         F: FnOnce(Context) -> Fut + Send + 'static,
         Fut: Future<Output: IntoExit> + Send + 'static,
     {
-        let process = self.0.new_process(options)?;
+        let process = self.0.new_process_for::<F>(options)?;
         let pid = process.pid.clone();
         self.0.run_process(process, body);
         Ok(pid)
@@ -367,6 +371,12 @@ impl Node {
         self.0.registry.all().iter().map(|process| process.pid.clone()).collect()
     }
 
+    /// `erlang:system_info(process_count)`: how many processes the node has.
+    #[must_use]
+    pub fn process_count(&self) -> usize {
+        self.0.registry.len()
+    }
+
     /// `is_process_alive(Pid)`, for a process of this node.
     #[must_use]
     pub fn is_process_alive(&self, pid: &Pid) -> bool {
@@ -443,7 +453,10 @@ impl Node {
         };
         // A connection ends at its next await; a second is far more than that takes.
         let _ = tokio::time::timeout(Duration::from_secs(1), all).await;
+        // No process hears of the end of another any more.
+        self.0.registry.halt();
         self.0.tasks.end().await;
+        self.0.registry.emptied().await;
         *stopped = true;
         tracing::info!(node = self.0.name.as_str(), "the node is stopped");
     }
@@ -660,10 +673,14 @@ impl Inner {
     /// Whether a process hears of nodes that come and go.
     pub(crate) fn monitor_nodes(&self, pid: &Pid, flag: bool) {
         let mut subscribers = lock(&self.subscribers);
-        if flag {
-            subscribers.insert(pid.clone());
-        } else {
+        if !flag {
             subscribers.remove(pid);
+        } else if let Some(process) = self.registry.get(pid) {
+            process.with_signals(|signals| {
+                // So that its end takes it out.
+                signals.is_subscriber = true;
+                subscribers.insert(pid.clone());
+            });
         }
     }
 

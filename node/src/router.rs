@@ -12,7 +12,7 @@ use std::num::NonZeroU64;
 use crate::{
     net::{Pushed, Route},
     node::Inner,
-    process::{self, Delivery, Dest, Message, Monitored, Watcher},
+    process::{self, Delivery, Dest, Message, Monitored, NodeEvent, Process, Watcher},
 };
 
 /// Where signals to a node go.
@@ -23,6 +23,18 @@ pub(crate) enum Way {
     Over(Arc<Route>),
     /// There can be no connection.
     Nowhere,
+}
+
+impl Way {
+    /// Whether what goes there may arrive.
+    pub(crate) fn is_open(&self) -> bool {
+        match self {
+            Self::Here => true,
+            // In this order: one that is being made may be up a moment later.
+            Self::Over(route) => route.is_connecting() || route.is_up().is_some(),
+            Self::Nowhere => false,
+        }
+    }
 }
 
 fn noproc() -> Term {
@@ -277,17 +289,14 @@ impl Inner {
                 }
             }
             Signal::AliasSend { to, message, token, priority, .. } => {
-                // So that nothing comes once the alias is gone.
-                self.registry.with_aliased(&to, |pid, options| {
-                    if let Some(process) = self.registry.get(pid) {
-                        let is_urgent = priority && options.priority;
-                        process.deliver_as(Message::Term(message), token.map(Box::new), is_urgent);
-                    }
+                self.registry.with_aliased(&to, |process, _, options| {
+                    let is_urgent = priority && options.priority;
+                    process.deliver_as(Message::Term(message), token.map(Box::new), is_urgent);
                 });
             }
             Signal::Link { from, to } => self.linked(&from, &to),
             Signal::Unlink { id, from, to } => {
-                let (is_here, route) = (from.node() == self.node_atom(), self.route_if_any(from.node()));
+                let route = self.route_if_any(from.node());
                 let ack = id.map(|id| Signal::UnlinkAck { id, from: to.clone(), to: from.clone() });
                 let process = self.registry.get(&to);
                 let mut signals = process.as_ref().map(|process| process.signals());
@@ -298,10 +307,6 @@ impl Inner {
                 // same lock: a link that the process makes now must not go out before it.
                 if let (Some(route), Some(ack)) = (route, &ack) {
                     route.push(ack);
-                }
-                drop(signals);
-                if let (true, Some(ack)) = (is_here, ack) {
-                    self.receive(ack);
                 }
             }
             Signal::UnlinkAck { id, from, to } => {
@@ -318,18 +323,22 @@ impl Inner {
                     });
                 }
             }
-            Signal::Exit2 { from, to, reason, token, priority } => {
-                let (to, is_urgent) = match to {
-                    SignalTarget::Pid(pid) => (Some(pid), false),
-                    SignalTarget::Name(name) => (self.registry.whereis(&name), false),
-                    SignalTarget::Alias(alias) => self
-                        .registry
-                        .aliased(&alias)
-                        .map_or((None, false), |(to, options)| (Some(to), priority && options.priority)),
+            Signal::Exit2 { from, to: SignalTarget::Alias(alias), reason, token, priority } => {
+                self.registry.with_aliased(&alias, |process, signals, options| {
+                    let is_urgent = priority && options.priority;
+                    let effect = signals.exited_by(&from, &process.pid, reason, is_urgent);
+                    process.exit_effect(effect, token.map(Box::new));
+                });
+            }
+            Signal::Exit2 { from, to, reason, token, .. } => {
+                let to = match to {
+                    SignalTarget::Pid(pid) => Some(pid),
+                    SignalTarget::Name(name) => self.registry.whereis(&name),
+                    SignalTarget::Alias(_) => None,
                 };
                 if let Some(process) = to.and_then(|to| self.registry.get(&to)) {
                     process.with_signals(|signals| {
-                        let effect = signals.exited_by(&from, &process.pid, reason, is_urgent);
+                        let effect = signals.exited_by(&from, &process.pid, reason, false);
                         process.exit_effect(effect, token.map(Box::new));
                     });
                 }
@@ -372,7 +381,7 @@ impl Inner {
         if let Some(process) = self.registry.get(to)
             && let Some(signals) = &mut *process.signals()
         {
-            self.registry.concern(from.node(), to);
+            self.registry.concern(signals, from.node(), to);
             signals.linked_by(from);
             return;
         }
@@ -388,7 +397,7 @@ impl Inner {
         if let Some(process) = pid.and_then(|pid| self.registry.get(&pid))
             && let Some(signals) = &mut *process.signals()
         {
-            self.registry.concern(from.node(), &process.pid);
+            self.registry.concern(signals, from.node(), &process.pid);
             signals.watched_by(reference, Watcher { pid: from, by_name });
             return;
         }
@@ -398,7 +407,7 @@ impl Inner {
     }
 
     /// A monitor of a process of ours fires, if it is still set.
-    fn fire(&self, owner: &Pid, reference: &Reference, reason: Term) {
+    pub(crate) fn fire(&self, owner: &Pid, reference: &Reference, reason: Term) {
         if let Some(process) = self.registry.get(owner) {
             process.with_signals(|signals| {
                 if let Some((item, is_urgent)) = signals.fire(reference) {
@@ -425,7 +434,7 @@ impl Inner {
             && let Some(request) = signals.spawn_answered(request_id)
         {
             if let Ok(pid) = &result {
-                self.registry.concern(pid.node(), to);
+                self.registry.concern(signals, pid.node(), to);
                 if monitor {
                     signals.watch(request_id.clone(), Monitored::Pid(pid.clone()));
                 }
@@ -447,8 +456,9 @@ impl Inner {
         }
     }
 
-    /// The connection to a node is lost: links fire, then monitors, then requests (wire.md 5.2).
-    pub(crate) fn signal_node_down(self: &Arc<Self>, node: &Atom) {
+    /// The connection to a node is lost: links fire, then monitors, then requests, then monitors of the node (wire.md
+    /// 5.2). `event` is what these say.
+    pub(crate) fn signal_node_down(self: &Arc<Self>, node: &Atom, event: &NodeEvent) {
         for process in self.registry.take_concerned(node) {
             process.with_signals(|signals| {
                 let down = signals.node_down(node);
@@ -463,8 +473,22 @@ impl Inner {
                     let result = Err(Atom::from_static("noconnection"));
                     process.deliver(Message::SpawnReply { reference, result });
                 }
+                for _ in 0..down.node_monitors {
+                    process.deliver(Message::Node(event.clone()));
+                }
             });
         }
+    }
+
+    /// A node that is monitored is not connected and will not be.
+    pub(crate) fn fire_node_monitors(&self, process: &Process, node: &Atom) {
+        let reason = noconnection();
+        let down = Message::Node(NodeEvent::Down { node: node.clone(), visible: false, reason });
+        process.with_signals(|signals| {
+            for _ in 0..signals.fire_node(node) {
+                process.deliver(down.clone());
+            }
+        });
     }
 
     /// The process behind a global name, as this node knows it.

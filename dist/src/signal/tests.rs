@@ -67,10 +67,11 @@ fn any_signal() -> impl Strategy<Value = Signal> {
             to,
             reference
         }),
-        (any_monitor_target(pid_of(PEER).boxed()), own(), reference_of(OWN), any_term())
-            .prop_map(|(from, to, reference, reason)| {
+        (any_monitor_target(pid_of(PEER).boxed()), own(), reference_of(OWN), any_term()).prop_map(
+            |(from, to, reference, reason)| {
                 Signal::MonitorExit { from, sender: None, to, reference, reason }
-            }),
+            }
+        ),
         (any_request(PEER), any_term()).prop_map(|(request, args)| Signal::SpawnRequest { request, args }),
         (
             reference_of(OWN),

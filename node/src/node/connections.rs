@@ -113,7 +113,8 @@ impl Inner {
             None => self.tasks.spawn(Arc::clone(self).dial(peer.clone())),
             Some(error) => {
                 route.close(error);
-                self.signal_node_down(&route.node);
+                let (node, reason) = (route.node.clone(), Term::atom("connection_setup_failed"));
+                self.signal_node_down(&route.node, &NodeEvent::Down { node, visible: false, reason });
                 routes.remove(peer.as_str());
             }
         }
@@ -194,10 +195,11 @@ impl Inner {
         let mut peers = lock(&self.peers);
         let mut routes = self.routes_mut();
         route.close(ConnectError::Stopped);
-        self.signal_node_down(&node);
+        let event = NodeEvent::Down { node: node.clone(), visible, reason };
+        self.signal_node_down(&node, &event);
         routes.remove(&node);
         drop(routes);
-        self.publish(&NodeEvent::Down { node, visible, reason });
+        self.publish(&event);
         peers.ended(&established.peer, id);
     }
 

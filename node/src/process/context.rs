@@ -3,10 +3,10 @@
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use dist::Signal;
-use etf::{Atom, Pid, Reference, Term, tuple};
+use etf::{Atom, Pid, Reference, Term};
 
-use super::{AliasOptions, Arrived, IntoExit, Message, Monitored, NameTaken, Process, SpawnOptions, Watcher};
-use crate::{Node, clock, net::Pushed, node::Inner, router::Way};
+use super::{Arrived, Message, Process};
+use crate::{Node, net::Pushed, node::Inner, router::Way};
 
 /// A process's own view of itself: its mailbox, and everything that Erlang does in the name of `self()`.
 ///
@@ -44,7 +44,7 @@ pub enum Dest {
 
 impl Dest {
     /// The node, where it is said.
-    fn node(&self) -> Option<&Atom> {
+    pub(super) fn node(&self) -> Option<&Atom> {
         match self {
             Self::Pid(pid) => Some(pid.node()),
             Self::NameAt(_, node) => Some(node),
@@ -121,49 +121,6 @@ impl TrySendError {
     }
 }
 
-/// A monitor that is set up.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Monitor {
-    /// What its `DOWN` will carry.
-    pub reference: Reference,
-}
-
-/// Why a call has no answer: the reason with which `gen_server:call` would exit.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum CallError {
-    /// Nothing came in time.
-    #[error("no answer in time")]
-    Timeout,
-    /// There is no such process.
-    #[error("there is no such process")]
-    NoProc,
-    /// The link to the process's node was lost, or could not be made.
-    #[error("no connection to the node {node}")]
-    NoConnection {
-        /// The node.
-        node: Atom,
-    },
-    /// The process ended before it answered.
-    #[error("the process ended: {reason}")]
-    Exit {
-        /// Why it ended.
-        reason: Term,
-    },
-}
-
-impl CallError {
-    /// The reason as `gen_server:call` exits with it, without the call itself.
-    #[must_use]
-    pub fn into_reason(self) -> Term {
-        match self {
-            Self::Timeout => Term::atom("timeout"),
-            Self::NoProc => Term::atom("noproc"),
-            Self::NoConnection { node } => tuple!(atom "nodedown", node),
-            Self::Exit { reason } => reason,
-        }
-    }
-}
-
 impl Context {
     pub(crate) fn new(inner: Arc<Inner>, process: Arc<Process>) -> Self {
         Self { node: Node::from_inner(inner), process, taken: VecDeque::new(), urgent: 0, depth: 0 }
@@ -184,21 +141,7 @@ impl Context {
     /// `make_ref()`.
     #[must_use]
     pub fn make_ref(&self) -> Reference {
-        self.inner().registry.new_reference()
-    }
-
-    /// `group_leader()`: who gets this process's output. Processes that it starts have the same, here and on other
-    /// nodes.
-    #[must_use]
-    pub fn group_leader(&self) -> Pid {
-        self.process.group_leader()
-    }
-
-    /// `group_leader(Leader, Pid)`: gives a process another group leader, this one or another, of this node or not.
-    ///
-    /// Never waits. Once it returns, a process of this node has it. A process that is gone is no error.
-    pub fn set_group_leader(&self, leader: &Pid, member: &Pid) {
-        self.inner().emit_group_leader(leader, member);
+        self.inner().registry.new_reference_of(self.pid())
     }
 
     // --- Sending ------------------------------------------------------------------------------------------
@@ -360,27 +303,16 @@ impl Context {
     /// A selective receive: the first message for which `wanted` gives something. The others stay, in order.
     /// Dropping the future loses nothing.
     pub async fn receive_match<T>(&mut self, mut wanted: impl FnMut(&Message) -> Option<T>) -> T {
-        let mut seen = 0;
-        loop {
-            let urgent = self.urgent;
-            if self.take_urgent() {
-                seen = seen.min(urgent);
-            }
-            while let Some(arrived) = self.taken.get(seen) {
-                if let Some(found) = wanted(&arrived.0) {
-                    if self.is_in_other_span(arrived) {
-                        tokio::task::yield_now().await;
-                    }
-                    self.remove(seen);
-                    return found;
-                }
-                seen += 1;
-            }
-            self.process.mailbox.take(&mut self.taken).await;
-        }
+        let mut found = None;
+        self.take_match(|message| {
+            found = wanted(message);
+            found.is_some()
+        })
+        .await;
+        found.expect("a message is taken when something was found")
     }
 
-    /// A selective receive with an end.
+    /// A selective receive with an end; no timeout is `infinity`, one of zero looks at what is there.
     pub async fn receive_match_timeout<T>(
         &mut self,
         timeout: Option<Duration>,
@@ -389,6 +321,39 @@ impl Context {
         match timeout {
             Some(timeout) => tokio::time::timeout(timeout, self.receive_match(wanted)).await.ok(),
             None => Some(self.receive_match(wanted).await),
+        }
+    }
+
+    /// Takes out the first message that is wanted, as it is.
+    async fn take_match(&mut self, mut wanted: impl FnMut(&Message) -> bool) -> Message {
+        let mut seen = 0;
+        loop {
+            let urgent = self.urgent;
+            if self.take_urgent() {
+                seen = seen.min(urgent);
+            }
+            while let Some(arrived) = self.taken.get(seen) {
+                if wanted(&arrived.0) {
+                    if self.is_in_other_span(arrived) {
+                        tokio::task::yield_now().await;
+                    }
+                    return self.remove(seen);
+                }
+                seen += 1;
+            }
+            self.process.mailbox.take(&mut self.taken).await;
+        }
+    }
+
+    /// The same with an end.
+    pub(super) async fn take_match_timeout(
+        &mut self,
+        timeout: Option<Duration>,
+        wanted: impl FnMut(&Message) -> bool,
+    ) -> Option<Message> {
+        match timeout {
+            Some(timeout) => tokio::time::timeout(timeout, self.take_match(wanted)).await.ok(),
+            None => Some(self.take_match(wanted).await),
         }
     }
 
@@ -412,289 +377,6 @@ impl Context {
         self.process.mailbox.set_taken(self.taken.len());
     }
 
-    // --- Links, monitors, exits ---------------------------------------------------------------------------
-
-    /// `process_flag(trap_exit, Flag)`.
-    pub fn trap_exit(&self, flag: bool) {
-        if let Some(signals) = &mut *self.process.signals() {
-            signals.trap_exit = flag;
-        }
-    }
-
-    /// `link(Pid)`. A process that is not there answers by an exit with the reason `noproc`.
-    pub fn link(&self, to: &Pid) {
-        self.link_as(to, false);
-    }
-
-    pub(super) fn link_as(&self, to: &Pid, is_urgent: bool) {
-        if to == self.pid() {
-            return;
-        }
-        let (inner, way) = (self.inner(), self.inner().way(to.node()));
-        let link = Signal::Link { from: self.pid().clone(), to: to.clone() };
-        let pushed = {
-            let mut signals = self.process.signals();
-            let Some(signals) = &mut *signals else { return };
-            inner.registry.concern(to.node(), self.pid());
-            signals.set_urgent_link(to, is_urgent);
-            if !signals.link(to) {
-                return;
-            }
-            // Under the lock: the peer must hear of it after what was said of the link before, and before what is
-            // said later, such as the acknowledgement of its own unlink (wire.md 5.1).
-            match &way {
-                Way::Over(route) => route.push(&link),
-                Way::Here => Pushed::Queued,
-                Way::Nowhere => Pushed::Lost,
-            }
-        };
-        match way {
-            Way::Here => inner.receive(link),
-            Way::Over(_) | Way::Nowhere if pushed == Pushed::Lost => inner.link_lost(self.pid(), to),
-            Way::Over(_) | Way::Nowhere => {}
-        }
-    }
-
-    /// `unlink(Pid)`. After it no exit of that link is delivered; one that is in the mailbox stays there.
-    pub fn unlink(&self, to: &Pid) {
-        let id = self.inner().registry.new_unlink_id();
-        let send = self.process.signals().as_mut().is_some_and(|signals| signals.unlink(to, id));
-        if send {
-            self.inner().emit_unlink(self.pid(), to, id);
-        }
-    }
-
-    /// Unlinks from a process that is ending, and takes its exit out of the mailbox if it came.
-    pub(crate) fn forget_exit(&mut self, pid: &Pid) {
-        self.unlink(pid);
-        self.flush(|message| matches!(message, Message::Exit { from, .. } if from == pid));
-    }
-
-    /// `monitor(process, Dest)`: a [`Message::Down`] comes once, when the process ends, is not there
-    /// (`noproc`) or cannot be reached (`noconnection`).
-    pub fn monitor(&self, dest: impl Into<Dest>) -> Monitor {
-        let reference = self.make_ref();
-        self.monitor_as(&reference, dest.into(), false);
-        Monitor { reference }
-    }
-
-    pub(super) fn monitor_as(&self, reference: &Reference, dest: Dest, is_urgent: bool) {
-        let own = self.inner().node_atom();
-        let item = match dest {
-            Dest::Pid(pid) => Monitored::Pid(pid),
-            Dest::Name(name) => Monitored::Name(name, own.clone()),
-            Dest::NameAt(name, node) => Monitored::Name(name, node),
-            Dest::Global(name) => match self.inner().whereis_global(&name) {
-                Some(pid) => Monitored::Pid(pid),
-                None => Monitored::Name(Atom::from_static("undefined"), own.clone()),
-            },
-            Dest::Alias(reference) => {
-                Monitored::Name(Atom::from_static("undefined"), reference.node().clone())
-            }
-        };
-        let way = self.inner().way(item.node());
-        if let Some(signals) = &mut *self.process.signals() {
-            self.inner().registry.concern(item.node(), self.pid());
-            signals.watch(reference.clone(), item.clone());
-            if is_urgent {
-                signals.set_urgent_monitor(reference);
-            }
-        }
-        self.inner().emit_monitor(&way, self.pid(), &item, reference.clone());
-    }
-
-    /// `demonitor(Ref, [flush])`: its `DOWN` will not be received.
-    pub fn demonitor(&mut self, monitor: &Monitor) {
-        let item = self.process.signals().as_mut().and_then(|signals| signals.unwatch(&monitor.reference));
-        match item {
-            Some(item) => self.inner().emit_demonitor(self.pid(), &item, monitor.reference.clone()),
-            None => self.flush(
-                |message| matches!(message, Message::Down { reference, .. } if *reference == monitor.reference),
-            ),
-        }
-    }
-
-    /// `exit(Pid, Reason)`: asks another process to end; `kill` cannot be trapped.
-    pub fn exit(&self, to: &Pid, reason: impl Into<Term>) {
-        let token = self.process.seq_trace.sending(self.pid());
-        self.inner().emit_exit2(self.pid(), to, reason.into(), token);
-    }
-
-    /// `net_kernel:monitor_nodes(Flag, [{node_type, all}])`: a [`Message::Node`] comes for every node that is
-    /// connected or lost, hidden ones included.
-    pub fn monitor_nodes(&self, flag: bool) {
-        self.inner().monitor_nodes(self.pid(), flag);
-    }
-
-    // --- Names and processes ------------------------------------------------------------------------------
-
-    /// `register(Name, self())`. As in Erlang nobody can be `undefined`.
-    pub fn register(&self, name: impl Into<Atom>) -> Result<(), NameTaken> {
-        let name = name.into();
-        if self.inner().registry.register(&name, self.pid()) { Ok(()) } else { Err(NameTaken { name }) }
-    }
-
-    /// Starts a process whose output goes where this one's goes.
-    pub fn spawn<F, Fut>(&self, body: F) -> Pid
-    where
-        F: FnOnce(Context) -> Fut + Send + 'static,
-        Fut: Future<Output: IntoExit> + Send + 'static,
-    {
-        self.start(SpawnOptions::default(), false, None, body).expect("no name was given that could be taken")
-    }
-
-    /// Starts a process that is linked with this one from the start.
-    pub fn spawn_link<F, Fut>(&self, options: SpawnOptions, body: F) -> Result<Pid, NameTaken>
-    where
-        F: FnOnce(Context) -> Fut + Send + 'static,
-        Fut: Future<Output: IntoExit> + Send + 'static,
-    {
-        self.start(options, true, None, body)
-    }
-
-    /// Starts a process that is linked with this one and watched by it from the start, so that its end is seen
-    /// however soon it comes.
-    pub(crate) fn spawn_link_monitor<F, Fut>(&self, body: F) -> (Pid, Monitor)
-    where
-        F: FnOnce(Context) -> Fut + Send + 'static,
-        Fut: Future<Output: IntoExit> + Send + 'static,
-    {
-        let reference = self.make_ref();
-        let pid = self.start(SpawnOptions::default(), true, Some(&reference), body);
-        (pid.expect("no name was given that could be taken"), Monitor { reference })
-    }
-
-    fn start<F, Fut>(
-        &self,
-        mut options: SpawnOptions,
-        link: bool,
-        watch: Option<&Reference>,
-        body: F,
-    ) -> Result<Pid, NameTaken>
-    where
-        F: FnOnce(Context) -> Fut + Send + 'static,
-        Fut: Future<Output: IntoExit> + Send + 'static,
-    {
-        options.group_leader.get_or_insert_with(|| self.group_leader());
-        let process = self.inner().new_process(options)?;
-        let pid = process.pid.clone();
-        if link {
-            process.with_signals(|signals| signals.linked_by(self.pid()));
-            self.process.with_signals(|signals| {
-                signals.link(&pid);
-            });
-        }
-        if let Some(reference) = watch {
-            process.with_signals(|signals| {
-                let watcher = Watcher { pid: self.pid().clone(), by_name: None };
-                signals.watched_by(reference.clone(), watcher);
-            });
-            self.process
-                .with_signals(|signals| signals.watch(reference.clone(), Monitored::Pid(pid.clone())));
-        }
-        self.inner().run_process(process, body);
-        Ok(pid)
-    }
-
-    // --- Calls --------------------------------------------------------------------------------------------
-
-    /// `gen_server:call(Dest, Request, Timeout)`; no timeout is `infinity`.
-    ///
-    /// Waits as [`send`](Self::send) does before anything is sent. Dropping the future later leaves the call
-    /// under way at the server; its answer reaches nobody.
-    pub async fn call(
-        &mut self,
-        dest: impl Into<Dest>,
-        request: impl Into<Term>,
-        timeout: Option<Duration>,
-    ) -> Result<Term, CallError> {
-        let (dest, mut left) = (dest.into(), timeout);
-        if let Some(route) = dest.node().and_then(|node| self.inner().route_if_any(node)) {
-            let began = clock::now();
-            let ready = route.ready(self.pid());
-            match timeout {
-                Some(timeout) => {
-                    tokio::time::timeout(timeout, ready).await.map_err(|_| CallError::Timeout)?
-                }
-                None => ready.await,
-            }
-            left = timeout.map(|timeout| timeout.saturating_sub(clock::now().duration_since(began)));
-        }
-        let pending = self.send_request(dest, request);
-        self.wait_response(pending, left).await
-    }
-
-    /// Sends a gen call without waiting for its answer; see [`wait_response`](Self::wait_response).
-    pub fn send_request(&self, dest: impl Into<Dest>, request: impl Into<Term>) -> PendingCall {
-        let mut dest = dest.into();
-        // A global name is looked up once: its owner may change between the monitor and the request.
-        if let Dest::Global(name) = &dest {
-            dest = match self.inner().whereis_global(name) {
-                Some(pid) => Dest::Pid(pid),
-                None => Dest::Name(Atom::from_static("undefined")),
-            };
-        }
-        let reference = self.make_ref();
-        self.inner().registry.alias(reference.clone(), self.pid().clone(), AliasOptions::default());
-        self.monitor_as(&reference, dest.clone(), false);
-        let tag = Term::list_with_tail(vec![Term::atom("alias")], (&reference).into());
-        let node = match &dest {
-            Dest::Pid(pid) => pid.node().clone(),
-            Dest::NameAt(_, node) => node.clone(),
-            _ => self.inner().node_atom().clone(),
-        };
-        let from = tuple!(self.pid(), tag.clone());
-        self.send_now(dest, tuple!(atom "$gen_call", from, request.into()));
-        PendingCall {
-            guard: CallGuard {
-                inner: Arc::clone(self.inner()),
-                process: Arc::clone(&self.process),
-                reference: reference.clone(),
-            },
-            reference,
-            tag,
-            node,
-        }
-    }
-
-    /// Waits for the answer to a request that was sent before. Dropping the future is dropping the call: its
-    /// answer reaches nobody.
-    pub async fn wait_response(
-        &mut self,
-        pending: PendingCall,
-        timeout: Option<Duration>,
-    ) -> Result<Term, CallError> {
-        let mut waiting = WaitingCall { context: self, pending, answered: false };
-        let WaitingCall { context, pending: PendingCall { reference, tag, .. }, .. } = &mut waiting;
-        let result = context
-            .receive_match_timeout(timeout, |message| match message {
-                Message::Term(term) => match term.as_tuple() {
-                    Some([t, answer]) if t == tag => Some(Ok(answer.clone())),
-                    _ => None,
-                },
-                Message::Down { reference: r, reason, .. } if r == reference => Some(Err(reason.clone())),
-                _ => None,
-            })
-            .await;
-        match result {
-            Some(Ok(answer)) => {
-                waiting.answered = true;
-                Ok(answer)
-            }
-            Some(Err(reason)) if reason.is_atom("noproc") => Err(CallError::NoProc),
-            Some(Err(reason)) if reason.is_atom("noconnection") => {
-                Err(CallError::NoConnection { node: waiting.pending.node.clone() })
-            }
-            Some(Err(reason)) => Err(CallError::Exit { reason }),
-            None => Err(CallError::Timeout),
-        }
-    }
-
-    /// `gen_server:cast(Dest, Message)`.
-    pub fn cast(&self, dest: impl Into<Dest>, message: impl Into<Term>) {
-        self.send_now(dest, tuple!(atom "$gen_cast", message.into()));
-    }
-
     /// Another context of the same process, for answering in its name after its body is done.
     pub(crate) fn twin(&self) -> Self {
         Self::new(Arc::clone(self.inner()), Arc::clone(&self.process))
@@ -712,67 +394,5 @@ impl Context {
 
     pub(crate) fn inner(&self) -> &Arc<Inner> {
         self.node.inner()
-    }
-}
-
-/// A gen call whose answer is still to come. Dropping it ends the call's monitor and its alias; an answer that
-/// has come already stays in the mailbox.
-pub struct PendingCall {
-    reference: Reference,
-    tag: Term,
-    node: Atom,
-    guard: CallGuard,
-}
-
-impl PendingCall {
-    /// What its answer's tag and its `DOWN` carry.
-    pub(crate) fn reference(&self) -> &Reference {
-        &self.reference
-    }
-}
-
-/// Takes the alias away, so that a late answer goes nowhere, and the monitor.
-struct CallGuard {
-    inner: Arc<Inner>,
-    process: Arc<Process>,
-    reference: Reference,
-}
-
-impl CallGuard {
-    /// Whether the monitor was still set: then no `DOWN` of it has come.
-    fn end(&self) -> bool {
-        self.inner.registry.unalias(&self.reference, &self.process.pid);
-        let item = self.process.signals().as_mut().and_then(|signals| signals.unwatch(&self.reference));
-        if let Some(item) = &item {
-            self.inner.emit_demonitor(&self.process.pid, item, self.reference.clone());
-        }
-        item.is_some()
-    }
-}
-
-impl Drop for CallGuard {
-    fn drop(&mut self) {
-        self.end();
-    }
-}
-
-/// A call that is waited for. However the wait ends, nothing of the call is left in the mailbox.
-struct WaitingCall<'a> {
-    context: &'a mut Context,
-    pending: PendingCall,
-    answered: bool,
-}
-
-impl Drop for WaitingCall<'_> {
-    fn drop(&mut self) {
-        let PendingCall { reference, tag, guard, .. } = &self.pending;
-        if guard.end() && self.answered {
-            return;
-        }
-        self.context.flush(|message| match message {
-            Message::Term(term) => matches!(term.as_tuple(), Some([t, _]) if t == tag),
-            Message::Down { reference: r, .. } => r == reference,
-            _ => false,
-        });
     }
 }

@@ -142,7 +142,7 @@ pub(crate) type Arrived = (Message, Token);
 pub(crate) struct Mailbox {
     queue: Mutex<VecDeque<Arrived>>,
     /// Priority messages: the process puts them before all others that are not.
-    urgent: Mutex<VecDeque<Arrived>>,
+    urgent: Mutex<Vec<Arrived>>,
     has_urgent: AtomicBool,
     /// The process, where it waits. Who puts the first message in wakes it.
     owner: AtomicWaker,
@@ -170,7 +170,7 @@ impl Mailbox {
         if urgent.len() + self.queue().len() + self.taken.load(Relaxed) >= self.messages_max {
             return Err(MailboxFull);
         }
-        urgent.push_back(arrived);
+        urgent.push(arrived);
         self.has_urgent.store(true, Release);
         drop(urgent);
         self.owner.wake();
@@ -178,9 +178,9 @@ impl Mailbox {
     }
 
     /// The priority messages that have come.
-    pub(crate) fn take_urgent(&self) -> VecDeque<Arrived> {
+    pub(crate) fn take_urgent(&self) -> Vec<Arrived> {
         if !self.has_urgent.load(Acquire) {
-            return VecDeque::new();
+            return Vec::new();
         }
         let mut urgent = self.urgent();
         self.has_urgent.store(false, Relaxed);
@@ -241,8 +241,13 @@ impl Mailbox {
         self.urgent().len() + self.queue().len() + self.taken.load(Relaxed)
     }
 
+    /// What the messages take, without what they point to.
+    pub(crate) fn bytes(&self) -> usize {
+        self.len() * size_of::<Arrived>()
+    }
+
     /// Locked before the queue where both are.
-    fn urgent(&self) -> MutexGuard<'_, VecDeque<Arrived>> {
+    fn urgent(&self) -> MutexGuard<'_, Vec<Arrived>> {
         self.urgent.lock().expect("nothing panics while it holds this lock")
     }
 

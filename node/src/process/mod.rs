@@ -1,37 +1,47 @@
 //! Processes: what has a pid, a mailbox, links and monitors, and ends for a reason.
 
-use std::{
-    panic::AssertUnwindSafe,
-    pin::Pin,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
-    task::{self, Poll},
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError,
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use atomic_waker::AtomicWaker;
-use etf::{Atom, Pid, Term, tuple};
+use etf::{Atom, Pid, Term};
 
+mod calls;
+pub use calls::{CallError, PendingCall};
 mod context;
-pub use context::{CallError, Context, Dest, Monitor, PendingCall, TrySendError};
+pub use context::{Context, Dest, TrySendError};
 mod delivery;
 pub(crate) use delivery::Delivery;
 mod exit;
 pub use exit::{Exception, IntoExit};
+mod handle;
+pub use handle::ProcessHandle;
+mod info;
+pub use info::ProcessInfo;
+mod links;
+pub use links::Monitor;
 mod mailbox;
 use mailbox::{Arrived, Mailbox};
 pub use mailbox::{Message, Monitored, NodeEvent};
+mod panic;
+pub(crate) use panic::watch as watch_panics;
 mod priority;
 pub use priority::AliasOptions;
 mod registry;
 pub(crate) use registry::Registry;
+mod run;
 mod seq_trace;
 pub(crate) use seq_trace::{SeqTrace, Token};
 mod signals;
 pub(crate) use signals::{ExitEffect, Signals, SpawnRequested, Watcher};
 mod spawn;
 pub(crate) use spawn::{PROCESSES_MAX, serve_spawn_request};
+mod start;
+mod table;
+mod timers;
+pub(crate) use timers::Timers;
 
 use crate::node::Inner;
 
@@ -41,15 +51,25 @@ pub(crate) struct Process {
     pub(crate) mailbox: Mailbox,
     /// None once it has ended.
     signals: Mutex<Option<Signals>>,
-    exit: Mutex<Option<Term>>,
+    exit: Mutex<Option<Box<Term>>>,
     /// Whether there is something in `exit`.
     is_exiting: AtomicBool,
     /// Its task, to be woken when it is to end.
     task: AtomicWaker,
     group_leader: Mutex<Pid>,
     pub(crate) seq_trace: SeqTrace,
-    /// What it runs, as `{M, F, Arity}`, for those who look at it.
-    pub(crate) initial_call: (Atom, Atom, u8),
+    call: InitialCall,
+    /// How often it has run.
+    runs: AtomicU64,
+    /// What its task takes.
+    body_bytes: AtomicU64,
+}
+
+/// What a process runs, for those who look at it.
+enum InitialCall {
+    /// The name of a function of the program, as the compiler writes it.
+    Rust(&'static str),
+    Mfa(Box<(Atom, Atom, u8)>),
 }
 
 impl Process {
@@ -100,18 +120,52 @@ impl Process {
 
     /// Ends the process at its next await. The first reason counts.
     pub(crate) fn kill(&self, reason: Term) {
-        self.exit.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(reason);
+        self.exit.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(Box::new(reason));
         self.is_exiting.store(true, Ordering::Release);
+        self.wake();
+    }
+
+    /// Has it looked at whether it has to end.
+    fn wake(&self) {
         self.task.wake();
     }
 
-    /// Why it has to end, if it has to; else whoever makes it so wakes the task.
-    fn killed(&self, cx: &task::Context<'_>) -> Option<Term> {
-        self.task.register(cx.waker());
-        if !self.is_exiting.load(Ordering::Acquire) {
-            return None;
+    /// Why it has to end, if it has to; else whoever makes it so wakes the task. All have to where the node ends.
+    fn exit_reason(&self, is_halted: bool) -> Option<Term> {
+        if self.is_exiting.load(Ordering::Acquire) {
+            let reason = self.exit.lock().unwrap_or_else(PoisonError::into_inner);
+            return reason.as_deref().cloned();
         }
-        self.exit.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        is_halted.then(|| Term::atom("killed"))
+    }
+
+    fn runs(&self) -> u64 {
+        self.runs.load(Ordering::Relaxed)
+    }
+
+    /// What the process itself takes, and its task.
+    fn own_bytes(&self) -> usize {
+        size_of::<Self>() + usize::try_from(self.body_bytes.load(Ordering::Relaxed)).unwrap_or(usize::MAX)
+    }
+
+    fn has_ended(&self) -> bool {
+        self.signals().is_none()
+    }
+
+    fn count_run(&self) {
+        self.runs.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn set_body_bytes(&self, bytes: usize) {
+        self.body_bytes.store(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// What it runs, as `{M, F, Arity}`.
+    pub(crate) fn initial_call(&self) -> (Atom, Atom, u8) {
+        match &self.call {
+            InitialCall::Mfa(call) => (**call).clone(),
+            InitialCall::Rust(name) => rust_call(name),
+        }
     }
 
     /// Does what an exit signal says.
@@ -142,7 +196,7 @@ pub struct SpawnOptions {
     /// Who gets its output; by default whoever its parent's output goes to. Where it has no parent, as with
     /// [`Node::spawn`](crate::Node::spawn), that is whoever is registered as `user`, or nobody but itself.
     pub group_leader: Option<Pid>,
-    /// What it runs, for those who look at it from outside.
+    /// What it runs, for those who look at it from outside; by default the name of the Rust function.
     pub initial_call: Option<(Atom, Atom, u8)>,
 }
 
@@ -154,9 +208,22 @@ pub struct NameTaken {
     pub name: Atom,
 }
 
+/// `{Module, Function, 1}` of what the compiler calls a body, such as `program::worker::run<T>::{{closure}}`.
+fn rust_call(name: &str) -> (Atom, Atom, u8) {
+    let name = name.split_once('<').map_or(name, |(name, _)| name);
+    let name = name.trim_end_matches("::{{closure}}");
+    let (module, function) = name.rsplit_once("::").unwrap_or(("crabnode", name));
+    let atom = |text: &str| Atom::try_new(text).unwrap_or_else(|_| Atom::from_static("crabnode"));
+    (atom(module), atom(function), 1)
+}
+
 impl Inner {
-    /// A process that is in the table and does not run yet, so that links and monitors can be set up first.
-    pub(crate) fn new_process(self: &Arc<Self>, options: SpawnOptions) -> Result<Arc<Process>, NameTaken> {
+    /// A process that is in the table and does not run yet, so that links and monitors can be set up first. It will run
+    /// a body of type `F`.
+    pub(crate) fn new_process_for<F>(
+        self: &Arc<Self>,
+        options: SpawnOptions,
+    ) -> Result<Arc<Process>, NameTaken> {
         let pid = self.registry.new_pid();
         let leader = options.group_leader.or_else(|| self.registry.whereis("user"));
         let process = Arc::new(Process {
@@ -168,94 +235,51 @@ impl Inner {
             is_exiting: AtomicBool::new(false),
             task: AtomicWaker::new(),
             seq_trace: SeqTrace::default(),
-            initial_call: options
-                .initial_call
-                .unwrap_or_else(|| (Atom::from_static("crabnode"), Atom::from_static("spawn"), 1)),
+            call: match options.initial_call {
+                Some(call) => InitialCall::Mfa(Box::new(call)),
+                None => InitialCall::Rust(std::any::type_name::<F>()),
+            },
+            runs: AtomicU64::new(0),
+            body_bytes: AtomicU64::new(0),
         });
         self.registry.insert(Arc::clone(&process));
         if let Some(name) = options.name
             && !self.registry.register(&name, &process.pid)
         {
-            self.registry.remove(&process);
+            let signals = process.signals().take();
+            if let Some(signals) = signals {
+                self.registry.remove(&process.pid, &signals.end());
+            }
             return Err(NameTaken { name });
         }
         Ok(process)
     }
 
-    /// Runs a process until its body returns, panics, or an exit signal ends it.
-    pub(crate) fn run_process<F, Fut>(self: &Arc<Self>, process: Arc<Process>, body: F)
-    where
-        F: FnOnce(Context) -> Fut + Send + 'static,
-        Fut: Future<Output: IntoExit> + Send + 'static,
-    {
-        let inner = Arc::clone(self);
-        self.tasks.spawn(async move {
-            let context = Context::new(Arc::clone(&inner), Arc::clone(&process));
-            let body = Some(Box::pin(async move { body(context).await.into_exit() }));
-            let reason = Running { process: Arc::clone(&process), body }.await;
-            inner.end_process(&process, reason);
-        });
-    }
-
-    /// Takes an ended process out of the tables and tells everyone: links, then monitors, then those it
-    /// monitored itself (wire.md 5.2).
-    fn end_process(self: &Arc<Self>, process: &Process, reason: Term) {
-        let Some(end) = process.signals().take().map(|mut signals| signals.end()) else { return };
-        self.registry.remove(process);
-        self.subscribers.lock().unwrap_or_else(PoisonError::into_inner).remove(&process.pid);
-        for to in end.links {
-            let token = process.seq_trace.sending(&process.pid);
-            self.emit_exit(&process.pid, &to, reason.clone(), token);
-        }
-        for (reference, watcher) in end.watchers {
-            self.emit_down(&process.pid, reference, watcher, reason.clone());
-        }
-        for (reference, item) in end.watching {
-            self.emit_demonitor(&process.pid, &item, reference);
-        }
+    /// The same for one whose options say what it runs.
+    pub(crate) fn new_process(self: &Arc<Self>, options: SpawnOptions) -> Result<Arc<Process>, NameTaken> {
+        self.new_process_for::<()>(options)
     }
 }
 
-/// A panic becomes `{panic, Text}`: never a lost process.
-fn panic_reason(panic: Box<dyn std::any::Any + Send>) -> Term {
-    let text = panic
-        .downcast_ref::<String>()
-        .map(String::as_str)
-        .or_else(|| panic.downcast_ref::<&str>().copied())
-        .unwrap_or("a panic without a text");
-    tracing::error!(text, "a process panicked");
-    tuple!(tuple!(atom "panic", Term::binary(text)), Vec::new())
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Polls the body of a process, in the span that it is in, until it returns or an exit signal ends it, and gives the
-/// reason. A panic becomes one, also one in the drop of what the body holds.
-struct Running<F> {
-    process: Arc<Process>,
-    body: Option<Pin<Box<F>>>,
-}
-
-impl<F: Future<Output = Term>> Future for Running<F> {
-    type Output = Term;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Term> {
-        if let Some(reason) = self.process.killed(cx) {
-            return Poll::Ready(reason);
+    #[test]
+    fn a_body_is_called_after_its_function() {
+        fn call_of<F>(_: &F) -> (Atom, Atom, u8) {
+            rust_call(std::any::type_name::<F>())
         }
-        let span = self.process.seq_trace.span();
-        let _entered = span.as_ref().map(tracing::Span::enter);
-        let Some(future) = &mut self.body else { return Poll::Pending };
-        match std::panic::catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
-            Ok(polled) => polled,
-            Err(panic) => Poll::Ready(panic_reason(panic)),
-        }
-    }
-}
-
-impl<F> Drop for Running<F> {
-    fn drop(&mut self) {
-        let future = self.body.take();
-        if let Err(panic) = std::panic::catch_unwind(AssertUnwindSafe(|| drop(future))) {
-            panic_reason(panic);
-        }
+        async fn worker(_: u8) {}
+        let here =
+            (concat!(module_path!(), "::a_body_is_called_after_its_function").into(), "worker".into(), 1);
+        assert_eq!(call_of(&worker), here);
+        let closure = || async {};
+        assert_eq!(
+            call_of(&closure),
+            (module_path!().into(), "a_body_is_called_after_its_function".into(), 1)
+        );
+        assert_eq!(call_of(&closure()), call_of(&closure));
+        assert_eq!(rust_call("()"), ("crabnode".into(), "()".into(), 1));
     }
 }

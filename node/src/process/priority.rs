@@ -23,14 +23,14 @@ impl Context {
     #[must_use]
     pub fn alias(&self, options: AliasOptions) -> Reference {
         let reference = self.make_ref();
-        self.inner().registry.alias(reference.clone(), self.pid().clone(), options);
+        self.process().with_signals(|signals| signals.alias(reference.clone(), options));
         reference
     }
 
     /// `unalias(Alias)`: whether it was an alias of this process. No message comes by it any more; those that are in the
     /// mailbox stay.
     pub fn unalias(&self, alias: &Reference) -> bool {
-        self.inner().registry.unalias(alias, self.pid())
+        self.process().signals().as_mut().is_some_and(|signals| signals.unalias(alias))
     }
 
     /// `erlang:send(Dest, Message, [priority])`: as [`send`](Self::send), and where `dest` is an alias that allows it,

@@ -1,20 +1,25 @@
 //! The processes of one node: by number, by registered name, by alias.
 
 use std::{
+    array,
     num::NonZeroU64,
     sync::{
         Arc, Mutex, PoisonError, RwLock,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
 };
 
 use etf::{Atom, Pid, Reference};
 use rustc_hash::{FxHashMap, FxHashSet};
+use tokio::sync::Notify;
 
-use super::{AliasOptions, Process};
+use super::{AliasOptions, Process, Signals, signals::End};
 
-/// A process's number and serial, which tell it from every other of this incarnation.
-type Number = u64;
+/// The lower half of a process's number and serial, which tells it from every other that lives.
+type Key = u32;
+
+/// So many locks share the table, so that threads which start and end processes seldom want the same one.
+const SHARDS: usize = 32;
 
 /// See the module.
 pub(crate) struct Registry {
@@ -23,11 +28,15 @@ pub(crate) struct Registry {
     numbers: AtomicU64,
     references: AtomicU64,
     unlinks: AtomicU64,
-    processes: RwLock<FxHashMap<Number, Arc<Process>>>,
+    processes: [RwLock<FxHashMap<Key, Arc<Process>>>; SHARDS],
+    count: AtomicUsize,
+    /// The node ends: no process runs any more.
+    halted: AtomicBool,
+    /// The last one has ended.
+    emptied: Notify,
     names: RwLock<FxHashMap<Atom, Pid>>,
-    aliases: Mutex<FxHashMap<Reference, (Pid, AliasOptions)>>,
     /// Which processes may have a link, a monitor or a request with a node: never too few.
-    concerned: Mutex<FxHashMap<Atom, FxHashSet<Number>>>,
+    concerned: Mutex<FxHashMap<Atom, FxHashSet<Key>>>,
 }
 
 /// Pids of up to 15 bits of number and 13 of serial are what every release accepts (wire.md 3, V4_NC).
@@ -41,26 +50,52 @@ impl Registry {
             numbers: AtomicU64::new(1),
             references: AtomicU64::new(1),
             unlinks: AtomicU64::new(1),
-            processes: RwLock::default(),
+            processes: array::from_fn(|_| RwLock::default()),
+            count: AtomicUsize::new(0),
+            halted: AtomicBool::new(false),
+            emptied: Notify::new(),
             names: RwLock::default(),
-            aliases: Mutex::default(),
             concerned: Mutex::default(),
         }
     }
 
     /// A pid that no process of this incarnation has had.
     pub(crate) fn new_pid(&self) -> Pid {
-        let n = self.numbers.fetch_add(1, Ordering::Relaxed);
-        #[expect(clippy::cast_possible_truncation, reason = "masked, and wrapping is what the serial is for")]
-        let (id, serial) = ((n & ((1 << NUMBER_BITS) - 1)) as u32, (n >> NUMBER_BITS) as u32);
-        Pid::new(Arc::clone(&self.node), id, serial, self.creation)
+        loop {
+            let n = self.numbers.fetch_add(1, Ordering::Relaxed);
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "masked, and wrapping is what the serial is for"
+            )]
+            let (id, serial) = ((n & ((1 << NUMBER_BITS) - 1)) as u32, (n >> NUMBER_BITS) as u32);
+            let pid = Pid::new(Arc::clone(&self.node), id, serial, self.creation);
+            // After four thousand million processes one that still lives may have the key.
+            if n <= u64::from(Key::MAX) || (key(&pid) != 0 && self.by_key(key(&pid)).is_none()) {
+                return pid;
+            }
+        }
+    }
+
+    /// A pid of this node that no process has, for what nobody in particular sends.
+    pub(crate) fn nobody(&self) -> Pid {
+        Pid::new(Arc::clone(&self.node), 0, 0, self.creation)
     }
 
     /// A reference that this incarnation has not given before.
     pub(crate) fn new_reference(&self) -> Reference {
+        self.reference(0)
+    }
+
+    /// The same for a process. It says which one, so that an alias needs no table of its own.
+    pub(crate) fn new_reference_of(&self, pid: &Pid) -> Reference {
+        self.reference(key(pid))
+    }
+
+    fn reference(&self, key: Key) -> Reference {
         let n = self.references.fetch_add(1, Ordering::Relaxed);
+        // 50 bits are enough for a million a second in 35 years.
         #[expect(clippy::cast_possible_truncation, reason = "masked")]
-        let words = [(n & 0x3_ffff) as u32, (n >> 18) as u32, (n >> 50) as u32];
+        let words = [(n & 0x3_ffff) as u32, (n >> 18) as u32, key];
         Reference::new(Arc::clone(&self.node), self.creation, &words).expect("three words")
     }
 
@@ -71,23 +106,67 @@ impl Registry {
 
     /// Whether the pid is one of this node and of this incarnation.
     pub(crate) fn is_ours(&self, pid: &Pid) -> bool {
-        *pid.node() == *self.node && pid.creation == self.creation
+        pid.creation == self.creation && *pid.node() == *self.node
+    }
+
+    fn shard(&self, key: Key) -> &RwLock<FxHashMap<Key, Arc<Process>>> {
+        &self.processes[key as usize % SHARDS]
     }
 
     pub(crate) fn insert(&self, process: Arc<Process>) {
-        let mut processes = self.processes.write().unwrap_or_else(PoisonError::into_inner);
-        processes.insert(number(&process.pid), process);
+        self.count.fetch_add(1, Ordering::Relaxed);
+        let key = key(&process.pid);
+        self.shard(key).write().unwrap_or_else(PoisonError::into_inner).insert(key, process);
     }
 
-    pub(crate) fn remove(&self, process: &Process) {
-        let number = number(&process.pid);
-        self.processes.write().unwrap_or_else(PoisonError::into_inner).remove(&number);
-        self.names.write().unwrap_or_else(PoisonError::into_inner).retain(|_, pid| *pid != process.pid);
-        lock(&self.aliases).retain(|_, (pid, _)| *pid != process.pid);
-        lock(&self.concerned).retain(|_, numbers| {
-            numbers.remove(&number);
-            !numbers.is_empty()
-        });
+    /// Takes a process that has ended out of all tables.
+    pub(crate) fn remove(&self, pid: &Pid, end: &End) {
+        let key = key(pid);
+        let removed = self.shard(key).write().unwrap_or_else(PoisonError::into_inner).remove(&key);
+        if end.has_name {
+            self.names.write().unwrap_or_else(PoisonError::into_inner).retain(|_, named| named != pid);
+        }
+        if !end.concerns.is_empty() {
+            let mut concerned = lock(&self.concerned);
+            for node in &end.concerns {
+                if let Some(keys) = concerned.get_mut(node) {
+                    keys.remove(&key);
+                    if keys.is_empty() {
+                        concerned.remove(node);
+                    }
+                }
+            }
+        }
+        if removed.is_some() && self.count.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.emptied.notify_waiters();
+        }
+    }
+
+    /// From now on every process ends at its next await, and a new one before it begins.
+    pub(crate) fn halt(&self) {
+        self.halted.store(true, Ordering::SeqCst);
+        for process in self.all() {
+            process.wake();
+        }
+    }
+
+    pub(crate) fn is_halted(&self) -> bool {
+        self.halted.load(Ordering::SeqCst)
+    }
+
+    /// Returns once there is no process.
+    pub(crate) async fn emptied(&self) {
+        loop {
+            let emptied = self.emptied.notified();
+            if self.len() == 0 {
+                return;
+            }
+            emptied.await;
+        }
+    }
+
+    fn by_key(&self, key: Key) -> Option<Arc<Process>> {
+        self.shard(key).read().unwrap_or_else(PoisonError::into_inner).get(&key).cloned()
     }
 
     /// The live process of a pid of this incarnation.
@@ -95,15 +174,19 @@ impl Registry {
         if !self.is_ours(pid) {
             return None;
         }
-        self.processes.read().unwrap_or_else(PoisonError::into_inner).get(&number(pid)).cloned()
+        self.by_key(key(pid)).filter(|process| (process.pid.id, process.pid.serial) == (pid.id, pid.serial))
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.processes.read().unwrap_or_else(PoisonError::into_inner).len()
+        self.count.load(Ordering::Acquire)
     }
 
     pub(crate) fn all(&self) -> Vec<Arc<Process>> {
-        self.processes.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+        let mut all = Vec::with_capacity(self.len());
+        for shard in &self.processes {
+            all.extend(shard.read().unwrap_or_else(PoisonError::into_inner).values().cloned());
+        }
+        all
     }
 
     /// Gives a live process a name. False if the name is taken, or the process has one or is gone; and for
@@ -113,11 +196,25 @@ impl Registry {
             return false;
         }
         let mut names = self.names.write().unwrap_or_else(PoisonError::into_inner);
-        // Under the lock: a process that ends takes its names away after it has left the table.
-        if names.contains_key(name) || names.values().any(|p| p == pid) || self.get(pid).is_none() {
-            return false;
+        let Some(process) = self.get(pid) else { return false };
+        // Under both locks: a process that ends takes its name away after it has lost its signals.
+        match &mut *process.signals() {
+            Some(signals) if !signals.has_name && !names.contains_key(name) => signals.has_name = true,
+            _ => return false,
         }
         names.insert(name.clone(), pid.clone());
+        true
+    }
+
+    /// Takes a name away. Whether somebody had it.
+    pub(crate) fn unregister(&self, name: &str) -> bool {
+        let mut names = self.names.write().unwrap_or_else(PoisonError::into_inner);
+        let Some(pid) = names.remove(name) else { return false };
+        if let Some(process) = self.get(&pid)
+            && let Some(signals) = &mut *process.signals()
+        {
+            signals.has_name = false;
+        }
         true
     }
 
@@ -134,49 +231,47 @@ impl Registry {
         names.iter().find(|(_, p)| *p == pid).map(|(name, _)| name.clone())
     }
 
-    pub(crate) fn alias(&self, reference: Reference, pid: Pid, options: AliasOptions) {
-        lock(&self.aliases).insert(reference, (pid, options));
+    /// The process that an alias would be of. Whether it is one it knows itself.
+    fn owner(&self, alias: &Reference) -> Option<Arc<Process>> {
+        let is_ours = alias.creation() == self.creation && *alias.node() == *self.node;
+        alias.words().get(2).filter(|_| is_ours).and_then(|key| self.by_key(*key))
     }
 
-    /// Whether it was one of this process, and now is none.
-    pub(crate) fn unalias(&self, reference: &Reference, pid: &Pid) -> bool {
-        let mut aliases = lock(&self.aliases);
-        let is_owner = aliases.get(reference).is_some_and(|(owner, _)| owner == pid);
-        is_owner && aliases.remove(reference).is_some()
-    }
-
-    /// Delivers a message to the process behind an alias. The alias stays while that is done.
-    pub(crate) fn with_aliased(&self, reference: &Reference, deliver: impl FnOnce(&Pid, AliasOptions)) {
-        let mut aliases = lock(&self.aliases);
-        if let Some((pid, options)) = aliases.get(reference) {
-            deliver(pid, *options);
-            if options.reply {
-                aliases.remove(reference);
+    /// Does something with the process behind an alias. The alias stays while that is done: nothing comes by it once it
+    /// is gone.
+    pub(crate) fn with_aliased(
+        &self,
+        alias: &Reference,
+        then: impl FnOnce(&Process, &mut Signals, AliasOptions),
+    ) {
+        let Some(process) = self.owner(alias) else { return };
+        process.with_signals(|signals| {
+            if let Some(options) = signals.aliased(alias) {
+                if options.reply {
+                    signals.unalias(alias);
+                }
+                then(&process, signals, options);
             }
-        }
-    }
-
-    pub(crate) fn aliased(&self, reference: &Reference) -> Option<(Pid, AliasOptions)> {
-        lock(&self.aliases).get(reference).cloned()
+        });
     }
 
     /// A process is about to have something to do with a node.
-    pub(crate) fn concern(&self, node: &Atom, pid: &Pid) {
-        if *node != *self.node {
-            lock(&self.concerned).entry(node.clone()).or_default().insert(number(pid));
+    pub(crate) fn concern(&self, signals: &mut Signals, node: &Atom, pid: &Pid) {
+        if *node != *self.node && signals.concern(node) {
+            lock(&self.concerned).entry(node.clone()).or_default().insert(key(pid));
         }
     }
 
     /// The processes that may have something to do with a node, forgetting that they do.
     pub(crate) fn take_concerned(&self, node: &str) -> Vec<Arc<Process>> {
-        let numbers = lock(&self.concerned).remove(node).unwrap_or_default();
-        let processes = self.processes.read().unwrap_or_else(PoisonError::into_inner);
-        numbers.iter().filter_map(|number| processes.get(number).cloned()).collect()
+        let keys = lock(&self.concerned).remove(node).unwrap_or_default();
+        keys.iter().filter_map(|key| self.by_key(*key)).collect()
     }
 }
 
-fn number(pid: &Pid) -> Number {
-    u64::from(pid.serial) << 32 | u64::from(pid.id)
+#[expect(clippy::cast_possible_truncation, reason = "the lower half is what is wanted")]
+fn key(pid: &Pid) -> Key {
+    (u64::from(pid.serial) << NUMBER_BITS | u64::from(pid.id)) as Key
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -23,7 +23,8 @@ pub(crate) type Token = Option<Box<SeqToken>>;
 pub(crate) struct SeqTrace {
     /// Whether there is a token: who has none does not pay for the lock.
     is_on: AtomicBool,
-    state: Mutex<State>,
+    /// In a box, since nearly no process ever has one.
+    state: Mutex<Option<Box<State>>>,
 }
 
 #[derive(Default)]
@@ -43,6 +44,7 @@ impl SeqTrace {
             return false;
         }
         let mut state = self.state();
+        let state = state.get_or_insert_default();
         if state.token == *token {
             return false;
         }
@@ -62,7 +64,8 @@ impl SeqTrace {
         if !self.is_on.load(Ordering::Relaxed) {
             return None;
         }
-        let state = &mut *self.state();
+        let mut state = self.state();
+        let state = state.as_mut()?;
         let token = state.token.as_mut()?;
         // One of another shape is passed on as it came.
         if let Some([flags, label, ..]) = fields(token) {
@@ -75,15 +78,19 @@ impl SeqTrace {
 
     /// The token as it is.
     pub(crate) fn token(&self) -> Option<SeqToken> {
-        if self.is_on.load(Ordering::Relaxed) { self.state().token.as_deref().cloned() } else { None }
+        if self.is_on.load(Ordering::Relaxed) {
+            self.state().as_ref()?.token.as_deref().cloned()
+        } else {
+            None
+        }
     }
 
     /// The span in which the process runs now.
     pub(crate) fn span(&self) -> Option<Span> {
-        if self.is_on.load(Ordering::Relaxed) { self.state().span.clone() } else { None }
+        if self.is_on.load(Ordering::Relaxed) { self.state().as_ref()?.span.clone() } else { None }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, Option<Box<State>>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

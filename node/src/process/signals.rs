@@ -3,14 +3,12 @@
 //! Methods say what must be sent or done as a result; the caller does it. The same table serves local and
 //! remote partners: the protocol between two processes is the same wherever they live.
 
-use std::{
-    collections::{HashMap, HashSet},
-    num::NonZeroU64,
-};
+use std::num::NonZeroU64;
 
 use etf::{Atom, Pid, Reference, Term};
+use tokio::sync::oneshot;
 
-use super::Monitored;
+use super::{AliasOptions, Monitored, table::Table};
 
 /// One end of a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,22 +45,43 @@ pub(crate) struct SpawnRequested {
     pub(crate) is_told: bool,
 }
 
-/// See the module.
+/// See the module. One that has nothing takes no memory of its own: there may be a million.
 #[derive(Debug, Default)]
 pub(crate) struct Signals {
     pub(crate) trap_exit: bool,
-    links: HashMap<Pid, Link>,
-    watching: HashMap<Reference, Monitored>,
-    watchers: HashMap<Reference, Watcher>,
+    /// It is in the table of names.
+    pub(crate) has_name: bool,
+    /// It hears of nodes that come and go.
+    pub(crate) is_subscriber: bool,
+    links: Table<Pid, Link>,
+    watching: Table<Reference, Monitored>,
+    watchers: Table<Reference, Watcher>,
+    aliases: Table<Reference, AliasOptions>,
+    /// The nodes that it may have something to do with: never too few, once each.
+    concerns: Table<Atom, ()>,
+    rare: Option<Box<Rare>>,
+}
+
+/// What few processes have.
+#[derive(Debug, Default)]
+struct Rare {
     /// Spawn requests without an answer yet.
-    requests: HashMap<Reference, SpawnRequested>,
+    requests: Table<Reference, SpawnRequested>,
     /// Links whose exit is a priority message.
-    urgent_links: HashSet<Pid>,
+    urgent_links: Table<Pid, ()>,
     /// Monitors whose `DOWN` is one.
-    urgent_monitors: HashSet<Reference>,
+    urgent_monitors: Table<Reference, ()>,
+    /// How often the end of the connection to a node is to be told.
+    node_monitors: Table<Atom, usize>,
+    /// Handles that wait for the exit reason.
+    handles: Vec<oneshot::Sender<Term>>,
 }
 
 impl Signals {
+    fn rare(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+
     /// `link/1`. Whether a LINK must be sent.
     pub(crate) fn link(&mut self, to: &Pid) -> bool {
         self.links.insert(to.clone(), Link::Active) != Some(Link::Active)
@@ -71,10 +90,14 @@ impl Signals {
     /// Whether the exit of a link is a priority message: what was said last counts.
     pub(crate) fn set_urgent_link(&mut self, to: &Pid, is_urgent: bool) {
         if is_urgent {
-            self.urgent_links.insert(to.clone());
+            self.rare().urgent_links.insert(to.clone(), ());
         } else {
-            self.urgent_links.remove(to);
+            self.take_urgent_link(to);
         }
+    }
+
+    fn take_urgent_link(&mut self, to: &Pid) -> bool {
+        self.rare.as_mut().is_some_and(|rare| rare.urgent_links.remove(to).is_some())
     }
 
     /// `unlink/1`, with an id that no unacknowledged unlink of this process has. Whether an UNLINK_ID must be
@@ -83,7 +106,7 @@ impl Signals {
         match self.links.get_mut(to) {
             Some(link @ Link::Active) => {
                 *link = Link::Unlinking(id);
-                self.urgent_links.remove(to);
+                self.take_urgent_link(to);
                 true
             }
             _ => false,
@@ -92,14 +115,17 @@ impl Signals {
 
     /// LINK came. An entry that exists stays as it is, even an inactive one.
     pub(crate) fn linked_by(&mut self, from: &Pid) {
-        self.links.entry(from.clone()).or_insert(Link::Active);
+        if self.links.get(from).is_none() {
+            self.links.insert(from.clone(), Link::Active);
+        }
     }
 
-    /// UNLINK_ID came; the caller acknowledges it in any case.
+    /// UNLINK_ID came; the caller acknowledges it in any case. Or the process itself unlinks from one of its own node,
+    /// where both ends go at once.
     pub(crate) fn unlinked_by(&mut self, from: &Pid) {
         if self.links.get(from) == Some(&Link::Active) {
             self.links.remove(from);
-            self.urgent_links.remove(from);
+            self.take_urgent_link(from);
         }
     }
 
@@ -116,7 +142,7 @@ impl Signals {
             return ExitEffect::Ignored;
         }
         self.links.remove(from);
-        let is_urgent = self.urgent_links.remove(from);
+        let is_urgent = self.take_urgent_link(from);
         self.exit_effect(from, reason, is_urgent)
     }
 
@@ -150,7 +176,7 @@ impl Signals {
 
     /// The `DOWN` of a monitor is a priority message.
     pub(crate) fn set_urgent_monitor(&mut self, reference: &Reference) {
-        self.urgent_monitors.insert(reference.clone());
+        self.rare().urgent_monitors.insert(reference.clone(), ());
     }
 
     /// `demonitor/1`. What was watched, if it still was.
@@ -160,7 +186,8 @@ impl Signals {
 
     /// The end of what is watched: what it was, if it still was watched, and whether its `DOWN` is urgent.
     pub(crate) fn fire(&mut self, reference: &Reference) -> Option<(Monitored, bool)> {
-        let is_urgent = self.urgent_monitors.remove(reference);
+        let rare = self.rare.as_mut();
+        let is_urgent = rare.is_some_and(|rare| rare.urgent_monitors.remove(reference).is_some());
         self.watching.remove(reference).map(|item| (item, is_urgent))
     }
 
@@ -174,62 +201,114 @@ impl Signals {
         self.watchers.remove(reference);
     }
 
+    /// `monitor_node(Node, Flag)`: each that is set fires once, and one is taken back at a time.
+    pub(crate) fn monitor_node(&mut self, node: &Atom, flag: bool) {
+        let monitors = &mut self.rare().node_monitors;
+        match (monitors.get_mut(node), flag) {
+            (Some(count), true) => *count += 1,
+            (Some(count), false) if *count > 1 => *count -= 1,
+            (Some(_), false) => _ = monitors.remove(node),
+            (None, true) => _ = monitors.insert(node.clone(), 1),
+            (None, false) => {}
+        }
+    }
+
+    /// How many monitors of a node there were, of which there are none any more.
+    pub(crate) fn fire_node(&mut self, node: &Atom) -> usize {
+        self.rare.as_mut().and_then(|rare| rare.node_monitors.remove(node)).unwrap_or_default()
+    }
+
+    /// `alias/1`.
+    pub(crate) fn alias(&mut self, alias: Reference, options: AliasOptions) {
+        self.aliases.insert(alias, options);
+    }
+
+    /// `unalias/1`: whether it was one.
+    pub(crate) fn unalias(&mut self, alias: &Reference) -> bool {
+        self.aliases.remove(alias).is_some()
+    }
+
+    /// What an alias is for, if it is one.
+    pub(crate) fn aliased(&self, alias: &Reference) -> Option<AliasOptions> {
+        self.aliases.get(alias).copied()
+    }
+
     /// A process was asked for at a node.
     pub(crate) fn spawn_requested(&mut self, reference: Reference, request: SpawnRequested) {
-        self.requests.insert(reference, request);
+        self.rare().requests.insert(reference, request);
     }
 
     /// An answer to that came, or nobody waits for one any more. The request, if it was still open.
     pub(crate) fn spawn_answered(&mut self, reference: &Reference) -> Option<SpawnRequested> {
-        self.requests.remove(reference)
+        self.rare.as_mut().and_then(|rare| rare.requests.remove(reference))
+    }
+
+    /// The process is about to have something to do with a node. Whether it had nothing before.
+    pub(crate) fn concern(&mut self, node: &Atom) -> bool {
+        let is_new = self.concerns.get(node).is_none();
+        if is_new {
+            self.concerns.insert(node.clone(), ());
+        }
+        is_new
+    }
+
+    /// Somebody wants the exit reason.
+    pub(crate) fn tell(&mut self, handle: oneshot::Sender<Term>) {
+        self.rare().handles.push(handle);
     }
 
     /// The link to a node is lost: what the process must be told. The links are still there, and go when the
     /// exit of each is delivered.
-    pub(crate) fn node_down(&mut self, node: &str) -> NodeDown {
-        self.watchers.retain(|_, watcher| watcher.pid.node().as_str() != node);
+    pub(crate) fn node_down(&mut self, node: &Atom) -> NodeDown {
+        self.concerns.remove(node);
+        self.watchers.retain(|_, watcher| watcher.pid.node() != node);
         // An unlink that nobody will acknowledge any more is over, without an exit.
-        self.links.retain(|pid, link| *link == Link::Active || pid.node().as_str() != node);
-        let monitors: Vec<_> = self.watching.extract_if(|_, item| item.node().as_str() == node).collect();
-        let urgent = &mut self.urgent_monitors;
+        self.links.retain(|pid, link| *link == Link::Active || pid.node() != node);
+        let links = self.links.iter().map(|(pid, _)| pid).filter(|pid| pid.node() == node).cloned().collect();
+        let monitors = self.watching.extract(|_, item| item.node() == node);
+        let mut rare = self.rare.as_mut();
+        let monitors = monitors.into_iter().map(|(reference, item)| {
+            let urgent = rare.as_mut().and_then(|rare| rare.urgent_monitors.remove(&reference));
+            (urgent.is_some(), reference, item)
+        });
+        let monitors = monitors.collect();
+        let requests = self.rare.as_mut().map(|rare| rare.requests.extract(|_, asked| asked.node == *node));
         NodeDown {
-            links: self.links.keys().filter(|pid| pid.node().as_str() == node).cloned().collect(),
-            monitors: monitors
-                .into_iter()
-                .map(|(reference, item)| (urgent.remove(&reference), reference, item))
-                .collect(),
-            requests: self
-                .requests
-                .extract_if(|_, asked| asked.node.as_str() == node)
-                .map(|(r, _)| r)
-                .collect(),
+            links,
+            monitors,
+            requests: requests.unwrap_or_default().into_iter().map(|(reference, _)| reference).collect(),
+            node_monitors: self.fire_node(node),
         }
     }
 
     /// The process ends: everyone who must hear of it, and what it watched itself.
-    pub(crate) fn end(&mut self) -> End {
-        self.trap_exit = false;
-        let links = std::mem::take(&mut self.links);
+    pub(crate) fn end(self) -> End {
+        let Self { mut links, mut watching, mut watchers, mut concerns, .. } = self;
+        let links = links.take().into_iter().filter(|(_, link)| *link == Link::Active).map(|(pid, _)| pid);
         End {
-            links: links.into_iter().filter(|(_, link)| *link == Link::Active).map(|(pid, _)| pid).collect(),
-            watchers: std::mem::take(&mut self.watchers).into_iter().collect(),
-            watching: std::mem::take(&mut self.watching).into_iter().collect(),
+            links: links.collect(),
+            watchers: watchers.take(),
+            watching: watching.take(),
+            handles: self.rare.map_or_else(Vec::new, |rare| rare.handles),
+            has_name: self.has_name,
+            is_subscriber: self.is_subscriber,
+            concerns: concerns.take().into_iter().map(|(node, ())| node).collect(),
         }
-    }
-
-    /// What the process monitors.
-    pub(crate) fn monitors(&self) -> impl Iterator<Item = &Monitored> {
-        self.watching.values()
-    }
-
-    /// Who monitors the process.
-    pub(crate) fn monitored_by(&self) -> impl Iterator<Item = &Pid> {
-        self.watchers.values().map(|watcher| &watcher.pid)
     }
 
     /// The pids that the process is linked with.
     pub(crate) fn linked(&self) -> impl Iterator<Item = &Pid> {
         self.links.iter().filter(|(_, link)| **link == Link::Active).map(|(pid, _)| pid)
+    }
+
+    /// What it monitors.
+    pub(crate) fn monitors(&self) -> impl Iterator<Item = &Monitored> {
+        self.watching.iter().map(|(_, item)| item)
+    }
+
+    /// Who monitors it.
+    pub(crate) fn monitored_by(&self) -> impl Iterator<Item = &Pid> {
+        self.watchers.iter().map(|(_, watcher)| &watcher.pid)
     }
 }
 
@@ -240,13 +319,19 @@ pub(crate) struct NodeDown {
     /// Whether the `DOWN` is urgent, its reference, and what was watched.
     pub(crate) monitors: Vec<(bool, Reference, Monitored)>,
     pub(crate) requests: Vec<Reference>,
+    /// How often it is told last that the node is down.
+    pub(crate) node_monitors: usize,
 }
 
-/// Who hears of a process's end, in the order in which they are told (wire.md 5.2).
+/// Who hears of a process's end, in the order in which they are told (wire.md 5.2), and where it is known.
 pub(crate) struct End {
     pub(crate) links: Vec<Pid>,
     pub(crate) watchers: Vec<(Reference, Watcher)>,
     pub(crate) watching: Vec<(Reference, Monitored)>,
+    pub(crate) handles: Vec<oneshot::Sender<Term>>,
+    pub(crate) has_name: bool,
+    pub(crate) is_subscriber: bool,
+    pub(crate) concerns: Vec<Atom>,
 }
 
 impl Monitored {
@@ -334,17 +419,22 @@ mod tests {
         signals.watch(reference.clone(), item.clone());
         let request = Reference::new(Atom::from("a@h"), 1, &[2]).expect("one word");
         signals.spawn_requested(request.clone(), SpawnRequested { node: "b@h".into(), is_told: true });
-        let down = signals.node_down("b@h");
+        let node = Atom::from("b@h");
+        signals.monitor_node(&node, true);
+        signals.monitor_node(&node, true);
+        signals.monitor_node(&node, false);
+        let down = signals.node_down(&node);
         assert_eq!(down.links, std::slice::from_ref(&there));
         assert_eq!(down.monitors, [(false, reference, item)]);
         assert_eq!(down.requests, [request]);
+        assert_eq!(down.node_monitors, 1);
         // The link still fires when the caller delivers the exit, and then it is gone.
         assert_eq!(
             signals.exited_by_link(&there, Term::atom("noconnection")),
             ExitEffect::Dies(Term::atom("noconnection"))
         );
-        let nothing = NodeDown { links: vec![], monitors: vec![], requests: vec![] };
-        assert_eq!(signals.node_down("b@h"), nothing);
+        let nothing = NodeDown { links: vec![], monitors: vec![], requests: vec![], node_monitors: 0 };
+        assert_eq!(signals.node_down(&node), nothing);
         assert_eq!(signals.linked().collect::<Vec<_>>(), [&pid(1)]);
     }
 }

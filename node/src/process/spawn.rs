@@ -47,7 +47,7 @@ pub(crate) fn serve_spawn_request(inner: &Arc<Inner>, request: SpawnRequest, arg
             signals.watched_by(request_id.clone(), Watcher { pid: from.clone(), by_name: None });
             flags = flags.with(SpawnReplyFlags::MONITOR);
         }
-        inner.registry.concern(from.node(), &process.pid);
+        inner.registry.concern(signals, from.node(), &process.pid);
     }
     // It is traced from the start, and so is the answer.
     process.seq_trace.received(&token.map(Box::new));

@@ -56,7 +56,7 @@ impl Context {
         if told != Told::Nothing
             && let Some(signals) = &mut *self.process().signals()
         {
-            inner.registry.concern(node, self.pid());
+            inner.registry.concern(signals, node, self.pid());
             let request = SpawnRequested { node: node.clone(), is_told: told == Told::All };
             signals.spawn_requested(request_id.clone(), request);
         }

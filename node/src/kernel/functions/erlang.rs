@@ -7,6 +7,14 @@ use crate::{Context, Exception};
 
 pub(super) fn insert_all(functions: Builtin<'_>) {
     functions.insert("erlang", "node", 0, async |c: Context, _: Args| Ok(c.node().name().into()));
+    functions.insert("erlang", "group_leader", 0, async |c: Context, _: Args| Ok(c.group_leader().into()));
+    functions.insert("erlang", "group_leader", 2, async |c: Context, args: Args| match args.as_slice() {
+        [Term::Pid(leader), Term::Pid(member)] => {
+            c.set_group_leader(leader, member);
+            Ok(true.into())
+        }
+        _ => badarg(),
+    });
     functions.insert("erlang", "is_alive", 0, async |_: Context, _: Args| Ok(true.into()));
     functions.insert("erlang", "nodes", 0, async |c: Context, _: Args| atoms(c.node().nodes()));
     functions.insert("erlang", "nodes", 1, nodes_1);

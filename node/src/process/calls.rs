@@ -1,0 +1,258 @@
+//! Calls of `gen_server`s and of what answers like one (cluster-services.md 2.1).
+
+use std::{sync::Arc, time::Duration};
+
+use etf::{Atom, Reference, Term, tuple};
+
+use super::{AliasOptions, Context, Dest, Message, Process, Watcher};
+use crate::{clock, node::Inner};
+
+/// Why a call has no answer: the reason with which `gen_server:call` would exit.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum CallError {
+    /// Nothing came in time.
+    #[error("no answer in time")]
+    Timeout,
+    /// There is no such process.
+    #[error("there is no such process")]
+    NoProc,
+    /// The link to the process's node was lost, or could not be made.
+    #[error("no connection to the node {node}")]
+    NoConnection {
+        /// The node.
+        node: Atom,
+    },
+    /// The process ended before it answered.
+    #[error("the process ended: {reason}")]
+    Exit {
+        /// Why it ended.
+        reason: Term,
+    },
+}
+
+impl CallError {
+    /// The reason as `gen_server:call` exits with it, without the call itself.
+    #[must_use]
+    pub fn into_reason(self) -> Term {
+        match self {
+            Self::Timeout => Term::atom("timeout"),
+            Self::NoProc => Term::atom("noproc"),
+            Self::NoConnection { node } => tuple!(atom "nodedown", node),
+            Self::Exit { reason } => reason,
+        }
+    }
+}
+
+impl Context {
+    /// `gen_server:call(Dest, Request, Timeout)`; no timeout is `infinity`.
+    ///
+    /// Waits as [`send`](Self::send) does before anything is sent. Dropping the future later leaves the call
+    /// under way at the server; its answer reaches nobody.
+    pub async fn call(
+        &mut self,
+        dest: impl Into<Dest>,
+        request: impl Into<Term>,
+        timeout: Option<Duration>,
+    ) -> Result<Term, CallError> {
+        let (dest, mut left) = (dest.into(), timeout);
+        if let Some(route) = dest.node().and_then(|node| self.inner().route_if_any(node)) {
+            let began = clock::now();
+            let ready = route.ready(self.pid());
+            match timeout {
+                Some(timeout) => {
+                    tokio::time::timeout(timeout, ready).await.map_err(|_| CallError::Timeout)?
+                }
+                None => ready.await,
+            }
+            left = timeout.map(|timeout| timeout.saturating_sub(clock::now().duration_since(began)));
+        }
+        let pending = self.send_request(dest, request);
+        self.wait_response(pending, left).await
+    }
+
+    /// Sends a gen call without waiting for its answer; see [`wait_response`](Self::wait_response).
+    pub fn send_request(&self, dest: impl Into<Dest>, request: impl Into<Term>) -> PendingCall {
+        let mut dest = dest.into();
+        // A global name is looked up once: its owner may change between the monitor and the request.
+        if let Dest::Global(name) = &dest {
+            dest = match self.inner().whereis_global(name) {
+                Some(pid) => Dest::Pid(pid),
+                None => Dest::Name(Atom::from_static("undefined")),
+            };
+        }
+        let (inner, reference) = (self.inner(), self.make_ref());
+        let tag = Term::list_with_tail(vec![Term::atom("alias")], (&reference).into());
+        let message = tuple!(atom "$gen_call", tuple!(self.pid(), tag.clone()), request.into());
+        let node = dest.node().unwrap_or(inner.node_atom()).clone();
+        let mut guard = CallGuard {
+            inner: Arc::clone(inner),
+            process: Arc::clone(self.process()),
+            reference: reference.clone(),
+            server: None,
+            is_over: false,
+        };
+        if let (Some(process), false) = (self.process_here(&dest), matches!(dest, Dest::Alias(_))) {
+            guard.server = self.request_here(&reference, process, dest, message);
+        } else {
+            if let Some(signals) = &mut *self.process().signals() {
+                signals.alias(reference.clone(), AliasOptions::default());
+            }
+            self.monitor_as(&reference, dest.clone(), false);
+            self.send_now(dest, message);
+        }
+        PendingCall { guard, reference, tag, node }
+    }
+
+    /// The process behind a pid or a name of this node.
+    fn process_here(&self, dest: &Dest) -> Option<Arc<Process>> {
+        let registry = &self.inner().registry;
+        match dest {
+            Dest::Pid(pid) => registry.get(pid),
+            Dest::NameAt(_, node) if node != self.inner().node_atom() => None,
+            Dest::Name(name) | Dest::NameAt(name, _) => registry.get(&registry.whereis(name)?),
+            Dest::Alias(_) | Dest::Global(_) => None,
+        }
+    }
+
+    /// Alias, monitor and request as [`send_request`](Self::send_request) has them, to a process that was found. The
+    /// process again, if it was there still.
+    fn request_here(
+        &self,
+        reference: &Reference,
+        server: Arc<Process>,
+        dest: Dest,
+        message: Term,
+    ) -> Option<Arc<Process>> {
+        let by_name = match &dest {
+            Dest::Name(name) | Dest::NameAt(name, _) => Some(name.clone()),
+            Dest::Pid(_) | Dest::Alias(_) | Dest::Global(_) => None,
+        };
+        let item = self.monitored(dest);
+        if let Some(signals) = &mut *self.process().signals() {
+            signals.alias(reference.clone(), AliasOptions::default());
+            signals.watch(reference.clone(), item);
+        }
+        let is_there = match &mut *server.signals() {
+            Some(signals) => {
+                signals.watched_by(reference.clone(), Watcher { pid: self.pid().clone(), by_name });
+                true
+            }
+            None => false,
+        };
+        if !is_there {
+            self.inner().fire(self.pid(), reference, Term::atom("noproc"));
+            return None;
+        }
+        let token = self.process().seq_trace.sending(self.pid());
+        server.deliver_traced(Message::Term(message), token.map(Box::new));
+        Some(server)
+    }
+
+    /// Waits for the answer to a request that was sent before. Dropping the future is dropping the call: its
+    /// answer reaches nobody.
+    pub async fn wait_response(
+        &mut self,
+        pending: PendingCall,
+        timeout: Option<Duration>,
+    ) -> Result<Term, CallError> {
+        let mut waiting = WaitingCall { context: self, pending, answered: false };
+        let WaitingCall { context, pending: PendingCall { reference, tag, .. }, .. } = &mut waiting;
+        let taken = context.take_match_timeout(timeout, |message| match message {
+            Message::Term(term) => matches!(term.as_tuple(), Some([t, _]) if t == tag),
+            Message::Down { reference: r, .. } => r == reference,
+            _ => false,
+        });
+        match taken.await {
+            Some(Message::Term(Term::Tuple(mut answer))) => {
+                waiting.answered = true;
+                Ok(answer.pop().expect("it was looked at: a pair"))
+            }
+            Some(Message::Down { reason, .. }) if reason.is_atom("noproc") => Err(CallError::NoProc),
+            Some(Message::Down { reason, .. }) if reason.is_atom("noconnection") => {
+                Err(CallError::NoConnection { node: waiting.pending.node.clone() })
+            }
+            Some(Message::Down { reason, .. }) => Err(CallError::Exit { reason }),
+            Some(_) => unreachable!("these two were asked for"),
+            None => Err(CallError::Timeout),
+        }
+    }
+
+    /// `gen_server:cast(Dest, Message)`.
+    pub fn cast(&self, dest: impl Into<Dest>, message: impl Into<Term>) {
+        self.send_now(dest, tuple!(atom "$gen_cast", message.into()));
+    }
+}
+
+/// A gen call whose answer is still to come. Dropping it ends the call's monitor and its alias; an answer that
+/// has come already stays in the mailbox.
+pub struct PendingCall {
+    reference: Reference,
+    tag: Term,
+    node: Atom,
+    guard: CallGuard,
+}
+
+impl PendingCall {
+    /// What its answer's tag and its `DOWN` carry.
+    pub(crate) fn reference(&self) -> &Reference {
+        &self.reference
+    }
+}
+
+/// Takes the alias away, so that a late answer goes nowhere, and the monitor.
+struct CallGuard {
+    inner: Arc<Inner>,
+    process: Arc<Process>,
+    reference: Reference,
+    /// The server, where it is on this node.
+    server: Option<Arc<Process>>,
+    is_over: bool,
+}
+
+impl CallGuard {
+    /// Whether the monitor was still set: then no `DOWN` of it has come.
+    fn end(&mut self) -> bool {
+        if std::mem::replace(&mut self.is_over, true) {
+            return false;
+        }
+        let item = self.process.signals().as_mut().and_then(|signals| {
+            signals.unalias(&self.reference);
+            signals.unwatch(&self.reference)
+        });
+        match (&item, &self.server) {
+            (Some(_), Some(server)) => server.with_signals(|signals| signals.unwatched_by(&self.reference)),
+            (Some(item), None) => {
+                self.inner.emit_demonitor(&self.process.pid, item, self.reference.clone());
+            }
+            (None, _) => {}
+        }
+        item.is_some()
+    }
+}
+
+impl Drop for CallGuard {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// A call that is waited for. However the wait ends, nothing of the call is left in the mailbox.
+struct WaitingCall<'a> {
+    context: &'a mut Context,
+    pending: PendingCall,
+    answered: bool,
+}
+
+impl Drop for WaitingCall<'_> {
+    fn drop(&mut self) {
+        let PendingCall { reference, tag, guard, .. } = &mut self.pending;
+        if guard.end() && self.answered {
+            return;
+        }
+        self.context.flush(|message| match message {
+            Message::Term(term) => matches!(term.as_tuple(), Some([t, _]) if t == tag),
+            Message::Down { reference: r, .. } => r == reference,
+            _ => false,
+        });
+    }
+}
