@@ -10,11 +10,14 @@ use crate::Failure;
 
 mod bars;
 mod etf;
+mod lab;
 mod link;
 mod measure;
 mod program;
 mod rivals;
+mod services;
 mod table;
+mod works;
 
 /// What `cargo xtask bench` is asked.
 #[derive(Args)]
@@ -37,6 +40,10 @@ enum What {
     /// Prints a table for each work with the median and the spread of its rounds, then bars as `etf` does. Each round of
     /// a round trip has fresh processes. Ratios are of medians taken in one run, interleaved.
     Link(link::Arguments),
+    /// Processes and the services of a node, against the BEAM.
+    ///
+    /// Prints a table for each work, then bars as `etf` does.
+    Services(services::Arguments),
 }
 
 /// Runs `cargo xtask bench`.
@@ -44,5 +51,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     match &arguments.what {
         What::Etf(arguments) => etf::run(arguments),
         What::Link(arguments) => link::run(arguments),
+        What::Services(arguments) => services::run(arguments),
     }
 }

@@ -11,7 +11,13 @@ use crate::{
     Failure,
     bench::{
         bars::{self, Bar},
+        lab::{
+            Epmd,
+            Kind::{Bare, Beam, BeamTls, Ei, Rust, RustBusy, RustThreads, RustTls, Tcp, TcpThreads},
+            Lab, Pairing,
+        },
         program, rivals,
+        works::{self, Ratio, Rounds, Work, begin, measure, median, print},
     },
     process::output,
 };
@@ -19,15 +25,8 @@ use crate::{
 mod beside;
 mod busy;
 mod idle;
-mod lab;
 mod lookups;
 mod system_calls;
-
-use lab::{
-    Epmd,
-    Kind::{Bare, Beam, BeamTls, Ei, Rust, RustBusy, RustThreads, RustTls, Tcp, TcpThreads},
-    Lab, Pair, Pairing,
-};
 
 /// What `cargo xtask bench link` is asked.
 #[derive(Args)]
@@ -44,17 +43,6 @@ pub(crate) struct Arguments {
     /// How long each round takes, in milliseconds.
     #[arg(long, value_name = "MILLISECONDS", default_value = "400")]
     round_millis: u64,
-}
-
-/// A work: what is done, by whom and to whom, in the order in which they take turns.
-struct Work {
-    name: &'static str,
-    method: &'static str,
-    pairs: &'static [Pairing],
-    /// How many bytes are moved each time, if that is what it is about.
-    bytes: u64,
-    /// Whether how the threads were placed matters, so that each round has fresh processes and there are more.
-    is_bimodal: bool,
 }
 
 const WORKS: &[Work] = &[
@@ -139,7 +127,7 @@ const OTHERS: &[Other] = &[
 ];
 
 /// A work by one pair takes at most so much of the time of another's.
-const RATIOS: &[(&str, Pairing, Pairing, f64)] = &[
+const RATIOS: &[Ratio] = &[
     ("echo", (Rust, Beam), (Beam, Beam), 0.9),
     ("echo", (Beam, Rust), (Beam, Beam), 0.9),
     ("echo", (RustBusy, Beam), (Beam, Beam), 0.7),
@@ -177,7 +165,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     println!("machine: {}", program::machine());
     println!("rivals: OTP {release}; {ei_version}");
     output(Command::new(&rust).arg("certificates").arg(&dir))?;
-    let mut lab = Lab { otp, dir, rust, ei, epmd, started: 0 };
+    let mut lab = Lab { otp, dir, rust, beam: "beam_link", ei, epmd, started: 0 };
     let round = Duration::from_millis(arguments.round_millis.max(1));
     let mut bars = Vec::new();
     for work in works {
@@ -194,69 +182,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     bars::print(&bars)
 }
 
-/// What else the machine does falsifies what comes.
-fn begin(work: &str) {
-    eprintln!("bench: {work}");
-    println!("\n{work} begins at a load of {}", program::load());
-}
-
-/// Nanoseconds for doing it once, of each round, sorted.
-type Rounds = Vec<f64>;
-
-fn measure(lab: &mut Lab, work: &Work, rounds: usize, round: Duration) -> Result<Vec<Rounds>, Failure> {
-    let mut all = vec![Rounds::new(); work.pairs.len()];
-    let mut pairs: Vec<Option<Pair>> = work.pairs.iter().map(|_| None).collect();
-    for _ in 0..rounds {
-        for (at, &(from, to)) in work.pairs.iter().enumerate() {
-            if work.is_bimodal {
-                pairs[at] = None;
-            }
-            let pair = match &mut pairs[at] {
-                Some(pair) => pair,
-                none => none.insert(lab.pair(from, to)?),
-            };
-            all[at].push(pair.round(work.method, round)?);
-        }
-    }
-    Ok(all.into_iter().map(sorted).collect())
-}
-
-fn sorted(mut rounds: Rounds) -> Rounds {
-    rounds.sort_by(f64::total_cmp);
-    rounds
-}
-
-fn median(rounds: &[f64]) -> f64 {
-    rounds.get(rounds.len() / 2).copied().unwrap_or(f64::NAN)
-}
-
-fn print(work: &Work, rounds: usize, all: &[Rounds]) {
-    println!("{}: medians of {rounds} rounds, and from the fastest to the slowest", work.name);
-    println!("{:24} {:>12} {:>26} {:>12}", "", "each", "spread", if work.bytes > 0 { "MB/s" } else { "1/s" });
-    for ((from, to), rounds) in work.pairs.iter().zip(all) {
-        let each = median(rounds);
-        let spread = match &rounds[..] {
-            [first, .., last] => format!("{first:.0} to {last:.0} ns"),
-            _ => String::new(),
-        };
-        #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
-        let rate = if work.bytes > 0 { work.bytes as f64 * 1e3 / each } else { 1e9 / each };
-        let pair = format!("{} to {}", from.name(), to.name());
-        println!("{pair:24} {:>12} {spread:>26} {rate:>12.0}", format!("{each:.0} ns"));
-    }
-}
-
 fn bars_of(work: &Work, all: &[Rounds]) -> Vec<Bar> {
     let of = |pair: Pairing| work.pairs.iter().position(|known| *known == pair).map(|at| median(&all[at]));
-    let pair_name =
-        |(from, to): Pairing| format!("{}-{}", from.name(), to.name()).replace(' ', "-").to_lowercase();
-    let ratios =
-        RATIOS.iter().filter(|(name, ..)| *name == work.name).filter_map(|&(name, ours, rival, limit)| {
-            let value = of(ours)? / of(rival)?;
-            let name = format!("{name}-{}/{}", pair_name(ours), pair_name(rival));
-            Some(Bar { name, value, limit, is_floor: false })
-        });
-    let mut bars: Vec<Bar> = ratios.collect();
+    let mut bars = works::ratios(work, all, RATIOS);
     if work.name == "small"
         && let (Some(ours), Some(beam), Some(bare)) = (of((Beam, Rust)), of((Beam, Beam)), of((Beam, Bare)))
     {

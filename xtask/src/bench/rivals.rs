@@ -50,7 +50,7 @@ impl Otp {
     /// Its `erl` as a node has it, with all cores.
     pub(crate) fn node(&self, name: &str) -> Command {
         let mut erl = Command::new(&self.erl);
-        erl.args(["-noshell", "-boot", "start_clean", "-sname", name, "-setcookie", "bench", "-hidden"]);
+        erl.args(["-noshell", "-boot", "start_clean", "-sname", name, "-setcookie", "bench"]);
         for flags in ["ERL_FLAGS", "ERL_AFLAGS", "ERL_ZFLAGS"] {
             erl.env_remove(flags);
         }

@@ -1,14 +1,16 @@
 //! Small messages beside a long one on the same link: how long the slowest of them takes, there and back.
 
-use super::{
-    Rounds,
-    lab::{
-        Kind::{Beam, Rust},
-        Lab, Pairing,
+use crate::{
+    Failure,
+    bench::{
+        bars::Bar,
+        lab::{
+            Kind::{Beam, Rust},
+            Lab, Pairing,
+        },
+        works::{Rounds, median, sorted},
     },
-    median, sorted,
 };
-use crate::{Failure, bench::bars::Bar};
 
 const PAIRS: [Pairing; 4] = [(Beam, Beam), (Rust, Rust), (Rust, Beam), (Beam, Rust)];
 

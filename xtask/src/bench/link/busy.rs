@@ -2,16 +2,18 @@
 
 use std::time::Duration;
 
-use super::{
-    Rounds,
-    lab::{
-        Kind::{Beam, Rust},
-        Lab, Pair, Pairing,
+use super::system_calls::Counter;
+use crate::{
+    Failure,
+    bench::{
+        bars::Bar,
+        lab::{
+            Kind::{Beam, Rust},
+            Lab, Pair, Pairing,
+        },
+        works::{Rounds, median, sorted},
     },
-    median, sorted,
-    system_calls::Counter,
 };
-use crate::{Failure, bench::bars::Bar};
 
 const PAIRS: [Pairing; 4] = [(Beam, Beam), (Rust, Rust), (Rust, Beam), (Beam, Rust)];
 

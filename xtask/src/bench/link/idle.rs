@@ -1,16 +1,19 @@
 //! Links on which nothing is said: the memory that each takes, and the processor time of all.
 
-use std::{fs, thread, time::Duration};
+use std::{thread, time::Duration};
 
-use super::{
-    Rounds,
-    lab::{
-        Kind::{Beam, Rust},
-        Lab, processor_time,
+use crate::{
+    Failure,
+    bench::{
+        bars::Bar,
+        lab::{
+            Kind::{Beam, Rust},
+            Lab, processor_time, resident_bytes,
+        },
+        program::Program,
+        works::{Rounds, median, sorted},
     },
-    median, sorted,
 };
-use crate::{Failure, bench::bars::Bar, bench::program::Program};
 
 /// How many links the node has. The bar on the processor time is of so many.
 const LINKS: u64 = 2000;
@@ -79,12 +82,4 @@ fn watched(node: &Program, links: &mut Program) -> Result<(f64, u64), Failure> {
 #[expect(clippy::disallowed_methods, reason = "nothing else is done meanwhile")]
 fn rest(duration: Duration) {
     thread::sleep(duration);
-}
-
-fn resident_bytes(program: &Program) -> Result<u64, Failure> {
-    let path = format!("/proc/{}/status", program.id());
-    let status = fs::read_to_string(&path).map_err(Failure::file(&path))?;
-    let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"));
-    let kib = kib.and_then(|kib| kib.parse::<u64>().ok());
-    kib.map(|kib| kib * 1024).ok_or_else(|| Failure::Check(format!("{path} has no VmRSS")))
 }

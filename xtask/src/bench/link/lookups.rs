@@ -2,15 +2,16 @@
 
 use std::process::Command;
 
-use super::{
-    Rounds,
-    lab::{Epmd, Lab, processor_time},
-    median, sorted,
-    system_calls::Counter,
-};
+use super::system_calls::Counter;
 use crate::{
     Failure,
-    bench::{bars::Bar, program, program::Program},
+    bench::{
+        bars::Bar,
+        lab::{Epmd, Lab, processor_time},
+        program,
+        program::Program,
+        works::{Rounds, median, sorted},
+    },
     process::{cargo, run, target_dir},
 };
 
