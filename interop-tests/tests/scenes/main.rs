@@ -1,0 +1,9 @@
+//! Scenes that Erlang's books and manuals play with two shells, with a node of ours in the place of one. What the other
+//! one sees is held against what it sees of a stock node.
+
+#[path = "../peer_support/mod.rs"]
+mod peer_support;
+
+mod ours;
+
+mod dog_and_cat;
