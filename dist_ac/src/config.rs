@@ -201,6 +201,9 @@ impl SysConfig {
         if let Some(on) = self.kernel_value("prevent_overlapping_partitions", Term::as_bool)? {
             base.prevent_overlapping_partitions = on;
         }
+        if let Some(on) = self.kernel_value("start_pg", Term::as_bool)? {
+            base.start_pg = on;
+        }
         Ok(base)
     }
 

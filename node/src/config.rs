@@ -68,6 +68,8 @@ pub struct NodeConfig {
     pub net_setuptime: Duration,
     /// `prevent_overlapping_partitions`: default true, as in OTP 25 and later.
     pub prevent_overlapping_partitions: bool,
+    /// `start_pg`: whether the default scope of [`pg`](crate::pg) starts with the node. Default false.
+    pub start_pg: bool,
     /// How many bytes may wait for one peer before senders do, as `+zdbbl`. Default 1 MiB. What one write to the
     /// socket has taken is not counted. Raise it where many senders share a link that is long and fast.
     pub busy_bytes: usize,
@@ -147,6 +149,7 @@ impl NodeConfig {
             net_tickintensity: 4,
             net_setuptime: Duration::from_secs(7),
             prevent_overlapping_partitions: true,
+            start_pg: false,
             busy_bytes: 1 << 20,
             busy_poll: Duration::ZERO,
             out_bytes_max: 256 << 20,

@@ -19,7 +19,7 @@
 //! * [`Node`] is the node: other nodes see it, connect to it, call the functions in its [`Functions`].
 //! * [`Context`] is a process's view of itself: its mailbox, sending, links, monitors, calls.
 //! * [`gen_server`] and [`supervisor`] are OTP's behaviours; [`erpc`] calls functions of other nodes; [`global`]
-//!   is the cluster's registry of names, and its locks.
+//!   is the cluster's registry of names, and its locks; [`pg`] has the cluster's groups of processes.
 //!
 //! # The way of a message
 //!
@@ -43,7 +43,7 @@ pub use discovery::{Discovery, Resolved, Resolver};
 mod error;
 pub use error::{ConnectError, StartError};
 mod kernel;
-pub use kernel::{Args, Functions, erpc, global, rpc};
+pub use kernel::{Args, Functions, erpc, global, pg, rpc};
 mod naming;
 mod net;
 pub use net::{BusyEvent, BusyEvents, LinkInfo};

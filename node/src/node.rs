@@ -67,6 +67,7 @@ pub(crate) struct Inner {
     pub(crate) ticktime: tokio::sync::watch::Sender<Ticktime>,
     pub(crate) subscribers: Mutex<HashSet<Pid>>,
     pub(crate) global: OnceLock<Global>,
+    pub(crate) pg: kernel::pg::Scopes,
     stopping: AtomicBool,
     /// Held by the call of [`Node::stop`] that does it.
     stopped: tokio::sync::Mutex<bool>,
@@ -117,6 +118,7 @@ impl Node {
             ticktime: tokio::sync::watch::Sender::new(Ticktime::new(tick_config)),
             subscribers: Mutex::default(),
             global: OnceLock::new(),
+            pg: kernel::pg::Scopes::default(),
             stopping: AtomicBool::new(false),
             stopped: tokio::sync::Mutex::default(),
             stop_requested: tokio::sync::watch::Sender::new(None),

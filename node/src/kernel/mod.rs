@@ -13,6 +13,7 @@ pub use functions::{Args, Functions};
 pub mod global;
 pub(crate) use global::Global;
 mod net_kernel;
+pub mod pg;
 mod rex;
 pub mod rpc;
 
@@ -30,4 +31,5 @@ pub(crate) fn start(inner: &Arc<Inner>) {
     let process = inner.new_process(named("rex")).expect(fresh);
     inner.run_process(process, rex::run);
     global::start(inner);
+    pg::init(inner);
 }

@@ -41,6 +41,7 @@ const AREAS: &[fn(Builtin<'_>)] = &[
     statistics::insert_all,
     system::insert_all,
     super::global::functions::insert_all,
+    super::pg::functions::insert_all,
 ];
 
 /// Puts them into the node's table.
