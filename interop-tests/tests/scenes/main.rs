@@ -3,7 +3,10 @@
 
 #[path = "../peer_support/mod.rs"]
 mod peer_support;
+#[path = "../rpc_support/mod.rs"]
+mod rpc_support;
 
 mod ours;
 
+mod cthulhu;
 mod dog_and_cat;

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use etf::{Atom, Pid, Term, tuple};
+use tokio::sync::oneshot;
 
 use crate::{
     CallError, Context, Dest,
@@ -84,7 +85,8 @@ pub async fn block_call(
     let (module, function, leader) = (atom(module)?, atom(function)?, context.group_leader());
     let request = tuple!(atom "block_call", module, function, Term::list(args), leader);
     let rex = Atom::from_static("rex");
-    let error = match context.call(Dest::NameAt(rex.clone(), node.clone()), request.clone(), timeout).await {
+    let dest = Dest::NameAt(rex.clone(), node.clone());
+    let error = match call_aside(context, dest, request.clone(), timeout).await {
         Ok(answer) => {
             return match answer.as_tuple() {
                 Some([tag, reason]) if tag.is_atom("badrpc") => Err(BadRpc { reason: reason.clone() }),
@@ -105,6 +107,25 @@ pub async fn block_call(
             BadRpc { reason: tuple!(atom "EXIT", tuple!(error.into_reason(), call)) }
         }
     })
+}
+
+/// A gen call of a process of its own, where there is a time: the late answer of a node of OTP 23 comes to the pid, and
+/// must reach nobody.
+async fn call_aside(
+    context: &mut Context,
+    dest: Dest,
+    request: Term,
+    timeout: Option<Duration>,
+) -> Result<Term, CallError> {
+    if timeout.is_none() {
+        return context.call(dest, request, None).await;
+    }
+    let (sender, receiver) = oneshot::channel();
+    context.spawn(async move |mut context: Context| {
+        // Nobody waits if the call was dropped.
+        let _ = sender.send(context.call(dest, request, timeout).await);
+    });
+    receiver.await.unwrap_or_else(|_| Err(CallError::Exit { reason: Term::atom("killed") }))
 }
 
 fn exit(error: ErpcError) -> Term {
