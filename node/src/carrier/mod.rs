@@ -14,14 +14,19 @@
 //! ```
 
 use std::{
-    fmt, io,
+    fmt,
+    io::{self, Read},
     net::IpAddr,
     ops::RangeInclusive,
     pin::Pin,
     task::{Context, Poll},
 };
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use socket2::SockRef;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+};
 
 pub use handshake::{LengthPrefix, NodeName};
 
@@ -110,7 +115,7 @@ pub struct Incoming {
 ///
 /// Dropping it closes the connection.
 pub struct Stream {
-    io: Box<dyn Io>,
+    io: Transport,
     is_buffered: bool,
     hang_up: Option<HangUp>,
 }
@@ -118,13 +123,31 @@ pub struct Stream {
 /// Closes a connection from outside.
 pub(crate) type HangUp = Box<dyn FnOnce() + Send>;
 
+enum Transport {
+    Tcp(TcpStream),
+    Other(Box<dyn Io>),
+}
+
+impl Transport {
+    fn as_io(&mut self) -> &mut dyn Io {
+        match self {
+            Self::Tcp(stream) => stream,
+            Self::Other(io) => io,
+        }
+    }
+}
+
 trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 
 impl Stream {
     /// A connection over anything that reads and writes.
     pub fn new(io: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Self {
-        Self { io: Box::new(io), is_buffered: true, hang_up: None }
+        Self { io: Transport::Other(Box::new(io)), is_buffered: true, hang_up: None }
+    }
+
+    fn tcp(stream: TcpStream) -> Self {
+        Self { io: Transport::Tcp(stream), is_buffered: false, hang_up: None }
     }
 
     /// What it has taken is on its way: it need not be flushed.
@@ -144,6 +167,14 @@ impl Stream {
 
     pub(crate) fn take_hang_up(&mut self) -> Option<HangUp> {
         self.hang_up.take()
+    }
+
+    /// Reads what the system has, without the runtime. Only where it is TCP, and nothing lies between.
+    pub(crate) fn read_now(&self, bytes: &mut [u8]) -> io::Result<usize> {
+        match &self.io {
+            Transport::Tcp(stream) => (&*SockRef::from(stream)).read(bytes),
+            Transport::Other(_) => Err(io::ErrorKind::WouldBlock.into()),
+        }
     }
 
     /// Whether what was written waits for a flush.
@@ -170,7 +201,7 @@ impl AsyncRead for Stream {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_read(context, buffer)
+        Pin::new(self.io.as_io()).poll_read(context, buffer)
     }
 }
 
@@ -180,7 +211,7 @@ impl AsyncWrite for Stream {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(context, bytes)
+        Pin::new(self.io.as_io()).poll_write(context, bytes)
     }
 
     fn poll_write_vectored(
@@ -188,18 +219,21 @@ impl AsyncWrite for Stream {
         context: &mut Context<'_>,
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write_vectored(context, parts)
+        Pin::new(self.io.as_io()).poll_write_vectored(context, parts)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
+        match &self.io {
+            Transport::Tcp(stream) => stream.is_write_vectored(),
+            Transport::Other(io) => io.is_write_vectored(),
+        }
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(context)
+        Pin::new(self.io.as_io()).poll_flush(context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(context)
+        Pin::new(self.io.as_io()).poll_shutdown(context)
     }
 }

@@ -179,7 +179,7 @@ pub(super) fn hang_up(stream: &TcpStream) -> impl FnOnce() + Send + 'static {
 
 fn stream_of(stream: TcpStream) -> Stream {
     let hang_up = hang_up(&stream);
-    Stream::new(stream).unbuffered().on_hang_up(hang_up)
+    Stream::tcp(stream).on_hang_up(hang_up)
 }
 
 impl Carrier for Tcp {

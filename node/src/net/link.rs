@@ -6,7 +6,8 @@ use std::{
     pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll, ready},
-    time::{Duration, Instant},
+    thread,
+    time::Instant,
 };
 
 use bytes::Buf;
@@ -15,6 +16,7 @@ use etf::{Segments, Term};
 use handshake::Established;
 use tokio::{
     io::{AsyncReadExt, AsyncWrite},
+    runtime::{Handle, RuntimeFlavor},
     sync::watch,
     time::Sleep,
 };
@@ -22,6 +24,7 @@ use tokio::{
 use super::{
     Attempt, Route,
     bells::{Bell, Source},
+    busy::BusyPoll,
     stats::Meter,
 };
 use crate::{NodeConfig, carrier::Stream, clock, node::Inner, process::Delivery};
@@ -97,9 +100,8 @@ struct Link<'a> {
     /// When it goes off; nothing when it has. There may be nothing to do then: what it is for has moved on.
     timer_at: Option<Instant>,
     meter: Meter<'a>,
-    /// [`NodeConfig::busy_poll`](crate::NodeConfig::busy_poll), and until when that goes on now.
-    busy_poll: Duration,
-    busy_until: Instant,
+    busy: BusyPoll<'a>,
+    asks_socket: bool,
 }
 
 /// How far a read has come.
@@ -141,8 +143,8 @@ impl<'a> Link<'a> {
             ticker,
             ticktime,
             meter: Meter::new(route),
-            busy_poll: inner.config.busy_poll.min(NodeConfig::BUSY_POLL_MAX),
-            busy_until: now,
+            busy: BusyPoll::new(&inner.awake, inner.config.busy_poll.min(NodeConfig::BUSY_POLL_MAX), now),
+            asks_socket: Handle::current().runtime_flavor() == RuntimeFlavor::MultiThread,
         }
     }
 
@@ -176,12 +178,14 @@ impl<'a> Link<'a> {
         if self.ticktime.has_changed().unwrap_or(false) {
             self.ticker.set_ticktime(*self.ticktime.borrow_and_update());
         }
+        let mut has_worked = false;
         loop {
             let read = self.read()?;
             let has_written = self.write(cx)?;
-            if !self.busy_poll.is_zero() && (has_written || read != Read::Nothing) {
-                self.busy_until = clock::now() + self.busy_poll;
+            if self.busy.is_on() {
+                self.note(read, has_written);
             }
+            has_worked |= has_written || read != Read::Nothing;
             if read == Read::Much {
                 cx.waker().wake_by_ref();
                 break;
@@ -190,11 +194,54 @@ impl<'a> Link<'a> {
                 break;
             }
         }
-        if !self.busy_poll.is_zero() && clock::now() < self.busy_until {
+        if self.busy.is_on() {
+            self.stay_awake(has_worked, cx)?;
+        }
+        self.look_at_time(cx)
+    }
+
+    fn note(&mut self, read: Read, has_written: bool) {
+        let has_read = read != Read::Nothing;
+        if !has_read && !has_written {
+            return;
+        }
+        let now = clock::now();
+        if has_read {
+            self.busy.read(now);
+        }
+        if has_written {
+            self.busy.wrote(now);
+        }
+    }
+
+    fn stay_awake(&mut self, has_worked: bool, cx: &mut Context<'_>) -> Result<(), Ended> {
+        if self.busy.goes_on(clock::now()) {
+            if !has_worked {
+                // Who has work for this core goes first: it may be the peer.
+                thread::yield_now();
+                self.read_now()?;
+            }
             // Comes back as soon as the system was asked what has happened: a thread with this to do does not sleep.
             let _ = pin!(tokio::task::yield_now()).poll(cx);
         }
-        self.look_at_time(cx)
+        Ok(())
+    }
+
+    /// Asks the socket itself. Where the runtime has several threads, it is mostly another one that waits to hear of it.
+    fn read_now(&mut self) -> Result<(), Ended> {
+        if !self.asks_socket {
+            return Ok(());
+        }
+        let mut bytes = [0; 2048];
+        // The end and errors come by the usual way too.
+        let Ok(size @ 1..) = self.stream.read_now(&mut bytes) else { return Ok(()) };
+        let now = clock::now();
+        self.ticker.received(now);
+        self.busy.read(now);
+        self.inbound.received(now);
+        self.inbound.handle(&bytes[..size]);
+        self.meter.read(size);
+        self.route_received()
     }
 
     fn read(&mut self) -> Result<Read, Ended> {

@@ -4,6 +4,8 @@ mod attempt;
 pub(crate) use attempt::Attempt;
 mod bells;
 pub(crate) use bells::Bells;
+mod busy;
+pub(crate) use busy::Awake;
 mod dialer;
 mod link;
 pub(crate) use link::run as run_link;
