@@ -152,7 +152,7 @@ impl GenServer for EchoServer {
         Ok(Self)
     }
 
-    async fn handle_call(&mut self, _: &mut Context, request: Term, _: Term) -> Reply {
+    async fn handle_call(&mut self, _: &mut Context, request: Term, _: &gen_server::From) -> Reply {
         Reply::Reply(tuple!(atom "echo", request))
     }
 

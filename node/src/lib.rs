@@ -32,7 +32,7 @@
 
 mod allowed;
 mod behaviour;
-pub use behaviour::{gen_server, supervisor};
+pub use behaviour::{gen_event, gen_server, gen_statem, supervisor, sys};
 pub mod carrier;
 mod clock;
 mod config;

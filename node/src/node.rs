@@ -20,6 +20,7 @@ use rustc_hash::FxHashMap;
 use crate::{
     ConnectError, Context, Functions, IntoExit, Names, NodeConfig, NodeEvent, SpawnOptions, StartError,
     allowed::Allowed,
+    behaviour::ChildSpecs,
     carrier::{ListenAt, Listener},
     clock::{self, Tasks},
     kernel::{self, Global},
@@ -67,6 +68,7 @@ pub(crate) struct Inner {
     pub(crate) awake: Awake,
     pub(crate) ticktime: tokio::sync::watch::Sender<Ticktime>,
     pub(crate) subscribers: Mutex<HashSet<Pid>>,
+    pub(crate) child_specs: ChildSpecs,
     pub(crate) global: OnceLock<Global>,
     pub(crate) pg: kernel::pg::Scopes,
     stopping: AtomicBool,
@@ -119,6 +121,7 @@ impl Node {
             awake: Awake::default(),
             ticktime: tokio::sync::watch::Sender::new(Ticktime::new(tick_config)),
             subscribers: Mutex::default(),
+            child_specs: ChildSpecs::default(),
             global: OnceLock::new(),
             pg: kernel::pg::Scopes::default(),
             stopping: AtomicBool::new(false),

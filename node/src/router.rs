@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use dist::{MonitorTarget, SeqToken, Signal, SignalTarget, SpawnReplyFlags, Withheld};
-use etf::{Atom, Pid, Reference, Term, tuple};
+use etf::{Atom, Pid, Reference, Term};
 use std::num::NonZeroU64;
 
 use crate::{
@@ -501,43 +501,5 @@ fn target(item: &Monitored) -> MonitorTarget {
     match item {
         Monitored::Pid(pid) => MonitorTarget::Pid(pid.clone()),
         Monitored::Name(name, _) => MonitorTarget::Name(name.clone()),
-    }
-}
-
-/// A reply to a gen call's `From`, by the alias in its tag if there is one (cluster-services.md 2.1).
-pub(crate) fn reply_dest(from: &Term) -> Option<(Dest, Term)> {
-    let [pid, tag] = from.as_tuple()? else { return None };
-    let alias = match tag {
-        Term::ImproperList(list) => match (list.head(), list.tail()) {
-            ([alias], Term::Reference(reference)) if alias.is_atom("alias") => Some(reference),
-            ([Term::ImproperList(inner)], Term::Reference(_)) => match (inner.head(), inner.tail()) {
-                ([alias], Term::Reference(reference)) if alias.is_atom("alias") => Some(reference),
-                _ => None,
-            },
-            _ => None,
-        },
-        _ => None,
-    };
-    let dest = match alias {
-        // A foreign node may lend out another node's alias; only its own can be reached as one.
-        Some(alias) if alias.node() == pid.as_pid()?.node() => Dest::Alias(alias.clone()),
-        _ => Dest::Pid(pid.as_pid()?.clone()),
-    };
-    Some((dest, tag.clone()))
-}
-
-impl crate::Context {
-    /// `gen_server:reply(From, Reply)`, where `from` is `{Pid, Tag}` as it came in a `'$gen_call'`.
-    ///
-    /// Does not wait; anything else than a `From` is ignored, since nobody could be waiting for it.
-    pub fn reply(&self, from: &Term, reply: impl Into<Term>) {
-        let Some((dest, tag)) = reply_dest(from) else { return };
-        let answer = tuple!(tag, reply.into());
-        let token = self.process().seq_trace.sending(self.pid());
-        let pushed = self.inner().emit_send(self.pid(), dest, answer.clone(), token);
-        // A peer that has no aliases cannot have meant one: its process gets the answer.
-        if let (Pushed::Withheld(Withheld::Alias), Some([Term::Pid(pid), _])) = (pushed, from.as_tuple()) {
-            self.send_now(pid, answer);
-        }
     }
 }

@@ -79,7 +79,7 @@ impl GenServer for Echo {
         Ok(Self)
     }
 
-    async fn handle_call(&mut self, _: &mut crabnode::Context, request: Term, _: Term) -> Reply {
+    async fn handle_call(&mut self, _: &mut crabnode::Context, request: Term, _: &gen_server::From) -> Reply {
         Reply::Reply(request)
     }
 }

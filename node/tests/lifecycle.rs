@@ -166,7 +166,7 @@ impl GenServer for Unwilling {
         Err(Term::atom("unwilling"))
     }
 
-    async fn handle_call(&mut self, _: &mut Context, _: Term, _: Term) -> Reply {
+    async fn handle_call(&mut self, _: &mut Context, _: Term, _: &gen_server::From) -> Reply {
         Reply::NoReply
     }
 }
@@ -199,7 +199,7 @@ impl GenServer for Tidy {
         Ok(Self(tidied))
     }
 
-    async fn handle_call(&mut self, _: &mut Context, _: Term, _: Term) -> Reply {
+    async fn handle_call(&mut self, _: &mut Context, _: Term, _: &gen_server::From) -> Reply {
         Reply::StopReply(Term::atom("normal"), Term::atom("done"))
     }
 

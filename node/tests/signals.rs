@@ -175,10 +175,10 @@ impl GenServer for Echo {
         Ok(Self)
     }
 
-    async fn handle_call(&mut self, context: &mut Context, request: Term, from: Term) -> Reply {
+    async fn handle_call(&mut self, context: &mut Context, request: Term, from: &gen_server::From) -> Reply {
         match request.as_atom().map(|atom| atom.as_str()) {
             Some("later") => {
-                context.reply(&from, Term::atom("later"));
+                context.reply(from, Term::atom("later"));
                 Reply::NoReply
             }
             Some("never") => Reply::NoReply,

@@ -21,7 +21,7 @@ impl GenServer for Child {
         Ok(Self)
     }
 
-    async fn handle_call(&mut self, context: &mut Context, _: Term, _: Term) -> Reply {
+    async fn handle_call(&mut self, context: &mut Context, _: Term, _: &gen_server::From) -> Reply {
         Reply::Reply(context.pid().into())
     }
 

@@ -66,7 +66,7 @@ impl GenServer for Server {
         Ok(Self { applications })
     }
 
-    async fn handle_call(&mut self, _: &mut Context, request: Term, _from: Term) -> Reply {
+    async fn handle_call(&mut self, _: &mut Context, request: Term, _from: &gen_server::From) -> Reply {
         match request.as_atom().map(etf::Atom::as_str) {
             // Read anew each time: application:set_env/3 takes effect on the next question.
             Some("question") => match self.applications.env("m8ball", "answers").as_ref().and_then(pick) {

@@ -1,31 +1,103 @@
-//! `gen_server` (cluster-services.md 2.1): a process that answers calls, takes casts and other messages.
+//! `gen_server` (cluster-services 2.1): a process that answers calls, takes casts and other messages; and what one says
+//! to such a process, on whatever node it is.
+//!
+//! A server is a type with a state, and the callbacks of the behaviour are its methods. As in Erlang a callback has the
+//! server to itself while it runs, and says by what it returns how things go on:
 //!
 //! ```no_run
-//! # use crabnode::{Context, Message, Term, gen_server::{self, GenServer, Next, Reply, ServerName}};
-//! struct Counter(i64);
+//! # use std::time::Duration;
+//! # use crabnode::{Context, Message, Term, gen_server::{self, GenServer, Next, Reply, ServerName}, tuple};
+//! struct Counter {
+//!     count: i64,
+//!     waiting: Vec<gen_server::From>,
+//! }
 //!
 //! impl GenServer for Counter {
 //!     type Args = i64;
 //!
+//!     // init(Start) -> {ok, #state{count = Start}}.
 //!     async fn init(_: &mut Context, start: i64) -> Result<Self, Term> {
-//!         Ok(Counter(start))
+//!         Ok(Counter { count: start, waiting: Vec::new() })
 //!     }
 //!
-//!     async fn handle_call(&mut self, _: &mut Context, _request: Term, _from: Term) -> Reply {
-//!         self.0 += 1;
-//!         Reply::Reply(self.0.into())
+//!     async fn handle_call(&mut self, _: &mut Context, request: Term, from: &gen_server::From) -> Reply {
+//!         match request.as_atom().map(|atom| atom.as_str()) {
+//!             // {reply, Count + 1, State}
+//!             Some("next") => {
+//!                 self.count += 1;
+//!                 Reply::Reply(self.count.into())
+//!             }
+//!             // {noreply, State}: answered by gen_server:reply/2, below.
+//!             Some("wait_for_reset") => {
+//!                 self.waiting.push(from.clone());
+//!                 Reply::NoReply
+//!             }
+//!             // {stop, normal, ok, State}
+//!             Some("stop") => Reply::StopReply(Term::atom("normal"), Term::atom("ok")),
+//!             _ => Reply::Reply(tuple!(atom "error", atom "unknown_request")),
+//!         }
+//!     }
+//!
+//!     async fn handle_cast(&mut self, context: &mut Context, message: Term) -> Next {
+//!         if message.is_atom("reset") {
+//!             self.count = 0;
+//!             for from in self.waiting.drain(..) {
+//!                 context.reply(from, Term::atom("reset"));
+//!             }
+//!         }
+//!         // {noreply, State, 60000}: handle_info(timeout, State) if nothing comes for a minute.
+//!         Next::Timeout(Duration::from_secs(60))
+//!     }
+//!
+//!     async fn handle_info(&mut self, _: &mut Context, message: Message) -> Next {
+//!         match message {
+//!             Message::Term(term) if term.is_atom("timeout") => Next::Stop(Term::atom("normal")),
+//!             _ => Next::Continue,
+//!         }
+//!     }
+//!
+//!     // What sys:get_state/1 and observer show.
+//!     fn get_state(&self) -> Term {
+//!         self.count.into()
 //!     }
 //! }
 //!
-//! # async fn f(node: &crabnode::Node) {
-//! let pid = gen_server::start::<Counter>(node, ServerName::Local("counter".into()), 0).await;
+//! # async fn f(node: &crabnode::Node) -> Result<(), Term> {
+//! // gen_server:start({local, counter}, ?MODULE, 0, [])
+//! let pid = gen_server::start::<Counter>(node, ServerName::Local("counter".into()), 0).await?;
+//!
+//! node.run(async move |mut context| {
+//!     // gen_server:call(Pid, next): from here, or as gen_server:call({counter, 'rust@host'}, next) from any node.
+//!     let one = context.call(&pid, Term::atom("next"), Some(gen_server::CALL_TIMEOUT)).await;
+//!     assert_eq!(one, Ok(1.into()));
+//!     context.cast("counter", Term::atom("reset"));
+//!     gen_server::stop(&mut context, &pid, Term::atom("normal"), None).await
+//! })
+//! .await;
+//! # Ok(())
 //! # }
 //! ```
+//!
+//! Every server answers the messages of [`sys`](crate::sys), so that `sys:get_status/1`, `sys:trace/2` and `observer`
+//! work on it, and ends as OTP's do: when [`stop`] or its parent says so, after [`GenServer::terminate`].
+
+// The name of this module's type is that of the trait, which is needed beside it.
+use std::{convert::From as _, time::Duration};
 
 use etf::{Atom, Pid, Term, tuple};
 use tokio::sync::oneshot;
 
 use crate::{Context, Message, Monitor, Node, global::Resolver};
+
+mod client;
+pub use client::{
+    CALL_TIMEOUT, Collected, MultiCall, RequestIds, abcast, check_response, multi_call, receive_response,
+    send_request, stop, wait_response,
+};
+mod from;
+pub(crate) use from::alias_in;
+pub use from::{From, NotFrom};
+mod serve;
 
 /// What a server does. Every callback may await; messages wait meanwhile, and an exit signal ends the server at
 /// its await.
@@ -33,15 +105,22 @@ pub trait GenServer: Send + Sized + 'static {
     /// What it is started with.
     type Args: Send + 'static;
 
-    /// Makes the server's state, in the server's own process; or says why it cannot start.
+    /// Makes the server's state, in the server's own process; or says why it cannot start. With `ignore` for a reason
+    /// it ends as `normal`: a supervisor takes that for a child that is not needed.
     fn init(context: &mut Context, args: Self::Args) -> impl Future<Output = Result<Self, Term>> + Send;
 
-    /// A call: `gen_server:call(Server, Request)`. `from` is what [`Context::reply`] wants for a later answer.
+    /// What comes after [`init`](Self::init), before any message: what `init` returns in Erlang behind the state, a
+    /// timeout or `{continue, Continue}`. Whoever started the server does not wait for it.
+    fn after_init(&mut self, _: &mut Context) -> impl Future<Output = Next> + Send {
+        async { Next::Continue }
+    }
+
+    /// A call: `gen_server:call(Server, Request)`. A clone of `from` is what [`Context::reply`] wants for a later answer.
     fn handle_call(
         &mut self,
         context: &mut Context,
         request: Term,
-        from: Term,
+        from: &From,
     ) -> impl Future<Output = Reply> + Send;
 
     /// A cast: `gen_server:cast(Server, Message)`. By default it is ignored.
@@ -49,25 +128,54 @@ pub trait GenServer: Send + Sized + 'static {
         async { Next::Continue }
     }
 
-    /// Any other message. By default it is ignored, as OTP's default only logs it.
+    /// Any other message; the term `timeout` if none came in the time of [`Next::Timeout`]. By default it is ignored, as
+    /// OTP's default only logs it.
     fn handle_info(&mut self, _: &mut Context, _message: Message) -> impl Future<Output = Next> + Send {
         async { Next::Continue }
     }
 
+    /// What a callback has left to be done by [`Next::HandleContinue`], before the next message is looked at.
+    fn handle_continue(&mut self, _: &mut Context, what: Term) -> impl Future<Output = Next> + Send {
+        async move {
+            tracing::warn!(%what, "a gen_server continues with what it has no handle_continue for");
+            Next::Continue
+        }
+    }
+
     /// The server ends, by itself or because its parent does; not when an exit signal ends it that it does not
-    /// trap.
+    /// trap, nor by a panic.
     fn terminate(&mut self, _: &mut Context, _reason: &Term) -> impl Future<Output = ()> + Send {
         async {}
+    }
+
+    /// The state, for `sys:get_state/1`. By default the name of the type, as a binary.
+    fn get_state(&self) -> Term {
+        Term::binary(std::any::type_name::<Self>())
+    }
+
+    /// Another state, for `sys:replace_state/2`. The error is the reason that its caller sees; by default
+    /// `not_supported`.
+    fn replace_state(&mut self, _state: Term) -> Result<(), Term> {
+        Err(Term::atom("not_supported"))
+    }
+
+    /// The state as `sys:get_status/1` and `observer` show it, where that is not [`get_state`](Self::get_state).
+    fn format_status(&self) -> Term {
+        self.get_state()
     }
 }
 
 /// What a call is answered.
 #[derive(Debug)]
 pub enum Reply {
-    /// `{reply, Term, State}`.
+    /// `{reply, Reply, State}`.
     Reply(Term),
+    /// `{reply, Reply, State, Timeout | {continue, Continue}}`.
+    ReplyThen(Term, Next),
     /// `{noreply, State}`: [`Context::reply`] answers later, or nobody does.
     NoReply,
+    /// `{noreply, State, Timeout | {continue, Continue}}`.
+    NoReplyThen(Next),
     /// `{stop, Reason, Reply, State}`: answered after [`GenServer::terminate`].
     StopReply(Term, Term),
     /// `{stop, Reason, State}`.
@@ -77,9 +185,13 @@ pub enum Reply {
 /// What a server does after a message.
 #[derive(Debug)]
 pub enum Next {
-    /// It waits for the next.
+    /// `{noreply, State}`: it waits for the next.
     Continue,
-    /// It ends for this reason.
+    /// `{noreply, State, Timeout}`: if no message comes in this time, [`GenServer::handle_info`] gets `timeout`.
+    Timeout(Duration),
+    /// `{noreply, State, {continue, Continue}}`: [`GenServer::handle_continue`] gets this before any message.
+    HandleContinue(Term),
+    /// `{stop, Reason, State}`.
     Stop(Term),
 }
 
@@ -94,13 +206,24 @@ pub enum ServerName {
     Global(Term),
 }
 
+impl ServerName {
+    /// The name, as those see it who look at the server.
+    fn term(&self) -> Option<Term> {
+        match self {
+            Self::None => None,
+            Self::Local(name) => Some(name.into()),
+            Self::Global(name) => Some(name.clone()),
+        }
+    }
+}
+
 /// `gen_server:start/4`. Returns when `init` is done.
 ///
 /// The error is the reason of `init`, or `{already_started, Pid}`; the process is gone then, and its name free.
 /// Dropping the future leaves the server starting.
 pub async fn start<S: GenServer>(node: &Node, name: ServerName, args: S::Args) -> Result<Pid, Term> {
     let (sender, receiver) = oneshot::channel();
-    let pid = node.spawn(|context| serve::<S>(context, None, name, args, sender));
+    let pid = node.spawn(|context| serve::serve::<S>(context, None, name, args, sender));
     let failed = match receiver.await {
         Ok(Ok(())) => return Ok(pid),
         Ok(Err(reason)) => Some(reason),
@@ -124,7 +247,7 @@ pub async fn start_link<S: GenServer>(
     let (sender, receiver) = oneshot::channel();
     let parent = context.pid().clone();
     let (pid, monitor) =
-        context.spawn_link_monitor(|context| serve::<S>(context, Some(parent), name, args, sender));
+        context.spawn_link_monitor(|context| serve::serve::<S>(context, Some(parent), name, args, sender));
     let mut starting = Starting { context, monitor };
     let failed = match receiver.await {
         Ok(Ok(())) => return Ok(pid),
@@ -159,46 +282,6 @@ async fn down(context: &mut Context, monitor: &Monitor) -> Term {
     context.receive_match(wanted).await
 }
 
-async fn serve<S: GenServer>(
-    mut context: Context,
-    parent: Option<Pid>,
-    name: ServerName,
-    args: S::Args,
-    started: oneshot::Sender<Result<(), Term>>,
-) -> Term {
-    if let Err(reason) = register(&mut context, name.clone()).await {
-        // The parent gets the reason, and no exit with it.
-        parent.iter().for_each(|parent| context.unlink(parent));
-        let _ = started.send(Err(reason));
-        return Term::atom("normal");
-    }
-    let mut server = match S::init(&mut context, args).await {
-        Ok(server) => server,
-        Err(reason) => {
-            if let ServerName::Global(name) = &name {
-                context.node().global().unregister_name(name).await;
-            }
-            parent.iter().for_each(|parent| context.unlink(parent));
-            let _ = started.send(Err(reason.clone()));
-            return reason;
-        }
-    };
-    // Whoever started it may be gone; the server runs all the same, until the exit of its parent ends it.
-    let _ = started.send(Ok(()));
-    let End { reason, reply } = serve_messages(&mut context, &mut server, parent.as_ref()).await;
-    server.terminate(&mut context, &reason).await;
-    if let Some((from, reply)) = reply {
-        context.reply(&from, reply);
-    }
-    reason
-}
-
-/// How a server ends, and whom it answers when it has terminated.
-struct End {
-    reason: Term,
-    reply: Option<(Term, Term)>,
-}
-
 async fn register(context: &mut Context, name: ServerName) -> Result<(), Term> {
     match name {
         ServerName::None => Ok(()),
@@ -213,81 +296,6 @@ async fn register(context: &mut Context, name: ServerName) -> Result<(), Term> {
             }
             let owner = node.global().whereis(&name).map_or(Term::atom("undefined"), Term::Pid);
             Err(tuple!(atom "already_started", owner))
-        }
-    }
-}
-
-/// Runs until the server or its parent wants it to end.
-async fn serve_messages<S: GenServer>(context: &mut Context, server: &mut S, parent: Option<&Pid>) -> End {
-    loop {
-        let next = match Request::parse(context.receive().await, parent) {
-            Request::Call { from, request } => {
-                match server.handle_call(context, request, from.clone()).await {
-                    Reply::Reply(reply) => {
-                        context.reply(&from, reply);
-                        Next::Continue
-                    }
-                    Reply::NoReply => Next::Continue,
-                    Reply::StopReply(reason, reply) => return End { reason, reply: Some((from, reply)) },
-                    Reply::Stop(reason) => Next::Stop(reason),
-                }
-            }
-            Request::Cast(message) => server.handle_cast(context, message).await,
-            Request::Info(message) => server.handle_info(context, message).await,
-            Request::Terminate { from, reason } => {
-                context.reply(&from, Term::atom("ok"));
-                Next::Stop(reason)
-            }
-            Request::OtherSystem { from, request } => {
-                context.reply(&from, tuple!(atom "error", tuple!(atom "unknown_system_msg", request)));
-                Next::Continue
-            }
-            Request::ParentExit(reason) => Next::Stop(reason),
-        };
-        if let Next::Stop(reason) = next {
-            return End { reason, reply: None };
-        }
-    }
-}
-
-/// A message to a server, told apart.
-enum Request {
-    Call { from: Term, request: Term },
-    Cast(Term),
-    Terminate { from: Term, reason: Term },
-    OtherSystem { from: Term, request: Term },
-    ParentExit(Term),
-    Info(Message),
-}
-
-impl Request {
-    fn parse(message: Message, parent: Option<&Pid>) -> Self {
-        match message {
-            Message::Exit { from, reason } if Some(&from) == parent => Self::ParentExit(reason),
-            Message::Term(Term::Tuple(elements)) => Self::parse_tuple(elements.into_vec()),
-            message => Self::Info(message),
-        }
-    }
-
-    fn parse_tuple(mut elements: Vec<Term>) -> Self {
-        let tag = elements.first().and_then(Term::as_atom).map(|tag| tag.as_str());
-        match (tag, elements.len()) {
-            (Some("$gen_call"), 3) => {
-                let request = elements.remove(2);
-                Self::Call { from: elements.remove(1), request }
-            }
-            (Some("$gen_cast"), 2) => Self::Cast(elements.remove(1)),
-            (Some("system"), 3) => {
-                let request = elements.remove(2);
-                let from = elements.remove(1);
-                match request.as_tuple() {
-                    Some([verb, reason]) if verb.is_atom("terminate") => {
-                        Self::Terminate { from, reason: reason.clone() }
-                    }
-                    _ => Self::OtherSystem { from, request },
-                }
-            }
-            _ => Self::Info(Message::Term(Term::tuple(elements))),
         }
     }
 }

@@ -1,26 +1,79 @@
-//! `supervisor` (cluster-services.md 2.3), with the strategy `one_for_one`: a child that ends is started again,
-//! alone, unless that happens too often.
+//! `supervisor` (cluster-services 2.3): starts children, and starts them again when they end.
+//!
+//! ```no_run
+//! # use std::time::Duration;
+//! # use crabnode::{Context, Term, gen_server::{self, GenServer, Reply, ServerName}};
+//! # use crabnode::supervisor::{self, ChildSpec, Restart, SupervisorSpec};
+//! # struct Cache; struct Reader;
+//! # impl GenServer for Cache {
+//! #     type Args = ();
+//! #     async fn init(_: &mut Context, (): ()) -> Result<Self, Term> { Ok(Self) }
+//! #     async fn handle_call(&mut self, _: &mut Context, _: Term, _: &gen_server::From) -> Reply { Reply::NoReply }
+//! # }
+//! # impl GenServer for Reader {
+//! #     type Args = Term;
+//! #     async fn init(_: &mut Context, _: Term) -> Result<Self, Term> { Ok(Self) }
+//! #     async fn handle_call(&mut self, _: &mut Context, _: Term, _: &gen_server::From) -> Reply { Reply::NoReply }
+//! # }
+//! # async fn f(context: &mut Context) -> Result<(), Term> {
+//! // #{id => cache, start => {cache, start_link, []}, restart => transient}
+//! let cache = ChildSpec::worker("cache", |context| {
+//!     Box::pin(gen_server::start_link::<Cache>(context, ServerName::Local("cache".into()), ()))
+//! })
+//! .restart(Restart::Transient);
+//!
+//! // A supervisor below: #{strategy => simple_one_for_one}, whose children are started by start_child.
+//! let readers = ChildSpec::supervisor("readers", |context| {
+//!     let reader = ChildSpec::dynamic(|context, mut args| {
+//!         Box::pin(async move { gen_server::start_link::<Reader>(context, ServerName::None, args.remove(0)).await })
+//!     });
+//!     let spec = SupervisorSpec::simple_one_for_one(reader);
+//!     Box::pin(supervisor::start_link(context, ServerName::Local("readers".into()), spec))
+//! });
+//!
+//! // #{strategy => rest_for_one, intensity => 5, period => 10}
+//! let spec = SupervisorSpec {
+//!     intensity: 5,
+//!     period: Duration::from_secs(10),
+//!     ..SupervisorSpec::rest_for_one(vec![cache, readers])
+//! };
+//! supervisor::start_link(context, ServerName::Local("top".into()), spec).await?;
+//! supervisor::start_dynamic_child(context, "readers", vec![Term::atom("file")]).await.expect("it is there")?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Other nodes ask and change it as any supervisor: `supervisor:which_children({top, 'rust@host'})`, `start_child/2` and the
+//! rest. What they give to start is `{Module, Function, Args}`, a function that this node serves
+//! ([`Functions`](crate::Functions)) and that gives `{ok, Pid}` of a process linked with its own.
 
-use std::{
-    collections::VecDeque,
-    pin::Pin,
-    sync::Arc,
-    time::{Duration, Instant},
+use std::{fmt, pin::Pin, sync::Arc, time::Duration};
+
+use etf::{Atom, Pid, Term};
+
+use super::gen_server::{self, ServerName};
+use crate::{Args, Context};
+
+mod client;
+pub use client::{
+    ChildInfo, ChildState, Counts, count_children, delete_child, restart_child, start_child,
+    start_dynamic_child, terminate_child, which_children,
 };
+mod engine;
+mod process;
+pub(crate) use process::ChildSpecs;
+mod term;
 
-use etf::{Atom, Pid, Term, tuple};
+/// Starts a child, linked with the supervisor whose context it gets. The arguments are those of `start_child`, and none
+/// for a child that is no [`dynamic`](ChildSpec::dynamic) one.
+///
+/// `ignore` for an error is no failure: there is no such child for now, as where `start_link` in Erlang gives `ignore`.
+pub type StartChild = Arc<dyn for<'a> Fn(&'a mut Context, Args) -> Starting<'a> + Send + Sync>;
 
-use super::gen_server::{self, GenServer, Next, Reply, ServerName};
-use crate::{Context, Message, Monitored, clock};
+/// A child that is being started: its pid, or why there is none.
+pub type Starting<'a> = Pin<Box<dyn Future<Output = Result<Pid, Term>> + Send + 'a>>;
 
-/// Starts a child, linked with the supervisor whose context it gets.
-pub type StartChild = Arc<
-    dyn for<'a> Fn(&'a mut Context) -> Pin<Box<dyn Future<Output = Result<Pid, Term>> + Send + 'a>>
-        + Send
-        + Sync,
->;
-
-/// One child.
+/// One child: `child_spec()`.
 #[derive(Clone)]
 pub struct ChildSpec {
     /// What it is called among its siblings.
@@ -29,28 +82,103 @@ pub struct ChildSpec {
     pub start: StartChild,
     /// When it is started again.
     pub restart: Restart,
+    /// Whether its end may be that of the supervisor, see [`AutoShutdown`]. Not for a permanent one.
+    pub significant: bool,
     /// How it is ended.
     pub shutdown: Shutdown,
     /// Whether it is a supervisor itself, for those who look at the tree.
     pub supervisor: bool,
+    /// The modules of its code, for those who look at the tree; none for `dynamic`. There are none in Rust, but tools
+    /// want one.
+    pub modules: Option<Vec<Atom>>,
+    /// What stands for [`start`](Self::start) where a term is wanted.
+    mfa: (Atom, Atom, Args),
 }
 
 impl ChildSpec {
     /// A permanent worker that has 5 s to end, as OTP's defaults are.
     pub fn worker(
-        id: &'static str,
-        start: impl for<'a> Fn(&'a mut Context) -> Pin<Box<dyn Future<Output = Result<Pid, Term>> + Send + 'a>>
-        + Send
-        + Sync
-        + 'static,
+        id: impl Into<ChildId>,
+        start: impl for<'a> Fn(&'a mut Context) -> Starting<'a> + Send + Sync + 'static,
+    ) -> Self {
+        Self::of(id.into().0, move |context, _| start(context))
+    }
+
+    /// A permanent supervisor, which has all the time it needs to end.
+    pub fn supervisor(
+        id: impl Into<ChildId>,
+        start: impl for<'a> Fn(&'a mut Context) -> Starting<'a> + Send + Sync + 'static,
+    ) -> Self {
+        Self { supervisor: true, shutdown: Shutdown::Infinity, ..Self::worker(id, start) }
+    }
+
+    /// What a `simple_one_for_one` supervisor starts as often as it is asked, each time with other arguments. Temporary,
+    /// with 5 s to end.
+    pub fn dynamic(
+        start: impl for<'a> Fn(&'a mut Context, Args) -> Starting<'a> + Send + Sync + 'static,
+    ) -> Self {
+        Self::of(Term::atom("undefined"), start).restart(Restart::Temporary)
+    }
+
+    fn of(
+        id: Term,
+        start: impl for<'a> Fn(&'a mut Context, Args) -> Starting<'a> + Send + Sync + 'static,
     ) -> Self {
         Self {
-            id: Term::atom(id),
+            id,
             start: Arc::new(start),
             restart: Restart::Permanent,
+            significant: false,
             shutdown: Shutdown::Timeout(Duration::from_secs(5)),
             supervisor: false,
+            modules: Some(vec![Atom::from_static("crabnode")]),
+            mfa: (Atom::from_static("crabnode"), Atom::from_static("start_link"), Args::new()),
         }
+    }
+
+    /// The same, started again at other ends.
+    #[must_use]
+    pub fn restart(self, restart: Restart) -> Self {
+        Self { restart, ..self }
+    }
+
+    /// The same, ended otherwise.
+    #[must_use]
+    pub fn shutdown(self, shutdown: Shutdown) -> Self {
+        Self { shutdown, ..self }
+    }
+
+    /// The same, with other modules to be shown.
+    #[must_use]
+    pub fn modules(self, modules: Option<Vec<Atom>>) -> Self {
+        Self { modules, ..self }
+    }
+
+    /// The same, as one whose end may be that of the supervisor.
+    #[must_use]
+    pub fn significant(self) -> Self {
+        Self { significant: true, ..self }
+    }
+}
+
+impl fmt::Debug for ChildSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&term::of_spec(self), f)
+    }
+}
+
+/// What a child is called: an atom by its text, or any term.
+pub struct ChildId(Term);
+
+impl From<&'static str> for ChildId {
+    fn from(id: &'static str) -> Self {
+        Self(Term::atom(id))
+    }
+}
+
+impl From<Term> for ChildId {
+    fn from(id: Term) -> Self {
+        Self(id)
     }
 }
 
@@ -76,14 +204,44 @@ pub enum Shutdown {
     Infinity,
 }
 
-/// What a supervisor is started with.
-#[derive(Clone)]
+/// Who is started again when a child is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Strategy {
+    /// The child.
+    OneForOne,
+    /// All of them: the others are ended first.
+    OneForAll,
+    /// The child and those that were started after it.
+    RestForOne,
+    /// As one for one, of many alike: see [`ChildSpec::dynamic`].
+    SimpleOneForOne,
+}
+
+/// Whether the supervisor ends, with `shutdown`, when [`significant`](ChildSpec::significant) children end by
+/// themselves: a transient one normally, a temporary one in any way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AutoShutdown {
+    /// No; and there may be no significant children.
+    Never,
+    /// With the first of them.
+    AnySignificant,
+    /// With the last of them.
+    AllSignificant,
+}
+
+/// What a supervisor is started with: `sup_flags()`, and its children.
+#[derive(Debug, Clone)]
 pub struct SupervisorSpec {
+    /// Who is started again when a child is.
+    pub strategy: Strategy,
     /// More restarts than this within [`period`](Self::period) end the supervisor with `shutdown`. Default 1.
     pub intensity: usize,
     /// Default 5 s.
     pub period: Duration,
-    /// Started in this order, ended in the reverse one.
+    /// Default never.
+    pub auto_shutdown: AutoShutdown,
+    /// Started in this order, ended in the reverse one; exactly one, which is not started, with
+    /// [`Strategy::SimpleOneForOne`].
     pub children: Vec<ChildSpec>,
 }
 
@@ -91,194 +249,33 @@ impl SupervisorSpec {
     /// Children under OTP's default limits: one restart in five seconds.
     #[must_use]
     pub fn one_for_one(children: Vec<ChildSpec>) -> Self {
-        Self { intensity: 1, period: Duration::from_secs(5), children }
+        let (period, auto_shutdown) = (Duration::from_secs(5), AutoShutdown::Never);
+        Self { strategy: Strategy::OneForOne, intensity: 1, period, auto_shutdown, children }
+    }
+
+    /// The same, of which all are started again when one is.
+    #[must_use]
+    pub fn one_for_all(children: Vec<ChildSpec>) -> Self {
+        Self { strategy: Strategy::OneForAll, ..Self::one_for_one(children) }
+    }
+
+    /// The same, of which those behind the one that is started again are too.
+    #[must_use]
+    pub fn rest_for_one(children: Vec<ChildSpec>) -> Self {
+        Self { strategy: Strategy::RestForOne, ..Self::one_for_one(children) }
+    }
+
+    /// No children yet, but such as are asked for by [`start_dynamic_child`].
+    #[must_use]
+    pub fn simple_one_for_one(child: ChildSpec) -> Self {
+        Self { strategy: Strategy::SimpleOneForOne, ..Self::one_for_one(vec![child]) }
     }
 }
 
 /// `supervisor:start_link`. Returns when every child has started.
+///
+/// The error is `{shutdown, {failed_to_start_child, Id, Reason}}` where one does not, and those that did are ended
+/// again; or what is wrong with the specification, as `{start_spec, _}`.
 pub async fn start_link(context: &mut Context, name: ServerName, spec: SupervisorSpec) -> Result<Pid, Term> {
-    gen_server::start_link::<Supervisor>(context, name, spec).await
-}
-
-struct Supervisor {
-    intensity: usize,
-    period: Duration,
-    children: Vec<Child>,
-    restarts: VecDeque<Instant>,
-}
-
-struct Child {
-    spec: ChildSpec,
-    pid: Option<Pid>,
-}
-
-impl GenServer for Supervisor {
-    type Args = SupervisorSpec;
-
-    async fn init(context: &mut Context, spec: SupervisorSpec) -> Result<Self, Term> {
-        context.trap_exit(true);
-        let SupervisorSpec { intensity, period, children } = spec;
-        let mut supervisor = Self { intensity, period, children: Vec::new(), restarts: VecDeque::new() };
-        for spec in children {
-            match (spec.start)(context).await {
-                Ok(pid) => supervisor.children.push(Child { spec, pid: Some(pid) }),
-                Err(reason) => {
-                    supervisor.end_children(context).await;
-                    let child = tuple!(atom "failed_to_start_child", spec.id, reason);
-                    return Err(tuple!(atom "shutdown", child));
-                }
-            }
-        }
-        Ok(supervisor)
-    }
-
-    async fn handle_call(&mut self, _: &mut Context, request: Term, _from: Term) -> Reply {
-        Reply::Reply(match request.as_atom().map(Atom::as_str) {
-            Some("which_children") => self.which_children(),
-            Some("count_children") => self.count_children(),
-            _ => tuple!(atom "error", atom "not_supported"),
-        })
-    }
-
-    async fn handle_info(&mut self, context: &mut Context, message: Message) -> Next {
-        match message {
-            Message::Exit { from, reason } => self.child_ended(context, &from, &reason).await,
-            _ => Next::Continue,
-        }
-    }
-
-    async fn terminate(&mut self, context: &mut Context, _reason: &Term) {
-        self.end_children(context).await;
-    }
-}
-
-impl Supervisor {
-    async fn child_ended(&mut self, context: &mut Context, pid: &Pid, reason: &Term) -> Next {
-        let Some(at) = self.children.iter().position(|child| child.pid.as_ref() == Some(pid)) else {
-            return Next::Continue;
-        };
-        self.children[at].pid = None;
-        let restart = match self.children[at].spec.restart {
-            Restart::Permanent => true,
-            Restart::Transient => !is_normal(reason),
-            Restart::Temporary => false,
-        };
-        if !restart {
-            if self.children[at].spec.restart == Restart::Temporary {
-                self.children.remove(at);
-            }
-            return Next::Continue;
-        }
-        tracing::warn!(child = %self.children[at].spec.id, %reason, "a child ended and is started again");
-        loop {
-            if !self.may_restart(clock::now()) {
-                tracing::error!(child = %self.children[at].spec.id, "too many restarts: the supervisor ends");
-                return Next::Stop(Term::atom("shutdown"));
-            }
-            let start = Arc::clone(&self.children[at].spec.start);
-            match start(context).await {
-                Ok(pid) => {
-                    self.children[at].pid = Some(pid);
-                    return Next::Continue;
-                }
-                Err(reason) => {
-                    tracing::warn!(child = %self.children[at].spec.id, %reason, "a child does not start");
-                }
-            }
-        }
-    }
-
-    /// Counts a restart, and says whether it is still one of those that are allowed.
-    fn may_restart(&mut self, now: Instant) -> bool {
-        self.restarts.push_back(now);
-        while self.restarts.front().is_some_and(|first| now.duration_since(*first) > self.period) {
-            self.restarts.pop_front();
-        }
-        self.restarts.len() <= self.intensity
-    }
-
-    async fn end_children(&mut self, context: &mut Context) {
-        while let Some(child) = self.children.pop() {
-            if let Some(pid) = child.pid {
-                end_child(context, &pid, child.spec.shutdown).await;
-            }
-        }
-    }
-
-    fn which_children(&self) -> Term {
-        let row = |child: &Child| {
-            let pid = child.pid.clone().map_or(Term::atom("undefined"), Term::Pid);
-            tuple!(child.spec.id.clone(), pid, kind(child), Term::list(vec![Term::atom("crabnode")]))
-        };
-        Term::List(self.children.iter().rev().map(row).collect())
-    }
-
-    fn count_children(&self) -> Term {
-        let supervisors = self.children.iter().filter(|child| child.spec.supervisor).count();
-        let active = self.children.iter().filter(|child| child.pid.is_some()).count();
-        let specs = self.children.len();
-        Term::list(vec![
-            tuple!(atom "specs", specs),
-            tuple!(atom "active", active),
-            tuple!(atom "supervisors", supervisors),
-            tuple!(atom "workers", specs - supervisors),
-        ])
-    }
-}
-
-fn kind(child: &Child) -> Term {
-    Term::atom(if child.spec.supervisor { "supervisor" } else { "worker" })
-}
-
-fn is_normal(reason: &Term) -> bool {
-    reason.is_atom("normal")
-        || reason.is_atom("shutdown")
-        || matches!(reason.as_tuple(), Some([tag, _]) if tag.is_atom("shutdown"))
-}
-
-/// Ends a process as a supervisor does, and returns when it is gone.
-pub(crate) async fn end_child(context: &mut Context, pid: &Pid, shutdown: Shutdown) {
-    let monitor = context.monitor(pid);
-    let reference = monitor.reference.clone();
-    context.unlink(pid);
-    let reason = if shutdown == Shutdown::BrutalKill { "kill" } else { "shutdown" };
-    context.exit(pid, Term::atom(reason));
-    let timeout = if let Shutdown::Timeout(timeout) = shutdown { Some(timeout) } else { None };
-    let mut gone = |message: &Message| match message {
-        Message::Down { reference: r, item: Monitored::Pid(_), .. } if *r == reference => Some(()),
-        _ => None,
-    };
-    if context.receive_match_timeout(timeout, &mut gone).await.is_none() {
-        context.exit(pid, Term::atom("kill"));
-        context.receive_match(&mut gone).await;
-    }
-    context.forget_exit(pid);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn restarts_are_counted_within_the_period_only() {
-        let mut supervisor = Supervisor {
-            intensity: 2,
-            period: Duration::from_secs(5),
-            children: Vec::new(),
-            restarts: VecDeque::new(),
-        };
-        let start = clock::now();
-        let at = |seconds| start + Duration::from_secs(seconds);
-        assert!(supervisor.may_restart(at(0)));
-        assert!(supervisor.may_restart(at(1)));
-        assert!(supervisor.may_restart(at(6)), "the first is out of the period");
-        assert!(!supervisor.may_restart(at(6)), "three within it");
-    }
-
-    #[test]
-    fn shutdown_is_a_normal_end() {
-        assert!(is_normal(&Term::atom("normal")) && is_normal(&Term::atom("shutdown")));
-        assert!(is_normal(&tuple!(atom "shutdown", 1)));
-        assert!(!is_normal(&Term::atom("killed")) && !is_normal(&tuple!(atom "error", 1)));
-    }
+    gen_server::start_link::<process::Supervisor>(context, name, spec).await
 }

@@ -1,11 +1,11 @@
 //! Calls of `gen_server`s and of what answers like one (cluster-services.md 2.1).
 
-use std::{sync::Arc, time::Duration};
+use std::{mem, sync::Arc, time::Duration};
 
-use etf::{Atom, Reference, Term, tuple};
+use etf::{Atom, Pid, Reference, Term, tuple};
 
 use super::{AliasOptions, Context, Dest, Message, Process, Watcher};
-use crate::{clock, node::Inner};
+use crate::{behaviour::alias_in, clock, node::Inner};
 
 /// Why a call has no answer: the reason with which `gen_server:call` would exit.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -54,7 +54,21 @@ impl Context {
         request: impl Into<Term>,
         timeout: Option<Duration>,
     ) -> Result<Term, CallError> {
-        let (dest, mut left) = (dest.into(), timeout);
+        self.call_labelled(Term::atom("$gen_call"), dest.into(), request.into(), timeout).await
+    }
+
+    /// The same with another word than `'$gen_call'` in front.
+    pub(crate) async fn call_labelled(
+        &mut self,
+        label: Term,
+        dest: Dest,
+        request: Term,
+        timeout: Option<Duration>,
+    ) -> Result<Term, CallError> {
+        if self.is_self(&dest) {
+            return Err(CallError::Exit { reason: Term::atom("calling_self") });
+        }
+        let mut left = timeout;
         if let Some(route) = dest.node().and_then(|node| self.inner().route_if_any(node)) {
             let began = clock::now();
             let ready = route.ready(self.pid());
@@ -66,13 +80,17 @@ impl Context {
             }
             left = timeout.map(|timeout| timeout.saturating_sub(clock::now().duration_since(began)));
         }
-        let pending = self.send_request(dest, request);
+        let pending = self.send_labelled(label, dest, request);
         self.wait_response(pending, left).await
     }
 
     /// Sends a gen call without waiting for its answer; see [`wait_response`](Self::wait_response).
     pub fn send_request(&self, dest: impl Into<Dest>, request: impl Into<Term>) -> PendingCall {
-        let mut dest = dest.into();
+        self.send_labelled(Term::atom("$gen_call"), dest.into(), request.into())
+    }
+
+    /// The same with another word than `'$gen_call'` in front.
+    pub(crate) fn send_labelled(&self, label: Term, mut dest: Dest, request: Term) -> PendingCall {
         // A global name is looked up once: its owner may change between the monitor and the request.
         if let Dest::Global(name) = &dest {
             dest = match self.inner().whereis_global(name) {
@@ -82,15 +100,11 @@ impl Context {
         }
         let (inner, reference) = (self.inner(), self.make_ref());
         let tag = Term::list_with_tail(vec![Term::atom("alias")], (&reference).into());
-        let message = tuple!(atom "$gen_call", tuple!(self.pid(), tag.clone()), request.into());
+        let message = Term::tuple([label, Term::tuple([self.pid().into(), tag]), request]);
         let node = dest.node().unwrap_or(inner.node_atom()).clone();
-        let mut guard = CallGuard {
-            inner: Arc::clone(inner),
-            process: Arc::clone(self.process()),
-            reference: reference.clone(),
-            server: None,
-            is_over: false,
-        };
+        let (inner, process) = (Arc::clone(inner), Arc::clone(self.process()));
+        let mut guard =
+            CallGuard { inner, process, reference: reference.clone(), server: None, is_over: false };
         if let (Some(process), false) = (self.process_here(&dest), matches!(dest, Dest::Alias(_))) {
             guard.server = self.request_here(&reference, process, dest, message);
         } else {
@@ -100,7 +114,7 @@ impl Context {
             self.monitor_as(&reference, dest.clone(), false);
             self.send_now(dest, message);
         }
-        PendingCall { guard, reference, tag, node }
+        PendingCall { guard, node }
     }
 
     /// The process behind a pid or a name of this node.
@@ -156,24 +170,39 @@ impl Context {
         timeout: Option<Duration>,
     ) -> Result<Term, CallError> {
         let mut waiting = WaitingCall { context: self, pending, answered: false };
-        let WaitingCall { context, pending: PendingCall { reference, tag, .. }, .. } = &mut waiting;
-        let taken = context.take_match_timeout(timeout, |message| match message {
-            Message::Term(term) => matches!(term.as_tuple(), Some([t, _]) if t == tag),
-            Message::Down { reference: r, .. } => r == reference,
-            _ => false,
-        });
-        match taken.await {
-            Some(Message::Term(Term::Tuple(mut answer))) => {
-                waiting.answered = true;
-                Ok(answer.pop().expect("it was looked at: a pair"))
-            }
-            Some(Message::Down { reason, .. }) if reason.is_atom("noproc") => Err(CallError::NoProc),
-            Some(Message::Down { reason, .. }) if reason.is_atom("noconnection") => {
-                Err(CallError::NoConnection { node: waiting.pending.node.clone() })
-            }
-            Some(Message::Down { reason, .. }) => Err(CallError::Exit { reason }),
-            Some(_) => unreachable!("these two were asked for"),
-            None => Err(CallError::Timeout),
+        let WaitingCall { context, pending, .. } = &mut waiting;
+        let response = context.receive_where_timeout(timeout, |message| pending.is_response(message));
+        let message = response.await.ok_or(CallError::Timeout)?;
+        let result = pending.result(message);
+        waiting.answered = result.is_ok();
+        result
+    }
+
+    /// Ends a call: its answer is in the mailbox or never comes, and is taken out.
+    pub(crate) fn forget_call(&mut self, pending: &mut PendingCall) {
+        pending.guard.end();
+        self.flush(|message| pending.is_response(message));
+    }
+
+    /// The node that a destination is at, as far as it is known.
+    pub(crate) fn node_of(&self, dest: &Dest) -> Atom {
+        let global = match dest {
+            Dest::Global(name) => self.inner().whereis_global(name),
+            _ => None,
+        };
+        let node = dest.node().or(global.as_ref().map(Pid::node));
+        node.unwrap_or_else(|| self.inner().node_atom()).clone()
+    }
+
+    /// Whether a process would send this to itself.
+    fn is_self(&self, dest: &Dest) -> bool {
+        let named = |name: &Atom| self.inner().registry.whereis(name).is_some_and(|pid| pid == *self.pid());
+        match dest {
+            Dest::Pid(pid) => pid == self.pid(),
+            Dest::Name(name) => named(name),
+            Dest::NameAt(name, node) => node == self.inner().node_atom() && named(name),
+            Dest::Global(name) => self.inner().whereis_global(name).is_some_and(|pid| pid == *self.pid()),
+            Dest::Alias(_) => false,
         }
     }
 
@@ -183,19 +212,48 @@ impl Context {
     }
 }
 
-/// A gen call whose answer is still to come. Dropping it ends the call's monitor and its alias; an answer that
-/// has come already stays in the mailbox.
+/// A gen call whose answer is still to come: what OTP calls a request id. Dropping it ends the call's monitor and its
+/// alias; an answer that has come already stays in the mailbox.
 pub struct PendingCall {
-    reference: Reference,
-    tag: Term,
-    node: Atom,
     guard: CallGuard,
+    node: Atom,
 }
 
 impl PendingCall {
     /// What its answer's tag and its `DOWN` carry.
     pub(crate) fn reference(&self) -> &Reference {
-        &self.reference
+        &self.guard.reference
+    }
+
+    /// Whether a message is its answer, or says that there will be none.
+    pub(crate) fn is_response(&self, message: &Message) -> bool {
+        answered_call(message) == Some(self.reference())
+    }
+
+    /// What such a message says.
+    pub(crate) fn result(&self, message: Message) -> Result<Term, CallError> {
+        let reason = match message {
+            Message::Term(Term::Tuple(mut elements)) => return Ok(mem::replace(&mut elements[1], Term::NIL)),
+            Message::Down { reason, .. } => reason,
+            _ => unreachable!("an answer is a tuple or a DOWN"),
+        };
+        Err(match reason.as_atom().map(Atom::as_str) {
+            Some("noproc") => CallError::NoProc,
+            Some("noconnection") => CallError::NoConnection { node: self.node.clone() },
+            _ => CallError::Exit { reason },
+        })
+    }
+}
+
+/// The call that a message answers, or ends without an answer.
+pub(crate) fn answered_call(message: &Message) -> Option<&Reference> {
+    match message {
+        Message::Term(Term::Tuple(elements)) => match &elements[..] {
+            [tag, _answer] => alias_in(tag),
+            _ => None,
+        },
+        Message::Down { reference, .. } => Some(reference),
+        _ => None,
     }
 }
 
@@ -212,7 +270,7 @@ struct CallGuard {
 impl CallGuard {
     /// Whether the monitor was still set: then no `DOWN` of it has come.
     fn end(&mut self) -> bool {
-        if std::mem::replace(&mut self.is_over, true) {
+        if mem::replace(&mut self.is_over, true) {
             return false;
         }
         let item = self.process.signals().as_mut().and_then(|signals| {
@@ -245,14 +303,9 @@ struct WaitingCall<'a> {
 
 impl Drop for WaitingCall<'_> {
     fn drop(&mut self) {
-        let PendingCall { reference, tag, guard, .. } = &mut self.pending;
-        if guard.end() && self.answered {
+        if self.pending.guard.end() && self.answered {
             return;
         }
-        self.context.flush(|message| match message {
-            Message::Term(term) => matches!(term.as_tuple(), Some([t, _]) if t == tag),
-            Message::Down { reference: r, .. } => r == reference,
-            _ => false,
-        });
+        self.context.flush(|message| self.pending.is_response(message));
     }
 }

@@ -1,6 +1,6 @@
 //! What a process can do.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{collections::VecDeque, mem, sync::Arc, time::Duration};
 
 use dist::Signal;
 use etf::{Atom, Pid, Reference, Term};
@@ -21,6 +21,16 @@ pub struct Context {
     urgent: usize,
     /// How many functions that call functions the current one is in.
     depth: u8,
+    /// Whether the process has another, which is to see what this one leaves.
+    is_twin: bool,
+}
+
+impl Drop for Context {
+    fn drop(&mut self) {
+        if self.is_twin {
+            self.process.mailbox.give_back(mem::take(&mut self.taken));
+        }
+    }
 }
 
 /// How deep functions that call functions, such as `erlang:apply/3`, may nest. Each level takes stack, and how
@@ -123,7 +133,8 @@ impl TrySendError {
 
 impl Context {
     pub(crate) fn new(inner: Arc<Inner>, process: Arc<Process>) -> Self {
-        Self { node: Node::from_inner(inner), process, taken: VecDeque::new(), urgent: 0, depth: 0 }
+        let node = Node::from_inner(inner);
+        Self { node, process, taken: VecDeque::new(), urgent: 0, depth: 0, is_twin: false }
     }
 
     /// `self()`.
@@ -304,7 +315,7 @@ impl Context {
     /// Dropping the future loses nothing.
     pub async fn receive_match<T>(&mut self, mut wanted: impl FnMut(&Message) -> Option<T>) -> T {
         let mut found = None;
-        self.take_match(|message| {
+        self.receive_where(|message| {
             found = wanted(message);
             found.is_some()
         })
@@ -324,8 +335,9 @@ impl Context {
         }
     }
 
-    /// Takes out the first message that is wanted, as it is.
-    async fn take_match(&mut self, mut wanted: impl FnMut(&Message) -> bool) -> Message {
+    /// A selective receive of a message as it is: the first that is wanted. The others stay, in order. Dropping the future
+    /// loses nothing.
+    pub async fn receive_where(&mut self, mut wanted: impl FnMut(&Message) -> bool) -> Message {
         let mut seen = 0;
         loop {
             let urgent = self.urgent;
@@ -345,15 +357,15 @@ impl Context {
         }
     }
 
-    /// The same with an end.
-    pub(super) async fn take_match_timeout(
+    /// The same with an end; no timeout is `infinity`, one of zero looks at what is there.
+    pub async fn receive_where_timeout(
         &mut self,
         timeout: Option<Duration>,
         wanted: impl FnMut(&Message) -> bool,
     ) -> Option<Message> {
         match timeout {
-            Some(timeout) => tokio::time::timeout(timeout, self.take_match(wanted)).await.ok(),
-            None => Some(self.take_match(wanted).await),
+            Some(timeout) => tokio::time::timeout(timeout, self.receive_where(wanted)).await.ok(),
+            None => Some(self.receive_where(wanted).await),
         }
     }
 
@@ -377,9 +389,12 @@ impl Context {
         self.process.mailbox.set_taken(self.taken.len());
     }
 
-    /// Another context of the same process, for answering in its name after its body is done.
+    /// Another context of the same process, for answering in its name after its body is done, or for a function that
+    /// the process calls: what that takes out of the mailbox and leaves goes back there.
     pub(crate) fn twin(&self) -> Self {
-        Self::new(Arc::clone(self.inner()), Arc::clone(&self.process))
+        let mut twin = Self::new(Arc::clone(self.inner()), Arc::clone(&self.process));
+        twin.is_twin = true;
+        twin
     }
 
     /// A function is about to call another in the same process. Whether it may.

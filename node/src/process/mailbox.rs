@@ -232,6 +232,17 @@ impl Mailbox {
         .await;
     }
 
+    /// Puts messages back that were taken out and not received, before all others.
+    pub(crate) fn give_back(&self, messages: VecDeque<Arrived>) {
+        if messages.is_empty() {
+            return;
+        }
+        let mut queue = self.queue();
+        messages.into_iter().rev().for_each(|arrived| queue.push_front(arrived));
+        drop(queue);
+        self.owner.wake();
+    }
+
     /// So many of what was taken out are still to be received.
     pub(crate) fn set_taken(&self, messages: usize) {
         self.taken.store(messages, Relaxed);
@@ -321,6 +332,18 @@ mod tests {
             }
         };
         tokio::join!(receiving, putting);
+    }
+
+    #[test]
+    fn what_is_given_back_comes_first() {
+        let (mailbox, mut own) = (Mailbox::new(9), VecDeque::new());
+        assert!(push(&mailbox, 0) && push(&mailbox, 1));
+        assert!(mailbox.try_take(&mut own));
+        assert!(push(&mailbox, 2));
+        mailbox.give_back(own.split_off(0));
+        assert!(mailbox.try_take(&mut own));
+        let received: Vec<Message> = own.drain(..).map(|(message, _)| message).collect();
+        assert_eq!(received, [message(0), message(1), message(2)]);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use atomic_waker::AtomicWaker;
 use etf::{Atom, Pid, Term};
 
 mod calls;
+pub(crate) use calls::answered_call;
 pub use calls::{CallError, PendingCall};
 mod context;
 pub use context::{Context, Dest, TrySendError};

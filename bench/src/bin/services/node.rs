@@ -21,7 +21,7 @@ impl GenServer for EchoServer {
         Ok(Self)
     }
 
-    async fn handle_call(&mut self, _: &mut Context, request: Term, _: Term) -> Reply {
+    async fn handle_call(&mut self, _: &mut Context, request: Term, _: &gen_server::From) -> Reply {
         Reply::Reply(request)
     }
 }

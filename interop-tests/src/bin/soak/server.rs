@@ -74,7 +74,7 @@ impl GenServer for Server {
         Ok(Self { visitor, seen: HashMap::new(), record })
     }
 
-    async fn handle_call(&mut self, context: &mut Context, request: Term, _from: Term) -> Reply {
+    async fn handle_call(&mut self, context: &mut Context, request: Term, _from: &gen_server::From) -> Reply {
         Reply::Reply(match request.as_tuple() {
             Some([what, term]) if what.is_atom("echo") => term.clone(),
             Some([what, Term::Pid(channel)]) if what.is_atom("seen") => {

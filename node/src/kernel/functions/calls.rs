@@ -5,7 +5,10 @@ use std::time::Duration;
 use etf::{Atom, Term, tuple};
 
 use super::{Args, Builtin, Outcome, atoms, badarg, dest, ok, timeout};
-use crate::{CallError, Context, Dest, Exception, Message};
+use crate::{
+    CallError, Context, Dest, Exception, behaviour, gen_event,
+    gen_server::{self, CALL_TIMEOUT, MultiCall},
+};
 
 pub(super) fn insert_all(functions: Builtin<'_>) {
     gen_server(functions);
@@ -18,19 +21,41 @@ pub(super) fn insert_all(functions: Builtin<'_>) {
             answer.map_err(|error| call_failed(error, "gen_server", "call", infinitely))
         });
     }
+    for function in ["start_child", "terminate_child", "restart_child", "delete_child", "get_childspec"] {
+        functions.insert("supervisor", function, 2, move |mut c: Context, args: Args| async move {
+            let Some(to) = dest(&args[0]) else { return badarg() };
+            let request = tuple!(Term::atom(function), args[1].clone());
+            let answer = c.call(to, request.clone(), None).await;
+            let infinitely = Term::list(vec![args[0].clone(), request, Term::atom("infinity")]);
+            answer.map_err(|error| call_failed(error, "gen_server", "call", infinitely))
+        });
+    }
+    for (function, arity) in [("notify", 2), ("sync_notify", 2), ("call", 3)] {
+        functions.insert("gen_event", function, arity, move |mut c: Context, args: Args| async move {
+            let Some(to) = dest(&args[0]) else { return badarg() };
+            match (function, &args[1..]) {
+                ("notify", [event]) => gen_event::notify(&c, to, event.clone()),
+                ("sync_notify", [event]) => {
+                    let done = gen_event::sync_notify(&mut c, to, event.clone()).await;
+                    done.map_err(|error| Exception::Exit(error.into_reason()))?;
+                }
+                (_, [handler, request]) => {
+                    let time = Some(CALL_TIMEOUT);
+                    let answer = gen_event::call(&mut c, to, handler.clone(), request.clone(), time).await;
+                    return answer.map_err(|error| Exception::Exit(error.into_reason()));
+                }
+                _ => return badarg(),
+            }
+            ok()
+        });
+    }
     // What observers look for: this node has no event manager of errors, and nothing handles them.
     functions.insert("gen_event", "which_handlers", 1, async |mut c: Context, args: Args| {
         if args[0].is_atom("error_logger") {
             return Ok(Term::NIL);
         }
         let Some(to) = dest(&args[0]) else { return badarg() };
-        let answer = tagged(
-            &mut c,
-            to,
-            None,
-            |(pid, tag)| tuple!(pid.clone(), tuple!(pid, tag), atom "which_handlers"),
-        )
-        .await;
+        let answer = gen_event::which_handlers(&mut c, to).await;
         answer.map_err(|error| Exception::Exit(error.into_reason()))
     });
 }
@@ -42,6 +67,16 @@ fn gen_server(functions: Builtin<'_>) {
         let Some(dest) = dest(&args[0]) else { return badarg() };
         c.cast(dest, args[1].clone());
         ok()
+    });
+    functions.insert("gen_server", "abcast", 2, async |c: Context, args: Args| {
+        let Some(name) = args[0].as_atom() else { return badarg() };
+        gen_server::abcast(&c, None, name.clone(), args[1].clone());
+        Ok(Term::atom("abcast"))
+    });
+    functions.insert("gen_server", "abcast", 3, async |c: Context, args: Args| {
+        let (Some(nodes), Some(name)) = (atoms_of(&args[0]), args[1].as_atom()) else { return badarg() };
+        gen_server::abcast(&c, Some(nodes), name.clone(), args[2].clone());
+        Ok(Term::atom("abcast"))
     });
     functions.insert("gen_server", "stop", 1, async |mut c: Context, args: Args| {
         let Some(dest) = dest(&args[0]) else { return badarg() };
@@ -56,12 +91,9 @@ fn gen_server(functions: Builtin<'_>) {
     }
 }
 
-/// How long `gen_server:call/2` waits.
-const GEN_CALL: Duration = Duration::from_secs(5);
-
 /// With and without a timeout: the exit reason repeats the arguments as they were given.
 async fn gen_server_call(mut context: Context, args: Args) -> Outcome {
-    let time = args.get(2).map_or(Some(Some(GEN_CALL)), timeout);
+    let time = args.get(2).map_or(Some(Some(CALL_TIMEOUT)), timeout);
     let (Some(dest), Some(timeout)) = (dest(&args[0]), time) else { return badarg() };
     let answer = context.call(dest, args[1].clone(), timeout).await;
     answer.map_err(|error| call_failed(error, "gen_server", "call", Term::list(args)))
@@ -75,30 +107,18 @@ fn call_failed(error: CallError, module: &'static str, function: &'static str, a
 /// `[Name, Request]`, `[Nodes, Name, Request]` or `[Nodes, Name, Request, Timeout]`.
 async fn multi_call(mut context: Context, args: Args) -> Outcome {
     let (nodes, name, request, time) = match args.as_slice() {
-        [Term::Atom(name), request] => {
-            let mut nodes = vec![context.node().name().clone()];
-            nodes.extend(context.node().nodes());
-            (Some(nodes), name, request, Some(None))
-        }
-        [nodes, Term::Atom(name), request] => (atoms_of(nodes), name, request, Some(None)),
-        [nodes, Term::Atom(name), request, time] => (atoms_of(nodes), name, request, timeout(time)),
+        [Term::Atom(name), request] => (None, name, request, Some(None)),
+        [nodes, Term::Atom(name), request] => (Some(atoms_of(nodes)), name, request, Some(None)),
+        [nodes, Term::Atom(name), request, time] => (Some(atoms_of(nodes)), name, request, timeout(time)),
         _ => return badarg(),
     };
-    let (Some(nodes), Some(time)) = (nodes, time) else { return badarg() };
-    let began = crate::clock::now();
-    let calls: Vec<_> = nodes
-        .into_iter()
-        .map(|node| (context.send_request(Dest::NameAt(name.clone(), node.clone()), request.clone()), node))
-        .collect();
-    let (mut replies, mut bad) = (Vec::new(), Vec::new());
-    for (call, node) in calls {
-        let left = time.map(|time| time.saturating_sub(crate::clock::now().duration_since(began)));
-        match context.wait_response(call, left).await {
-            Ok(reply) => replies.push(tuple!(node, reply)),
-            Err(_) => bad.push(node),
-        }
-    }
-    Ok(tuple!(Term::list(replies), atoms(bad)?))
+    let (Some(nodes), Some(time)) = (nodes.map_or(Some(None), |nodes| nodes.map(Some)), time) else {
+        return badarg();
+    };
+    let MultiCall { replies, bad_nodes } =
+        gen_server::multi_call(&mut context, nodes, name.clone(), request.clone(), time).await;
+    let replies: Vec<Term> = replies.into_iter().map(|(node, reply)| tuple!(node, reply)).collect();
+    Ok(tuple!(replies, atoms(bad_nodes)?))
 }
 
 fn atoms_of(term: &Term) -> Option<Vec<Atom>> {
@@ -106,23 +126,9 @@ fn atoms_of(term: &Term) -> Option<Vec<Atom>> {
 }
 
 async fn stop(context: &mut Context, dest: Dest, reason: Term, time: Option<Duration>) -> Outcome {
-    let monitor = context.monitor(dest.clone());
-    let from = tuple!(context.pid(), &monitor.reference);
-    let terminate = tuple!(atom "terminate", reason.clone());
-    context.send_now(dest, tuple!(atom "system", from, terminate));
-    let down = context
-        .receive_match_timeout(time, |message| match message {
-            Message::Down { reference, reason, .. } if *reference == monitor.reference => {
-                Some(reason.clone())
-            }
-            _ => None,
-        })
-        .await;
-    context.demonitor(&monitor);
-    match down {
-        Some(down) if down == reason => ok(),
-        Some(other) => Err(Exception::Exit(other)),
-        None => Err(Exception::Exit(Term::atom("timeout"))),
+    match gen_server::stop(context, dest, reason, time).await {
+        Ok(()) => ok(),
+        Err(error) => Err(Exception::Exit(error.into_reason())),
     }
 }
 
@@ -140,7 +146,7 @@ fn sys(functions: Builtin<'_>) {
         ("log", 2),
     ] {
         let call = move |mut c: Context, args: Args| async move {
-            let time = args.get(arity).map_or(Some(Some(GEN_CALL)), timeout);
+            let time = args.get(arity).map_or(Some(Some(CALL_TIMEOUT)), timeout);
             let (Some(to), Some(time)) = (dest(&args[0]), time) else { return badarg() };
             let request = match (function, args.get(1)) {
                 ("no_debug", _) => tuple!(atom "debug", atom "no_debug"),
@@ -150,55 +156,16 @@ fn sys(functions: Builtin<'_>) {
                 ("replace_state" | "terminate", Some(what)) => tuple!(Term::atom(function), what.clone()),
                 _ => Term::atom(function),
             };
-            let answer =
-                tagged(&mut c, to, time, |(pid, tag)| tuple!(atom "system", tuple!(pid, tag), request)).await;
+            let node = c.node_of(&to);
+            let answer = behaviour::sys::request(&mut c, to, request, time).await;
             let answer = answer.map_err(|error| call_failed(error, "sys", function, Term::list(args)))?;
-            match (function, answer.as_tuple()) {
-                ("get_state" | "replace_state", Some([tag, reason])) if tag.is_atom("error") => {
-                    Err(Exception::error(reason.clone()))
-                }
-                _ => Ok(answer),
+            if function.ends_with("_state") {
+                let state = behaviour::sys::state(&mut c, &node, answer).await;
+                return state.map_err(Exception::error);
             }
+            Ok(answer)
         };
         functions.insert("sys", function, arity, call);
         functions.insert("sys", function, arity + 1, call);
-    }
-}
-
-/// A request of any form whose answer is `{Tag, Answer}`.
-async fn tagged(
-    context: &mut Context,
-    to: Dest,
-    time: Option<Duration>,
-    request: impl FnOnce((Term, Term)) -> Term,
-) -> Result<Term, CallError> {
-    let monitor = context.monitor(to.clone());
-    let tag = Term::from(&monitor.reference);
-    let node = match &to {
-        Dest::NameAt(_, node) => node.clone(),
-        Dest::Pid(pid) => pid.node().clone(),
-        Dest::Name(_) | Dest::Global(_) | Dest::Alias(_) => context.node().name().clone(),
-    };
-    let request = request((context.pid().into(), tag.clone()));
-    context.send_now(to, request);
-    let answer = context
-        .receive_match_timeout(time, |message| match message {
-            Message::Down { reference, reason, .. } if *reference == monitor.reference => {
-                Some(Err(reason.clone()))
-            }
-            Message::Term(term) => match term.as_tuple() {
-                Some([t, answer]) if *t == tag => Some(Ok(answer.clone())),
-                _ => None,
-            },
-            _ => None,
-        })
-        .await;
-    context.demonitor(&monitor);
-    match answer {
-        Some(Ok(answer)) => Ok(answer),
-        Some(Err(reason)) if reason.is_atom("noproc") => Err(CallError::NoProc),
-        Some(Err(reason)) if reason.is_atom("noconnection") => Err(CallError::NoConnection { node }),
-        Some(Err(reason)) => Err(CallError::Exit { reason }),
-        None => Err(CallError::Timeout),
     }
 }

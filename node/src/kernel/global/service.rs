@@ -260,7 +260,7 @@ impl Server {
                     self.calls.insert(pending.reference().clone(), (id, node, pending));
                 }
             }
-            Output::Reply { to, tag, term } => self.context.reply(&tuple!(to, tag), term),
+            Output::Reply { to, tag, term } => self.context.reply(tuple!(to, tag), term),
             Output::Monitor { id, pid } => {
                 let monitor = self.context.monitor(pid);
                 self.monitors.insert(monitor.reference.clone(), id);
