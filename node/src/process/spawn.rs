@@ -57,15 +57,19 @@ pub(crate) fn serve_spawn_request(inner: &Arc<Inner>, request: SpawnRequest, arg
 }
 
 async fn run(context: Context, module: Atom, function: Atom, args: Args) -> Term {
-    let node = context.node().clone();
+    let inner = Arc::clone(context.inner());
     // `erpc:execute_call(Ref, M, F, Args)` says how the call went by its exit reason, as nothing else does.
-    if let (true, true, [result, Term::Atom(m), Term::Atom(f), Term::List(list)]) =
-        (module == "erpc", function == "execute_call", args.as_slice())
-    {
-        let outcome = node.functions().apply(context, m, f, list.to_vec()).await;
-        return erpc::execute_call_reason(result.clone(), outcome);
-    }
-    match node.functions().apply(context, &module, &function, args).await {
+    let args = match <[Term; 4]>::try_from(args) {
+        Ok([result, Term::Atom(m), Term::Atom(f), Term::List(list)])
+            if module == "erpc" && function == "execute_call" =>
+        {
+            let outcome = inner.functions.apply(context, &m, &f, list.into_vec()).await;
+            return erpc::execute_call_reason(result, outcome);
+        }
+        Ok(args) => args.into(),
+        Err(args) => args,
+    };
+    match inner.functions.apply(context, &module, &function, args).await {
         Ok(_) => Term::atom("normal"),
         Err(exception) => exception.into_reason(),
     }

@@ -171,8 +171,9 @@ impl Functions {
         let Some((handler, is_own)) = self.get(module, function, args.len()) else {
             return Err(Exception::undef(module, function, args));
         };
-        // As a BEAM's own functions, the built-in ones show their arguments.
-        let shown = if is_own { args.len().into() } else { Term::list(args.clone()) };
+        // As a BEAM's own, those of `erlang` show their arguments. They are a few small terms, but for a message.
+        let shows = !is_own && *module == "erlang" && *function != "send";
+        let shown = if shows { Term::list(args.clone()) } else { args.len().into() };
         handler(context, args).await.map_err(|exception| exception.of_function(module, function, shown))
     }
 
