@@ -12,6 +12,8 @@ use crabnode::{
     sys, tuple,
 };
 
+use interop_tests::clock::wait_for;
+
 mod peer_support;
 use peer_support::{Pair, SOON as QUICK, each_release};
 
@@ -267,7 +269,18 @@ fn item_42_stop_and_sys_as_the_one_that_is_asked() {
              sys:log({twin, N}, get)",
         );
         trio.both_say("sys:log({twin, N}, false), sys:log({twin, N}, get)", "{ok,[]}");
-        trio.both_say("sys:trace({twin, N}, true), sys:no_debug({twin, N})", "ok");
+        // What is traced is printed where the one that had the server started has its output.
+        trio.both_say(
+            "ok = sys:trace({twin, N}, true), gen_server:call({twin, N}, {echo, {traced, N}}),
+             sys:no_debug({twin, N})",
+            "ok",
+        );
+        for node in ["r@localhost", "b@localhost"] {
+            let line = format!("*DBG* twin got call {{echo,{{traced,{node}}}}} from ");
+            let printed =
+                wait_for(Duration::from_secs(5), || trio.erl.output().contains(&line).then_some(()));
+            assert!(printed.is_some(), "no line {line}: {}", trio.erl.output());
+        }
         trio.both_say(
             "sys:change_code({twin, N}, m, v, e)",
             "{error,{unknown_system_msg,{change_code,m,v,e}}}",

@@ -1,13 +1,13 @@
-//! A one_for_one supervisor (cluster-services.md 2.3).
+//! Supervisors (cluster-services 2.3).
 
 mod support;
 
 use std::time::Duration;
 
 use crabnode::{
-    Context, Message, Pid, Term,
+    CallError, Context, Message, Pid, Term,
     gen_server::{self, GenServer, Next, Reply, ServerName},
-    supervisor::{self, ChildSpec, SupervisorSpec},
+    supervisor::{self, ChildInfo, ChildSpec, Counts, Shutdown, SupervisorSpec},
     tuple,
 };
 use support::{epmd_port, eventually, node, run};
@@ -114,4 +114,120 @@ async fn a_child_that_does_not_start_is_the_reason() {
     let failed = tuple!(atom "failed_to_start_child", atom "bad", atom "nope");
     assert_eq!(reason.await, Err(tuple!(atom "shutdown", failed)));
     eventually("the child that had started is gone", || a.whereis("one").is_none()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn children_are_started_and_ended_from_rust() {
+    let a = node("a", epmd_port()).await;
+    let (_parent, sup) = start(&a).await;
+    run(&a, move |mut context| async move {
+        let (context, id) = (&mut context, || Term::atom("three"));
+        let pid = supervisor::start_child(context, &sup, child("three")).await.expect("it is there");
+        let pid = pid.expect("it starts").expect("it is not ignored");
+        assert_eq!(context.node().whereis("three"), Some(pid.clone()));
+        let again = supervisor::start_child(context, &sup, child("three")).await;
+        assert_eq!(again, Ok(Err(tuple!(atom "already_started", &pid))));
+        let ids = |children: Vec<ChildInfo>| children.into_iter().map(|child| child.id).collect::<Vec<_>>();
+        let children = supervisor::which_children(context, &sup).await.expect("it is there");
+        assert_eq!(ids(children), ["three", "two", "one"].map(Term::atom));
+        assert_eq!(supervisor::terminate_child(context, &sup, id()).await, Ok(Ok(())));
+        assert!(!context.node().is_process_alive(&pid), "it is gone by then");
+        let restarted = supervisor::restart_child(context, &sup, id()).await.expect("it is there");
+        assert!(matches!(restarted, Ok(Some(new)) if new != pid));
+        supervisor::terminate_child(context, &sup, id()).await.expect("it is there").expect("it runs");
+        assert_eq!(supervisor::delete_child(context, &sup, id()).await, Ok(Ok(())));
+        let counts = Counts { specs: 2, active: 2, supervisors: 0, workers: 2 };
+        assert_eq!(supervisor::count_children(context, &sup).await, Ok(counts));
+        // One that is not needed is no failure.
+        let ignored = ChildSpec::worker("none", |_| Box::pin(async { Err(Term::atom("ignore")) }));
+        assert_eq!(supervisor::start_child(context, &sup, ignored).await, Ok(Ok(None)));
+        // Nobody takes the specification of a child whose supervisor is not there, and it is not kept.
+        assert_eq!(supervisor::start_child(context, "nobody", child("x")).await, Err(CallError::NoProc));
+    })
+    .await;
+}
+
+/// A child that takes its time to end, or all the time in the world.
+struct Slow(Option<Duration>);
+
+impl GenServer for Slow {
+    type Args = Option<Duration>;
+
+    async fn init(context: &mut Context, time: Option<Duration>) -> Result<Self, Term> {
+        context.trap_exit(true);
+        Ok(Self(time))
+    }
+
+    async fn handle_call(&mut self, _: &mut Context, _: Term, _: &gen_server::From) -> Reply {
+        Reply::NoReply
+    }
+
+    async fn terminate(&mut self, _: &mut Context, _: &Term) {
+        match self.0 {
+            Some(time) => tokio::time::sleep(time).await,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dynamic_children_end_together_and_those_that_do_not_are_killed() {
+    let a = node("a", epmd_port()).await;
+    run(&a, |mut context| async move {
+        context.trap_exit(true);
+        let context = &mut context;
+        let slow = ChildSpec::dynamic(|context, args| {
+            let time = args[0].as_u64().map(Duration::from_millis);
+            Box::pin(async move { gen_server::start_link::<Slow>(context, ServerName::None, time).await })
+        });
+        let spec =
+            SupervisorSpec::simple_one_for_one(slow.shutdown(Shutdown::Timeout(Duration::from_millis(600))));
+        let sup = supervisor::start_link(context, ServerName::None, spec).await.expect("it starts");
+        let mut monitors = Vec::new();
+        for time in [Term::from(300), 300.into(), 300.into(), Term::atom("never")] {
+            let started = supervisor::start_dynamic_child(context, &sup, vec![time]).await;
+            let pid = started.expect("it is there").expect("it starts").expect("it is not ignored");
+            monitors.push(context.monitor(&pid));
+        }
+        let began = tokio::time::Instant::now();
+        assert_eq!(gen_server::stop(context, &sup, Term::atom("shutdown"), None).await, Ok(()));
+        let took = began.elapsed();
+        assert!(took >= Duration::from_millis(600) && took < Duration::from_millis(1200), "{took:?}");
+        let mut reasons = Vec::new();
+        for monitor in &monitors {
+            let down = context.receive_match(|message| match message {
+                Message::Down { reference, reason, .. } if *reference == monitor.reference => {
+                    Some(reason.clone())
+                }
+                _ => None,
+            });
+            reasons.push(down.await);
+        }
+        assert_eq!(reasons, ["shutdown", "shutdown", "shutdown", "killed"].map(Term::atom));
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_start_function_does_not_receive_stays_with_the_supervisor() {
+    let a = node("a", epmd_port()).await;
+    // It looks into the supervisor's mailbox, where a call waits by then.
+    a.functions().insert("selfish", "start_link", 0, async |mut context: Context, _: crabnode::Args| {
+        let _ = context.receive_match_timeout(Some(Duration::from_millis(100)), |_| None::<()>).await;
+        let pid = gen_server::start_link::<Child>(&mut context, ServerName::None, ()).await;
+        Ok(pid.map_or_else(|error| tuple!(atom "error", error), |pid| tuple!(atom "ok", pid)))
+    });
+    let (_parent, sup) = start(&a).await;
+    run(&a, move |mut context| async move {
+        let start = tuple!(atom "selfish", atom "start_link", Term::NIL);
+        let spec = crabnode::term!(#{id => selfish, start => (start)});
+        let started = context.send_request(&sup, tuple!(atom "start_child", spec));
+        let counted = context.send_request(&sup, Term::atom("count_children"));
+        let soon = Some(Duration::from_secs(5));
+        let started = context.wait_response(started, soon).await.expect("it is answered");
+        assert!(matches!(started.as_tuple(), Some([ok, Term::Pid(_)]) if ok.is_atom("ok")), "{started}");
+        let counted = context.wait_response(counted, soon).await.expect("it is answered too");
+        assert!(counted.to_string().starts_with("[{specs,3},{active,3}"), "{counted}");
+    })
+    .await;
 }

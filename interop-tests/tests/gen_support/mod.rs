@@ -96,7 +96,11 @@ impl Drop for Trio {
 fn serve(node: &Node) {
     let functions = node.functions();
     functions.insert("ct_gen", "start", 1, async |context: Context, args: Args| {
-        Ok(started(gen_server::start::<Twin>(context.node(), name(&args[0])?, ()).await))
+        let pid = gen_server::start::<Twin>(context.node(), name(&args[0])?, ()).await;
+        if let Ok(pid) = &pid {
+            context.set_group_leader(&context.group_leader(), pid);
+        }
+        Ok(started(pid))
     });
     functions.insert("ct_gen", "start_link", 1, async |mut context: Context, args: Args| {
         Ok(started(gen_server::start_link::<Twin>(&mut context, name(&args[0])?, ()).await))
