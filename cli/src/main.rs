@@ -11,10 +11,14 @@ use clap::{Parser, Subcommand};
 use dist_ac::flags::fail;
 use tokio::runtime::Builder;
 
+mod call;
 mod epmd_server;
+mod guest;
+mod json;
 mod names;
 mod peer;
 mod ping;
+mod shell;
 
 /// A node of an Erlang or Elixir cluster, in Rust.
 #[derive(Parser)]
@@ -39,6 +43,14 @@ enum Command {
     Names(names::Flags),
     /// Ask whether a node lives: prints pong (exit 0) or pang (exit 1)
     Ping(ping::Flags),
+    /// Call a function of a node and print what it gives, as erl_call -a
+    Call(call::CallFlags),
+    /// Evaluate Erlang expressions on a node and print the value, as erl_call -e
+    Eval(call::EvalFlags),
+    /// Halt a node, as erl_call -q
+    Stop(call::StopFlags),
+    /// Run an Erlang shell on a node, as erl -remsh
+    Shell(shell::Flags),
 }
 
 fn main() -> ExitCode {
@@ -51,6 +63,10 @@ fn main() -> ExitCode {
         },
         Command::Names(flags) => run("warn", Builder::new_current_thread(), names::run(flags)),
         Command::Ping(flags) => run("warn", Builder::new_multi_thread(), ping::run(flags)),
+        Command::Call(flags) => run("warn", Builder::new_current_thread(), call::call(flags)),
+        Command::Eval(flags) => run("warn", Builder::new_current_thread(), call::eval(flags)),
+        Command::Stop(flags) => run("warn", Builder::new_current_thread(), call::stop(flags)),
+        Command::Shell(flags) => run("warn", Builder::new_current_thread(), shell::run(flags)),
     }
 }
 

@@ -18,19 +18,29 @@
 //! # Ok::<(), TextError>(())
 //! ```
 //!
+//! [`format`] is `io_lib:format/2`, and [`Style`] the other ways in which that writes terms.
+//!
 //! Pids, ports, references and closures print as Erlang shows them, with the name of their node for its number
 //! (`<a@b.91.0>`), and as in Erlang that text does not read back.
 
 mod bits;
+mod chardata;
+pub use chardata::{Encoding, to_text as chardata_to_text};
+mod depth;
 mod encoding;
 pub use encoding::consult_bytes;
 mod error;
 pub use error::{TextError, TextErrorReason};
+mod format;
+pub use format::{FormatError, format};
 mod lex;
+mod number;
 mod parse;
 pub use parse::{DEPTH_MAX, consult, parse_term};
 mod pretty;
 mod print;
+mod style;
+pub use style::{Strings, Style};
 
 /// Words that are no atoms unless quoted, in the order of the alphabet. `else` and `maybe` are words since OTP 27;
 /// before, they were printed plain, and both forms are read.

@@ -187,7 +187,8 @@ impl Cluster {
         RustNode::spawn(node, command)
     }
 
-    fn set_environment(&self, command: &mut Command) {
+    /// What a program needs to be part of this cluster: its EPMD, its home folder, and nothing of the user's.
+    pub fn set_environment(&self, command: &mut Command) {
         command
             .env("HOME", self.home())
             .env("ERL_EPMD_PORT", self.epmd_port().to_string())

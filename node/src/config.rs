@@ -15,6 +15,7 @@ use crate::{
     Discovery, Functions, StartError,
     carrier::{Carrier, IpFamily, Tcp},
     cookie_file,
+    io::Sink,
 };
 
 /// What `erl` takes as flags and kernel parameters. [`NodeConfig::new`] gives what `erl -sname` would do.
@@ -59,6 +60,8 @@ pub struct NodeConfig {
     pub epmd_port: Option<u16>,
     /// Whether to start an EPMD inside this process where none answers on this host (`-start_epmd`).
     pub start_epmd: bool,
+    /// Where the output of `user` goes, the group leader of all processes that are given no other. Default stdout.
+    pub output: Sink,
     /// `net_ticktime`: a peer that has been silent this long is gone. Default 60 s; the same on all nodes.
     /// [`Node::set_net_ticktime`](crate::Node::set_net_ticktime) changes it later.
     pub net_ticktime: Duration,
@@ -147,6 +150,7 @@ impl NodeConfig {
             discovery: Discovery::Epmd,
             epmd_port: None,
             start_epmd: true,
+            output: Sink::stdout(),
             net_ticktime: Duration::from_secs(60),
             net_tickintensity: 4,
             net_setuptime: Duration::from_secs(7),

@@ -20,6 +20,7 @@
 //! * [`Context`] is a process's view of itself: its mailbox, sending, links, monitors, calls.
 //! * [`gen_server`] and [`supervisor`] are OTP's behaviours; [`erpc`] calls functions of other nodes; [`global`]
 //!   is the cluster's registry of names, and its locks; [`pg`] has the cluster's groups of processes.
+//! * [`io`] is printing and reading, to and from whoever a process's group leader is.
 //!
 //! # The way of a message
 //!
@@ -42,6 +43,7 @@ mod discovery;
 pub use discovery::{Discovery, Resolved, Resolver};
 mod error;
 pub use error::{ConnectError, StartError};
+pub mod io;
 mod kernel;
 pub use kernel::{Args, Functions, erpc, global, pg, rpc};
 mod naming;

@@ -28,8 +28,7 @@ async fn down(context: &mut Context) -> Term {
 async fn a_group_leader_is_that_of_the_parent_until_it_is_given_another() {
     let port = epmd_port();
     let (a, b) = (node("a", port).await, node("b", port).await);
-    let user = SpawnOptions { name: Some("user".into()), ..SpawnOptions::default() };
-    let user = a.spawn_with(user, |_| std::future::pending::<()>()).expect("nobody has the name");
+    let user = a.whereis("user").expect("each node has one");
     let sleeper = b.spawn(|_| std::future::pending::<()>());
     let there = b.clone();
     run(&a, move |mut context| async move {

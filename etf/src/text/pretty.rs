@@ -3,26 +3,29 @@
 //! A character is a code point here. Erlang counts those that combine as one in most of its text, so a line with such
 //! may break elsewhere.
 
-use std::{fmt::Write, iter};
+use std::iter;
 
-use crate::{Term, text::print::is_printable_list};
+use crate::{
+    Term,
+    text::{Style, print::is_printable_list},
+};
 
-/// The columns of a line.
-const LINE: usize = 80;
+/// The columns of a line, where nobody says how many.
+pub(super) const LINE: usize = 80;
 
 /// How deep a term may be to be broken. This works by recursion; deeper ones are written on one line.
 const LEVELS_MAX: usize = 128;
 
-/// The lines of a term; nothing if it is to be on one.
-pub(super) fn lines(term: &Term) -> Option<String> {
-    let node = Node::new(term, LEVELS_MAX)?;
-    if node.len < LINE - 1 {
+/// The lines of a term, the first of which starts at a column; nothing if it is to be on one.
+pub(super) fn lines(term: &Term, style: Style, line: usize, column: usize) -> Option<String> {
+    let node = Node::new(term, style, LEVELS_MAX)?;
+    if line == 0 || node.len + column < line {
         return None;
     }
     // Elements behind a tag are indented by the tag's length; if that leads too far to the right, by a little.
     let write = |tag_indent, is_check| {
-        let mut writer = Writer { out: String::new(), max: node.len, tag_indent, is_check };
-        let start = At { column: 1, used: 0, closing: 0 };
+        let mut writer = Writer { out: String::new(), style, line, max: node.len, tag_indent, is_check };
+        let start = At { column, used: 0, closing: 0 };
         writer.node(&node, start).ok().map(|()| writer.out)
     };
     let tag_indent = [None, Some(4)].into_iter().find(|&indent| write(indent, true).is_some());
@@ -49,10 +52,10 @@ enum Kind<'a> {
 
 impl<'a> Node<'a> {
     /// Nothing if the term is deeper than so many levels.
-    fn new(term: &'a Term, levels: usize) -> Option<Self> {
+    fn new(term: &'a Term, style: Style, levels: usize) -> Option<Self> {
         let levels = levels.checked_sub(1)?;
         let nodes = |terms: &'a [Term]| -> Option<Vec<Self>> {
-            terms.iter().map(|term| Self::new(term, levels)).collect()
+            terms.iter().map(|term| Self::new(term, style, levels)).collect()
         };
         // With commas between and brackets around.
         let len = |nodes: &[Self]| nodes.iter().map(|node| node.len + 1).sum::<usize>() + 1;
@@ -61,24 +64,24 @@ impl<'a> Node<'a> {
                 let nodes = nodes(elements)?;
                 (len(&nodes), Kind::Tuple(nodes))
             }
-            Term::List(elements) if !elements.is_empty() && !is_printable_list(elements) => {
+            Term::List(elements) if !elements.is_empty() && !is_printable_list(elements, style) => {
                 let nodes = nodes(elements)?;
                 (len(&nodes), Kind::List(nodes, None))
             }
             Term::ImproperList(list) => {
-                let (nodes, tail) = (nodes(list.head())?, Self::new(list.tail(), levels)?);
+                let (nodes, tail) = (nodes(list.head())?, Self::new(list.tail(), style, levels)?);
                 (len(&nodes) + 1 + tail.len, Kind::List(nodes, Some(Box::new(tail))))
             }
             Term::Map(map) if !map.is_empty() => {
                 let mut pairs = Vec::with_capacity(map.len());
                 for (key, value) in map.iter() {
-                    pairs.push([Self::new(key, levels)?, Self::new(value, levels)?]);
+                    pairs.push([Self::new(key, style, levels)?, Self::new(value, style, levels)?]);
                 }
                 let len = pairs.iter().map(|pair| pair_len(pair) + 1).sum::<usize>() + 2;
                 (len, Kind::Map(pairs))
             }
             term => {
-                let text = term.to_string();
+                let text = term.to_text(style);
                 let len = text.chars().count();
                 let is_binary = matches!(term, Term::Binary(_) | Term::BitString(_));
                 let is_bytes = is_binary && text != "<<>>" && !text.starts_with("<<\"");
@@ -117,6 +120,9 @@ type Written<T = ()> = Result<T, TooFar>;
 
 struct Writer {
     out: String,
+    style: Style,
+    /// The columns of a line.
+    line: usize,
     /// The characters that a line may have: not more than all of the term.
     max: usize,
     /// How far what follows a tag is indented, if not by the tag's length.
@@ -127,7 +133,7 @@ struct Writer {
 
 impl Writer {
     fn fits(&self, len: usize, at: At) -> bool {
-        len + at.column + at.closing < LINE && len + at.used + at.closing <= self.max
+        len + at.column + at.closing < self.line && len + at.used + at.closing <= self.max
     }
 
     /// Whether it may be in the same line, behind a comma.
@@ -139,7 +145,7 @@ impl Writer {
     fn whole(&mut self, node: &Node<'_>) {
         match &node.kind {
             Kind::Whole(text) | Kind::Bytes(text) => self.out.push_str(text),
-            _ => write!(self.out, "{}", node.term).expect("a string takes all"),
+            _ => self.out.push_str(&node.term.to_text(self.style)),
         }
     }
 
@@ -188,12 +194,12 @@ impl Writer {
         let behind = at.column + by_tag;
         match self.tag_indent.filter(|&by| by < by_tag) {
             Some(by) => {
-                self.check(at.column + by <= LINE / 2)?;
+                self.check(at.column + by <= self.line / 2)?;
                 let here = At { column: behind, used: at.used + tag.len, ..at };
                 self.rest(rest, None, at.column + by, here)
             }
             None => {
-                self.check(behind < LINE / 2)?;
+                self.check(behind < self.line / 2)?;
                 self.out.push(',');
                 self.list(rest, None, At { column: behind, used: at.used + tag.len + 1, ..at })
             }
@@ -243,7 +249,7 @@ impl Writer {
     fn element(&mut self, node: &Node<'_>, at: At) -> Written<usize> {
         let is_short = node.is_whole() && self.fits(node.len, at);
         self.node(node, at)?;
-        Ok(if is_short { node.len } else { LINE })
+        Ok(if is_short { node.len } else { self.line })
     }
 
     fn map(&mut self, pairs: &[[Node<'_>; 2]], start: At) -> Written {
@@ -273,7 +279,7 @@ impl Writer {
         let len = pair_len(pair);
         if self.fits(len, at) {
             self.whole_pair(pair);
-            return Ok(if pair.iter().all(Node::is_whole) { len } else { LINE });
+            return Ok(if pair.iter().all(Node::is_whole) { len } else { self.line });
         }
         let [key, value] = pair;
         self.node(key, at)?;
@@ -281,7 +287,7 @@ impl Writer {
         let column = at.column + self.tag_indent.unwrap_or(4);
         self.line_break(column);
         self.node(value, At { column, used: 0, ..at })?;
-        Ok(LINE)
+        Ok(self.line)
     }
 
     fn whole_pair(&mut self, [key, value]: &[Node<'_>; 2]) {
@@ -292,7 +298,7 @@ impl Writer {
 
     /// A binary as numbers; the column is that of the first of them.
     fn bytes(&mut self, text: &str, at: At) {
-        let room = LINE.saturating_sub(at.column).min(self.max.saturating_sub(4 + at.used));
+        let room = self.line.saturating_sub(at.column).min(self.max.saturating_sub(4 + at.used));
         let room = room.saturating_sub(at.closing).max(8);
         let numbers = text.trim_start_matches('<').trim_end_matches('>');
         self.out.push_str("<<");

@@ -7,14 +7,14 @@ use std::{
 
 use crate::{
     Atom, Binary, BitString, Float, Fun, Term,
-    text::{RESERVED, pretty},
+    text::{RESERVED, Strings, Style, pretty},
 };
 
 /// As Erlang writes it: in quotes unless it starts with a small letter and has only letters, digits, `_` and `@`
 /// (of Latin-1) and is no reserved word. [`Atom::as_str`] is the plain text.
 impl fmt::Display for Atom {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if is_plain_atom(self) { f.write_str(self) } else { write_quoted(self.chars(), '\'', f) }
+        write_atom(self, Style::UNICODE, f)
     }
 }
 
@@ -32,40 +32,65 @@ impl fmt::Display for Atom {
 impl fmt::Display for Term {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if f.alternate()
-            && let Some(lines) = pretty::lines(self)
+            && let Some(lines) = pretty::lines(self, Style::UNICODE, pretty::LINE, 1)
         {
             return f.write_str(&lines);
         }
-        let mut stack = vec![Work::Term(self)];
-        while let Some(work) = stack.pop() {
-            match work {
-                Work::Text(text) => f.write_str(text)?,
-                Work::Term(term) => write_term(term, f, &mut stack)?,
-                Work::Elements { mut rest, started } => {
-                    if let Some(element) = rest.next() {
-                        f.write_str(if started { "," } else { "" })?;
-                        stack.push(Work::Elements { rest, started: true });
-                        stack.push(Work::Term(element));
-                    }
+        write_line(self, Style::UNICODE, f)
+    }
+}
+
+impl Term {
+    /// The term on one line, as `io:format` writes it by `~tp` ([`Style::UNICODE`], which is `Display`), `~p`
+    /// ([`Style::LATIN1`]) or `~w` ([`Style::WRITE`]).
+    #[must_use]
+    pub fn to_text(&self, style: Style) -> String {
+        let mut out = String::new();
+        write_line(self, style, &mut out).expect("a string takes all");
+        out
+    }
+
+    /// The same on several lines where it does not fit in one of `line` columns, the first line starting at the column
+    /// `column`, from 1: `~p` within a text. A term 128 or more levels deep stays on one.
+    #[must_use]
+    pub fn to_lines(&self, style: Style, line: usize, column: usize) -> String {
+        pretty::lines(self, style, line, column.max(1)).unwrap_or_else(|| self.to_text(style))
+    }
+}
+
+/// Writes a term on one line.
+fn write_line(term: &Term, style: Style, f: &mut impl Write) -> fmt::Result {
+    let mut stack = vec![Work::Term(term)];
+    while let Some(work) = stack.pop() {
+        match work {
+            Work::Text(text) => f.write_str(text)?,
+            Work::Term(term) => write_term(term, style, f, &mut stack)?,
+            Work::Elements { mut rest, started } => {
+                if let Some(element) = rest.next() {
+                    f.write_str(if started { "," } else { "" })?;
+                    stack.push(Work::Elements { rest, started: true });
+                    stack.push(Work::Term(element));
                 }
-                Work::Entries { mut rest, started } => {
-                    if let Some([key, value]) = rest.next() {
-                        f.write_str(if started { "," } else { "" })?;
-                        stack.push(Work::Entries { rest, started: true });
-                        stack.extend([Work::Term(value), Work::Text(" => "), Work::Term(key)]);
-                    }
+            }
+            Work::Entries { mut rest, started } => {
+                if let Some([key, value]) = rest.next() {
+                    f.write_str(if started { "," } else { "" })?;
+                    stack.push(Work::Entries { rest, started: true });
+                    stack.extend([Work::Term(value), Work::Text(" => "), Work::Term(key)]);
                 }
-                Work::Fields { mut rest, started } => {
-                    if let Some((name, value)) = rest.next() {
-                        write!(f, "{}{name} = ", if started { "," } else { "" })?;
-                        stack.push(Work::Fields { rest, started: true });
-                        stack.push(Work::Term(value));
-                    }
+            }
+            Work::Fields { mut rest, started } => {
+                if let Some((name, value)) = rest.next() {
+                    f.write_str(if started { "," } else { "" })?;
+                    write_atom(name, style, f)?;
+                    f.write_str(" = ")?;
+                    stack.push(Work::Fields { rest, started: true });
+                    stack.push(Work::Term(value));
                 }
             }
         }
-        Ok(())
     }
+    Ok(())
 }
 
 /// What is still to be written; the last comes first. This takes the place of recursion.
@@ -78,14 +103,19 @@ enum Work<'a> {
 }
 
 /// Writes a term up to its first sub-term, and leaves the rest on the stack.
-fn write_term<'a>(term: &'a Term, f: &mut fmt::Formatter<'_>, stack: &mut Vec<Work<'a>>) -> fmt::Result {
+fn write_term<'a>(
+    term: &'a Term,
+    style: Style,
+    f: &mut impl Write,
+    stack: &mut Vec<Work<'a>>,
+) -> fmt::Result {
     match term {
         Term::Int(int) => write!(f, "{int}"),
         Term::BigInt(big) => write!(f, "{}", big.as_bigint()),
         Term::Float(float) => write_float(*float, f),
-        Term::Atom(atom) => write!(f, "{atom}"),
+        Term::Atom(atom) => write_atom(atom, style, f),
         Term::Reference(reference) => write!(f, "{reference:?}"),
-        Term::Fun(fun) => write_fun(fun, f),
+        Term::Fun(fun) => write_fun(fun, style, f),
         Term::Port(port) => write!(f, "{port:?}"),
         Term::Pid(pid) => write!(f, "{pid:?}"),
         Term::Tuple(elements) => {
@@ -96,7 +126,11 @@ fn write_term<'a>(term: &'a Term, f: &mut fmt::Formatter<'_>, stack: &mut Vec<Wo
         Term::Record(record) => {
             stack.push(Work::Text("}"));
             stack.push(Work::Fields { rest: record.names.iter().zip(&record.values), started: false });
-            write!(f, "#{}:{}{{", record.module, record.name)
+            f.write_char('#')?;
+            write_atom(&record.module, style, f)?;
+            f.write_char(':')?;
+            write_atom(&record.name, style, f)?;
+            f.write_char('{')
         }
         Term::Map(map) => {
             stack.push(Work::Text("}"));
@@ -104,8 +138,8 @@ fn write_term<'a>(term: &'a Term, f: &mut fmt::Formatter<'_>, stack: &mut Vec<Wo
             f.write_str("#{")
         }
         Term::List(elements) => {
-            if is_printable_list(elements) {
-                return write_quoted(elements.iter().filter_map(printable), '"', f);
+            if is_printable_list(elements, style) {
+                return write_quoted(elements.iter().filter_map(as_char), '"', style, f);
             }
             stack.push(Work::Text("]"));
             stack.push(Work::Elements { rest: elements.iter(), started: false });
@@ -116,14 +150,14 @@ fn write_term<'a>(term: &'a Term, f: &mut fmt::Formatter<'_>, stack: &mut Vec<Wo
             stack.push(Work::Elements { rest: list.head().iter(), started: false });
             f.write_char('[')
         }
-        Term::Binary(binary) => write_binary(binary, f),
+        Term::Binary(binary) => write_binary(binary, style, f),
         Term::BitString(bits) => write_bits(bits, f),
     }
 }
 
 /// Erlang's shortest form that reads back as the same float: with an exponent where that is shorter, and from 2^53
 /// on, where not every whole number is a float.
-fn write_float(float: Float, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+fn write_float(float: Float, f: &mut impl Write) -> fmt::Result {
     let value = float.get();
     let shortest = shortest(value.abs());
     let (mantissa, exponent) = shortest.split_once('e').expect("this form has an exponent");
@@ -166,35 +200,40 @@ fn shortest(value: f64) -> String {
 }
 
 /// A closure shows its number and hash as older releases count, which is what Erlang does.
-fn write_fun(fun: &Fun, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+fn write_fun(fun: &Fun, style: Style, f: &mut impl Write) -> fmt::Result {
     match fun {
-        Fun::Export { module, function, arity } => write!(f, "fun {module}:{function}/{arity}"),
-        Fun::Closure(c) => write!(f, "#Fun<{}.{}.{}>", c.module, c.old_index, c.old_uniq),
+        Fun::Export { module, function, arity } => {
+            f.write_str("fun ")?;
+            write_atom(module, style, f)?;
+            f.write_char(':')?;
+            write_atom(function, style, f)?;
+            write!(f, "/{arity}")
+        }
+        Fun::Closure(c) => {
+            f.write_str("#Fun<")?;
+            write_atom(&c.module, style, f)?;
+            write!(f, ".{}.{}>", c.old_index, c.old_uniq)
+        }
     }
 }
 
-fn write_binary(binary: &Binary, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    match binary.as_utf8() {
-        _ if binary.is_empty() => f.write_str("<<>>"),
+fn write_binary(binary: &Binary, style: Style, f: &mut impl Write) -> fmt::Result {
+    let is_latin1 =
+        || style.strings != Strings::No && binary.iter().all(|&byte| is_printable(char::from(byte)));
+    f.write_str("<<")?;
+    match binary.as_utf8().filter(|_| style.strings == Strings::Unicode) {
+        _ if binary.is_empty() => {}
         Some(text) if text.chars().all(is_printable) => {
-            f.write_str("<<")?;
-            write_quoted(text.chars(), '"', f)?;
-            f.write_str(if text.is_ascii() { ">>" } else { "/utf8>>" })
+            write_quoted(text.chars(), '"', style, f)?;
+            f.write_str(if text.is_ascii() { "" } else { "/utf8" })?;
         }
-        None if binary.iter().all(|&byte| is_printable(char::from(byte))) => {
-            f.write_str("<<")?;
-            write_quoted(binary.iter().copied().map(char::from), '"', f)?;
-            f.write_str(">>")
-        }
-        _ => {
-            f.write_str("<<")?;
-            write_bytes(binary, f)?;
-            f.write_str(">>")
-        }
+        None if is_latin1() => write_quoted(binary.iter().copied().map(char::from), '"', style, f)?,
+        _ => write_bytes(binary, f)?,
     }
+    f.write_str(">>")
 }
 
-fn write_bits(bits: &BitString, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+fn write_bits(bits: &BitString, f: &mut impl Write) -> fmt::Result {
     let count = bits.last_bits();
     let (last, whole) = bits.as_slice().split_last().expect("a bit string has a byte");
     f.write_str("<<")?;
@@ -205,19 +244,29 @@ fn write_bits(bits: &BitString, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     write!(f, "{}:{count}>>", last >> (8 - count))
 }
 
-fn write_bytes(bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+fn write_bytes(bytes: &[u8], f: &mut impl Write) -> fmt::Result {
     for (i, byte) in bytes.iter().enumerate() {
         write!(f, "{}{byte}", if i == 0 { "" } else { "," })?;
     }
     Ok(())
 }
 
-fn write_quoted(text: impl Iterator<Item = char>, quote: char, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+fn write_atom(atom: &Atom, style: Style, f: &mut impl Write) -> fmt::Result {
+    if is_plain_atom(atom) { f.write_str(atom) } else { write_quoted(atom.chars(), '\'', style, f) }
+}
+
+fn write_quoted(
+    text: impl Iterator<Item = char>,
+    quote: char,
+    style: Style,
+    f: &mut impl Write,
+) -> fmt::Result {
     f.write_char(quote)?;
     for c in text {
         match c {
             c if c == quote => write!(f, "\\{c}")?,
             '\\' => f.write_str("\\\\")?,
+            '\u{100}'.. if !style.unicode => write!(f, "\\x{{{:X}}}", u32::from(c))?,
             ' '..='~' | '\u{a0}'.. => f.write_char(c)?,
             '\n' => f.write_str("\\n")?,
             '\r' => f.write_str("\\r")?,
@@ -249,12 +298,18 @@ pub(super) fn is_name_char(c: char) -> bool {
     is_atom_start(c) || matches!(c, 'A'..='Z' | 'À'..='Ö' | 'Ø'..='Þ' | '0'..='9' | '_' | '@')
 }
 
-pub(super) fn is_printable_list(elements: &[Term]) -> bool {
-    !elements.is_empty() && elements.iter().all(|element| printable(element).is_some())
+/// Whether it is written as a string.
+pub(super) fn is_printable_list(elements: &[Term], style: Style) -> bool {
+    let is_of = |c: char| match style.strings {
+        Strings::No => false,
+        Strings::Latin1 => c <= '\u{ff}' && is_printable(c),
+        Strings::Unicode => is_printable(c),
+    };
+    !elements.is_empty() && elements.iter().all(|element| as_char(element).is_some_and(is_of))
 }
 
-fn printable(term: &Term) -> Option<char> {
-    char::from_u32(u32::try_from(term.as_int()?).ok()?).filter(|&c| is_printable(c))
+fn as_char(term: &Term) -> Option<char> {
+    char::from_u32(u32::try_from(term.as_int()?).ok()?)
 }
 
 /// What `io_lib:printable_unicode_list/1` takes for printable.

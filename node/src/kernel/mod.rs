@@ -16,9 +16,12 @@ mod net_kernel;
 pub mod pg;
 mod rex;
 pub mod rpc;
+mod shell;
+mod user;
 
 /// Starts them, each under its registered name.
 pub(crate) fn start(inner: &Arc<Inner>) {
+    user::start(inner);
     functions::insert_all(inner);
     let named = |name: &'static str| SpawnOptions {
         name: Some(Atom::from_static(name)),

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use etf::{Atom, Pid, Term, tuple};
 use tokio::sync::oneshot;
 
-use crate::{Context, Exception, Message, SpawnOptions};
+use crate::{
+    Context, Dest, Exception, Message, SpawnOptions,
+    io::{self, NoInput, Sink},
+};
 
 /// Serves until the node ends. Each call runs in a process of its own, so that none holds up another.
 pub(super) async fn run(mut context: Context) {
@@ -50,10 +53,15 @@ fn info(context: &Context, from: &Pid, request: &Term) {
         context.send_now(from, tuple!(atom "features_reply", own, features));
         return;
     }
-    if let Some(call) = Call::parse(request, "call") {
+    if let Some(mut call) = Call::parse(request, "call") {
         let from = from.clone();
+        let printer = call.prints_to_caller.then(|| printer(context, &from));
+        call.group_leader = printer.clone().or(call.group_leader);
         call.spawn(context, move |context, result| {
             context.send_now(&from, tuple!(atom "rex", result));
+            if let Some(printer) = printer {
+                context.exit(&printer, Term::atom("kill"));
+            }
         });
         return;
     }
@@ -75,12 +83,24 @@ fn info(context: &Context, from: &Pid, request: &Term) {
     }
 }
 
+/// A group leader for one call, whose output goes to who calls as `{rex_stdout, Text}`.
+fn printer(context: &Context, to: &Pid) -> Pid {
+    let (inner, own, to) = (Arc::clone(context.inner()), context.pid().clone(), to.clone());
+    let sink = Sink::function(move |text| {
+        let message = tuple!(atom "rex_stdout", Term::binary(text));
+        inner.emit_send(&own, Dest::Pid(to.clone()), message, None);
+    });
+    io::start(context.inner(), None, sink, NoInput).expect("no name was given that could be taken")
+}
+
 /// `{call|cast|block_call, M, F, A, GroupLeader}`, where the last is a process, `user` or `send_stdout_to_caller`.
 struct Call {
     module: Atom,
     function: Atom,
     args: Vec<Term>,
     group_leader: Option<Pid>,
+    /// What is printed goes to who calls, as messages.
+    prints_to_caller: bool,
 }
 
 impl Call {
@@ -91,6 +111,7 @@ impl Call {
             function: function.as_atom()?.clone(),
             args: args.as_list()?.to_vec(),
             group_leader: leader.as_pid().cloned(),
+            prints_to_caller: leader.is_atom("send_stdout_to_caller"),
         })
     }
 

@@ -1,10 +1,13 @@
-//! `io`: what a function prints goes to the group leader of the process that runs it, which for a call is the caller's
-//! (cluster-services.md 2.9).
+//! `io` and `io_lib`: what a function prints goes to the group leader of the process that runs it, which for a call is the
+//! caller's (cluster-services.md 2.9).
 
 use etf::{Atom, Term, tuple};
 
 use super::{Args, Builtin, Outcome, badarg};
-use crate::{Context, Exception, Message};
+use crate::{
+    Context, Exception,
+    io::{self, IoError},
+};
 
 pub(super) fn insert_all(functions: Builtin<'_>) {
     for (function, arity) in [("format", 1), ("format", 2), ("fwrite", 1), ("fwrite", 2)] {
@@ -23,35 +26,22 @@ pub(super) fn insert_all(functions: Builtin<'_>) {
     functions.insert("io", "nl", 0, async |mut c: Context, _: Args| {
         print(&mut c, tuple!(atom "put_chars", atom "unicode", Term::binary("\n"))).await
     });
+    for function in ["format", "fwrite"] {
+        functions.insert("io_lib", function, 2, async |_: Context, args: Args| {
+            io::formatted(&args[0], &args[1]).map_or_else(badarg, |text| Ok(Term::charlist(&text)))
+        });
+    }
 }
 
 async fn print(context: &mut Context, request: Term) -> Outcome {
     let leader = context.group_leader();
-    if leader == *context.pid() {
-        // Nobody leads this process.
-        return Err(Exception::error(Atom::from_static("terminated")));
-    }
-    let monitor = context.monitor(&leader);
-    let tag = Term::from(&monitor.reference);
-    context.send(&leader, tuple!(atom "io_request", context.pid(), tag.clone(), request)).await;
-    let answer = context
-        .receive_match(|message| match message {
-            Message::Down { reference, .. } if *reference == monitor.reference => Some(None),
-            Message::Term(term) => match term.as_tuple() {
-                Some([reply, t, answer]) if reply.is_atom("io_reply") && *t == tag => {
-                    Some(Some(answer.clone()))
-                }
-                _ => None,
-            },
-            _ => None,
-        })
-        .await;
-    context.demonitor(&monitor);
-    match answer {
-        None => Err(Exception::error(Atom::from_static("terminated"))),
-        Some(answer) => match answer.as_tuple() {
+    match io::request(context, &leader, request).await {
+        Ok(answer) => match answer.as_tuple() {
             Some([tag, _]) if tag.is_atom("error") => badarg(),
             _ => Ok(answer),
         },
+        Err(IoError::Terminated | IoError::Refused(_) | IoError::BadReply(_)) => {
+            Err(Exception::error(Atom::from_static("terminated")))
+        }
     }
 }

@@ -42,6 +42,7 @@ const AREAS: &[fn(Builtin<'_>)] = &[
     system::insert_all,
     super::global::functions::insert_all,
     super::pg::functions::insert_all,
+    super::shell::insert_all,
 ];
 
 /// Puts them into the node's table.
