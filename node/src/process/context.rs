@@ -1,6 +1,14 @@
 //! What a process can do.
 
-use std::{collections::VecDeque, mem, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    future::poll_fn,
+    mem,
+    pin::pin,
+    sync::Arc,
+    task::{self, Poll, ready},
+    time::Duration,
+};
 
 use dist::Signal;
 use etf::{Atom, Pid, Reference, Term};
@@ -14,21 +22,27 @@ use crate::{Node, net::Pushed, node::Inner, router::Way};
 pub struct Context {
     node: Node,
     process: Arc<Process>,
-    /// Messages that were taken out of the mailbox, oldest first: those that selective receives have passed over,
-    /// and what else came together with them.
-    taken: VecDeque<Arrived>,
-    /// How many of them, from the front, are priority messages.
-    urgent: usize,
+    /// What was taken out of the mailbox, if ever something was.
+    taken: Option<Box<Taken>>,
     /// How many functions that call functions the current one is in.
     depth: u8,
     /// Whether the process has another, which is to see what this one leaves.
     is_twin: bool,
 }
 
+/// Messages that a process has and has not received.
+#[derive(Default)]
+struct Taken {
+    /// Oldest first: those that selective receives have passed over, and what else came together with them.
+    messages: VecDeque<Arrived>,
+    /// How many of them, from the front, are priority messages.
+    urgent: usize,
+}
+
 impl Drop for Context {
     fn drop(&mut self) {
-        if self.is_twin {
-            self.process.mailbox.give_back(mem::take(&mut self.taken));
+        if let (true, Some(taken)) = (self.is_twin, &mut self.taken) {
+            self.process.mailbox.give_back(mem::take(&mut taken.messages));
         }
     }
 }
@@ -134,7 +148,7 @@ impl TrySendError {
 impl Context {
     pub(crate) fn new(inner: Arc<Inner>, process: Arc<Process>) -> Self {
         let node = Node::from_inner(inner);
-        Self { node, process, taken: VecDeque::new(), urgent: 0, depth: 0, is_twin: false }
+        Self { node, process, taken: None, depth: 0, is_twin: false }
     }
 
     /// `self()`.
@@ -242,56 +256,72 @@ impl Context {
     // --- Receiving ----------------------------------------------------------------------------------------
 
     /// The next message: the first of the priority messages, if there are any. Dropping the future loses nothing.
-    pub async fn receive(&mut self) -> Message {
-        self.ready().await;
-        self.take().await
+    pub fn receive(&mut self) -> impl Future<Output = Message> + Send {
+        poll_fn(|cx| self.poll_receive(cx))
     }
 
     /// The next message, or nothing after the timeout. Dropping the future loses nothing.
     pub async fn receive_timeout(&mut self, timeout: Duration) -> Option<Message> {
-        tokio::time::timeout(timeout, self.ready()).await.ok()?;
-        Some(self.take().await)
+        within(timeout, self.receive()).await
     }
 
-    /// Returns once there is a message.
-    async fn ready(&mut self) {
+    fn poll_receive(&mut self, cx: &mut task::Context<'_>) -> Poll<Message> {
         loop {
             self.take_urgent();
-            if !self.taken.is_empty() {
-                return;
+            if let Some(first) = self.arrived(0) {
+                if !self.is_in_other_span(first) {
+                    return Poll::Ready(self.remove(0));
+                }
+                // The process is polled anew, in that span; the message is safe meanwhile.
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
             }
-            self.process.mailbox.take(&mut self.taken).await;
+            ready!(self.poll_more(cx));
         }
     }
 
-    /// Puts the priority messages that have come behind those that came before, and before all others. Whether there
-    /// were any.
-    fn take_urgent(&mut self) -> bool {
+    /// Ready once more messages were taken out of the mailbox, or there are priority messages.
+    fn poll_more(&mut self, cx: &task::Context<'_>) -> Poll<()> {
+        if self.take_more() {
+            return Poll::Ready(());
+        }
+        // What comes after the next look wakes the process.
+        self.process.mailbox.register(cx.waker());
+        if self.take_more() || self.process.mailbox.has_urgent() { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    /// Takes out what is in the mailbox. Whether there was something.
+    fn take_more(&mut self) -> bool {
+        let taken = &mut self.taken;
+        self.process.mailbox.try_take(|| &mut taken.get_or_insert_default().messages)
+    }
+
+    fn arrived(&self, nth: usize) -> Option<&Arrived> {
+        self.taken.as_ref()?.messages.get(nth)
+    }
+
+    /// Puts the priority messages that have come behind those that came before, and before all others. Nothing where
+    /// there were none; else where they begin.
+    fn take_urgent(&mut self) -> Option<usize> {
         let urgent = self.process.mailbox.take_urgent();
-        let has_some = !urgent.is_empty();
+        if urgent.is_empty() {
+            return None;
+        }
+        let taken = self.taken.get_or_insert_default();
+        let before = taken.urgent;
         for arrived in urgent {
-            self.taken.insert(self.urgent, arrived);
-            self.urgent += 1;
+            taken.messages.insert(taken.urgent, arrived);
+            taken.urgent += 1;
         }
-        if has_some {
-            self.process.mailbox.set_taken(self.taken.len());
-        }
-        has_some
-    }
-
-    /// Gives out the first message, under its token.
-    async fn take(&mut self) -> Message {
-        if self.is_in_other_span(&self.taken[0]) {
-            // The process is polled anew, in that span; the message is safe meanwhile.
-            tokio::task::yield_now().await;
-        }
-        self.remove(0)
+        self.process.mailbox.set_taken(taken.messages.len());
+        Some(before)
     }
 
     fn remove(&mut self, nth: usize) -> Message {
-        let (message, _) = self.taken.remove(nth).expect("it is there");
-        self.urgent -= usize::from(nth < self.urgent);
-        self.process.mailbox.set_taken(self.taken.len());
+        let taken = self.taken.as_mut().expect("it is there");
+        let (message, _) = taken.messages.remove(nth).expect("it is there");
+        taken.urgent -= usize::from(nth < taken.urgent);
+        self.process.mailbox.set_taken(taken.messages.len());
         message
     }
 
@@ -330,7 +360,7 @@ impl Context {
         wanted: impl FnMut(&Message) -> Option<T>,
     ) -> Option<T> {
         match timeout {
-            Some(timeout) => tokio::time::timeout(timeout, self.receive_match(wanted)).await.ok(),
+            Some(timeout) => within(timeout, self.receive_match(wanted)).await,
             None => Some(self.receive_match(wanted).await),
         }
     }
@@ -340,11 +370,10 @@ impl Context {
     pub async fn receive_where(&mut self, mut wanted: impl FnMut(&Message) -> bool) -> Message {
         let mut seen = 0;
         loop {
-            let urgent = self.urgent;
-            if self.take_urgent() {
-                seen = seen.min(urgent);
+            if let Some(before) = self.take_urgent() {
+                seen = seen.min(before);
             }
-            while let Some(arrived) = self.taken.get(seen) {
+            while let Some(arrived) = self.arrived(seen) {
                 if wanted(&arrived.0) {
                     if self.is_in_other_span(arrived) {
                         tokio::task::yield_now().await;
@@ -353,7 +382,7 @@ impl Context {
                 }
                 seen += 1;
             }
-            self.process.mailbox.take(&mut self.taken).await;
+            poll_fn(|cx| self.poll_more(cx)).await;
         }
     }
 
@@ -364,7 +393,7 @@ impl Context {
         wanted: impl FnMut(&Message) -> bool,
     ) -> Option<Message> {
         match timeout {
-            Some(timeout) => tokio::time::timeout(timeout, self.receive_where(wanted)).await.ok(),
+            Some(timeout) => within(timeout, self.receive_where(wanted)).await,
             None => Some(self.receive_where(wanted).await),
         }
     }
@@ -378,15 +407,16 @@ impl Context {
     /// Takes out messages that are not wanted any more.
     pub(crate) fn flush(&mut self, mut unwanted: impl FnMut(&Message) -> bool) {
         self.take_urgent();
-        self.process.mailbox.try_take(&mut self.taken);
-        let (urgent, mut nth) = (self.urgent, 0);
-        self.taken.retain(|(message, _)| {
+        self.take_more();
+        let Some(taken) = &mut self.taken else { return };
+        let (urgent, mut nth) = (taken.urgent, 0);
+        taken.messages.retain(|(message, _)| {
             let is_kept = !unwanted(message);
-            self.urgent -= usize::from(nth < urgent && !is_kept);
+            taken.urgent -= usize::from(nth < urgent && !is_kept);
             nth += 1;
             is_kept
         });
-        self.process.mailbox.set_taken(self.taken.len());
+        self.process.mailbox.set_taken(taken.messages.len());
     }
 
     /// Another context of the same process, for answering in its name after its body is done, or for a function that
@@ -409,5 +439,27 @@ impl Context {
 
     pub(crate) fn inner(&self) -> &Arc<Inner> {
         self.node.inner()
+    }
+}
+
+/// What a future gives, if it does in time.
+///
+/// A timer costs more than a call to a process of the same thread. So the future is polled twice before one is set: in
+/// between such a process has its turn.
+async fn within<F: Future>(timeout: Duration, future: F) -> Option<F::Output> {
+    let mut future = pin!(future);
+    let mut is_first = !timeout.is_zero();
+    let soon = poll_fn(|cx| match future.as_mut().poll(cx) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending if is_first => {
+            is_first = false;
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        }
+        Poll::Pending => Poll::Ready(None),
+    });
+    match soon.await {
+        None if !timeout.is_zero() => tokio::time::timeout(timeout, future).await.ok(),
+        soon => soon,
     }
 }

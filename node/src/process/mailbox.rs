@@ -2,9 +2,7 @@
 
 use std::{
     collections::VecDeque,
-    fmt,
-    future::poll_fn,
-    mem,
+    fmt, mem,
     sync::{
         Mutex, MutexGuard,
         atomic::{
@@ -12,7 +10,7 @@ use std::{
             Ordering::{Acquire, Relaxed, Release},
         },
     },
-    task::Poll,
+    task::Waker,
 };
 
 use atomic_waker::AtomicWaker;
@@ -203,12 +201,14 @@ impl Mailbox {
         if count > room { Err(MailboxFull) } else { Ok(()) }
     }
 
-    /// Moves all messages to the end of `into`, which the process keeps. Whether there were any.
-    pub(crate) fn try_take(&self, into: &mut VecDeque<Arrived>) -> bool {
+    /// Moves all messages to the end of what `into` gives, which the process keeps. It is asked only if there are some;
+    /// whether there were.
+    pub(crate) fn try_take<'a>(&self, into: impl FnOnce() -> &'a mut VecDeque<Arrived>) -> bool {
         let mut queue = self.queue();
         if queue.is_empty() {
             return false;
         }
+        let into = into();
         if into.is_empty() {
             mem::swap(&mut *queue, into);
         } else {
@@ -221,15 +221,14 @@ impl Mailbox {
         true
     }
 
-    /// The same as soon as there are some, or priority messages. Dropping the future loses nothing.
-    pub(crate) async fn take(&self, into: &mut VecDeque<Arrived>) {
-        let mut has_some = || self.try_take(into) || self.has_urgent.load(Acquire);
-        poll_fn(|cx| {
-            // First, so that what comes after the look wakes the process.
-            self.owner.register(cx.waker());
-            if has_some() { Poll::Ready(()) } else { Poll::Pending }
-        })
-        .await;
+    /// Who is woken by the first message that is put in, or by a priority message.
+    pub(crate) fn register(&self, owner: &Waker) {
+        self.owner.register(owner);
+    }
+
+    /// Whether priority messages have come.
+    pub(crate) fn has_urgent(&self) -> bool {
+        self.has_urgent.load(Acquire)
     }
 
     /// Puts messages back that were taken out and not received, before all others.
@@ -269,7 +268,19 @@ impl Mailbox {
 
 #[cfg(test)]
 mod tests {
+    use std::{future::poll_fn, task::Poll};
+
     use super::*;
+
+    /// As a process does it.
+    async fn take(mailbox: &Mailbox, own: &mut VecDeque<Arrived>) {
+        poll_fn(|cx| {
+            mailbox.register(cx.waker());
+            let has_some = mailbox.try_take(|| own) || mailbox.has_urgent();
+            if has_some { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
 
     fn message(n: i64) -> Message {
         Message::Term(n.into())
@@ -285,14 +296,14 @@ mod tests {
         for n in 0..3 {
             assert!(push(&mailbox, n));
         }
-        assert!(mailbox.try_take(&mut own));
-        assert!(!mailbox.try_take(&mut own));
+        assert!(mailbox.try_take(|| &mut own));
+        assert!(!mailbox.try_take(|| &mut own));
         assert_eq!((own.len(), mailbox.len()), (3, 3));
         assert!(!push(&mailbox, 3));
         own.pop_front();
         mailbox.set_taken(own.len());
         assert!(mailbox.push_all([(message(3), None), (message(4), None)].into_iter()).is_err());
-        assert!(mailbox.try_take(&mut own));
+        assert!(mailbox.try_take(|| &mut own));
         let received: Vec<Message> = own.drain(..).map(|(message, _)| message).collect();
         assert_eq!(received, [message(1), message(2), message(3)]);
     }
@@ -301,7 +312,7 @@ mod tests {
     async fn priority_messages_wake_the_process_and_count() {
         let (mailbox, mut own) = (Mailbox::new(3), VecDeque::new());
         let urgent = |n| mailbox.push_urgent((message(n), None)).is_ok();
-        let waiting = mailbox.take(&mut own);
+        let waiting = take(&mailbox, &mut own);
         tokio::join!(waiting, async { assert!(urgent(0)) });
         assert!(own.is_empty());
         assert!(push(&mailbox, 1) && urgent(2));
@@ -325,7 +336,7 @@ mod tests {
         let receiving = async {
             for n in 0..1000 {
                 if own.is_empty() {
-                    mailbox.take(&mut own).await;
+                    take(&mailbox, &mut own).await;
                 }
                 assert_eq!(own.pop_front().map(|(message, _)| message), Some(message(n)));
                 mailbox.set_taken(own.len());
@@ -338,10 +349,10 @@ mod tests {
     fn what_is_given_back_comes_first() {
         let (mailbox, mut own) = (Mailbox::new(9), VecDeque::new());
         assert!(push(&mailbox, 0) && push(&mailbox, 1));
-        assert!(mailbox.try_take(&mut own));
+        assert!(mailbox.try_take(|| &mut own));
         assert!(push(&mailbox, 2));
         mailbox.give_back(own.split_off(0));
-        assert!(mailbox.try_take(&mut own));
+        assert!(mailbox.try_take(|| &mut own));
         let received: Vec<Message> = own.drain(..).map(|(message, _)| message).collect();
         assert_eq!(received, [message(0), message(1), message(2)]);
     }
@@ -353,7 +364,7 @@ mod tests {
             for n in 0..100_000 {
                 assert!(push(&mailbox, n));
             }
-            assert!(mailbox.try_take(&mut own));
+            assert!(mailbox.try_take(|| &mut own));
             own.clear();
         }
         assert!(push(&mailbox, 1));
