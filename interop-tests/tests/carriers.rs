@@ -5,6 +5,7 @@ use std::{
     fmt::Write as _,
     io::{ErrorKind, Read, Write},
     net::{Ipv4Addr, TcpStream},
+    process::Command,
     sync::Arc,
     time::Duration,
 };
@@ -16,7 +17,7 @@ use crabnode::{
         tls::{ClientOptions, ServerOptions, Tls, TlsOptions, Verify},
     },
 };
-use interop_tests::{Cluster, ErlNode, NodeSpec, Otp, RustNode};
+use interop_tests::{Cluster, ErlNode, NodeSpec, Otp, RustNode, crabnode_binary};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 
 mod peer_support;
@@ -154,6 +155,29 @@ fn item_81_tls_in_both_roles() {
                 SOON,
             );
         }
+    });
+}
+
+/// A command that asks a node takes the same file, and nothing more need be said.
+#[test]
+fn a_node_is_called_over_tls() {
+    each_release(|otp| {
+        let cluster = Cluster::new(otp);
+        let authority = Authority::new(&cluster, "ca");
+        let certificate = authority.certify(&cluster, "localhost");
+        let more = if otp.number() == 23 { ", {secure_renegotiate, true}" } else { "" };
+        let file = optfile(&cluster, "ssl.conf", &certificate, &authority, [more, ""]);
+        let mut erl = erl(&cluster, otp, "e", "inet_tls", Some(&file));
+        let call = |tls: &[&str]| {
+            let mut command = Command::new(crabnode_binary());
+            command.args(["call", "e@localhost", "erlang", "node", "--cookie", cluster.cookie()]).args(tls);
+            cluster.set_environment(&mut command);
+            let output = command.output().expect("it can be started");
+            (String::from_utf8_lossy(&output.stdout).into_owned(), output.status.code())
+        };
+        assert_eq!(call(&["--ssl-dist-optfile", &file]), ("e@localhost\n".into(), Some(0)));
+        assert_eq!(call(&[]), (String::new(), Some(1)));
+        says(&mut erl, "nodes(connected)", "[]");
     });
 }
 
