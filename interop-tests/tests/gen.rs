@@ -15,7 +15,7 @@ use crabnode::{
 use interop_tests::clock::wait_for;
 
 mod peer_support;
-use peer_support::{Pair, SOON as QUICK, each_release};
+use peer_support::{Pair, SOON as QUICK, each_release, says};
 
 mod gen_support;
 use gen_support::Trio;
@@ -251,6 +251,21 @@ fn item_42_stop_and_sys_as_the_one_that_is_asked() {
         trio.same("rpc:call(N, gen_server, multi_call, [[N], twin, {echo, x}])");
         trio.both_say("rpc:call(N, sys, suspend, [twin])", "ok");
         trio.both_say("rpc:call(N, sys, resume, [twin])", "ok");
+
+        // Services of the node say who they are.
+        for service in ["rex", "net_kernel", "global_name_server"] {
+            trio.both_say(
+                &format!(
+                    "P = rpc:call(N, erlang, whereis, [{service}]),
+                     {{status, P, {{module, gen_server}}, [_, running, _, [], [{{header, Header}} | _]]}} =
+                         sys:get_status({{{service}, N}}), lists:flatten(Header)"
+                ),
+                &format!("\"Status for generic server {service}\""),
+            );
+        }
+        says(&mut trio.erl, "sys:get_state({rex, r@localhost})", "rex");
+        says(&mut trio.erl, "sys:suspend({rex, r@localhost})", "{error,{unknown_system_msg,suspend}}");
+        trio.both_say("rpc:call(N, erlang, node, [])", "n");
 
         trio.both_say("sys:statistics({twin, N}, get)", "{ok,no_statistics}");
         trio.both_say(

@@ -15,7 +15,7 @@ use crate::{CallError, Context, Dest};
 
 mod debug;
 mod system;
-pub(crate) use system::{Inspect, Received, System};
+pub(crate) use system::{Inspect, Received, System, answer_for_service};
 
 /// Asks for what has no function of its own here: the reply to `{system, From, Request}`. No timeout is `infinity`.
 pub async fn request(

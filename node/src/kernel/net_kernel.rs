@@ -2,12 +2,15 @@
 
 use etf::{Term, tuple};
 
-use crate::{Context, Message};
+use crate::{Context, Message, sys};
 
 /// Answers `net_adm:ping`, without which nobody believes that a node is alive.
 pub(super) async fn run(mut context: Context) {
     loop {
         let Message::Term(message) = context.receive().await else { continue };
+        if sys::answer_for_service(&context, "net_kernel", &message) {
+            continue;
+        }
         let Some([tag, from, request]) = message.as_tuple() else { continue };
         if !tag.is_atom("$gen_call") {
             continue;

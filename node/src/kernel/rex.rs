@@ -8,12 +8,16 @@ use tokio::sync::oneshot;
 use crate::{
     Context, Dest, Exception, Message, SpawnOptions,
     io::{self, NoInput, Sink},
+    sys,
 };
 
 /// Serves until the node ends. Each call runs in a process of its own, so that none holds up another.
 pub(super) async fn run(mut context: Context) {
     loop {
         let Message::Term(message) = context.receive().await else { continue };
+        if sys::answer_for_service(&context, "rex", &message) {
+            continue;
+        }
         match message.as_tuple() {
             Some([tag, from, request]) if tag.is_atom("$gen_call") => gen_call(&context, from, request).await,
             Some([tag, request]) if tag.is_atom("$gen_cast") => {

@@ -281,6 +281,58 @@ impl System {
     }
 }
 
+/// What is to be known of a service of the node itself.
+struct Service(&'static str);
+
+impl Inspect for Service {
+    fn get_state(&self) -> Term {
+        Term::atom(self.0)
+    }
+
+    fn replace_state(&mut self, _: Term) -> Result<(), Term> {
+        Err(Term::atom("not_supported"))
+    }
+
+    fn format_status(&self) -> Term {
+        self.get_state()
+    }
+}
+
+/// Answers a message of `sys` to a service of the node itself, whose process is that of the context, and says whether it
+/// was one. What it is and that it is there can be asked; it cannot be suspended or ended, for the node cannot do without
+/// it.
+pub(crate) fn answer_for_service(context: &Context, name: &'static str, message: &Term) -> bool {
+    let (from, request) = match message.as_tuple() {
+        Some([tag, from, request]) if tag.is_atom("system") => (from, request),
+        _ => return false,
+    };
+    let service = Service(name);
+    let reply = match (request.as_atom().map(Atom::as_str), request.as_tuple()) {
+        (Some("get_status"), _) => {
+            let module = Atom::from_static(name);
+            System::new(context, Some(Term::Atom(module.clone())), None, module).status(context, &service)
+        }
+        (Some("get_state"), _) => {
+            // Who asks may have to be asked, which the service does not wait for.
+            let from = from.clone();
+            context.spawn(async move |mut context: Context| {
+                let reply = shown(&mut context, &from, Ok(service.get_state())).await;
+                context.reply(&from, reply);
+            });
+            return true;
+        }
+        (_, Some([debug, what])) if debug.is_atom("debug") => match what.as_tuple() {
+            Some([statistics, get]) if statistics.is_atom("statistics") && get.is_atom("get") => {
+                tuple!(atom "ok", atom "no_statistics")
+            }
+            _ => Term::atom("unknown_debug"),
+        },
+        _ => tuple!(atom "error", tuple!(atom "unknown_system_msg", request.clone())),
+    };
+    context.reply(from, reply);
+    true
+}
+
 /// Hands lines on to the group leader, one after the other: the answers would come to the owner otherwise. It ends with
 /// the process that it prints for, or once the group leader does not answer.
 async fn print(mut context: Context, owner: Pid) {

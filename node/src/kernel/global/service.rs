@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     Context, Dest, Exception, Message, Monitor, NodeEvent, PendingCall, SpawnOptions, clock, erpc,
-    node::Inner,
+    node::Inner, sys,
 };
 
 /// How many things may wait for the engine that it has asked for itself, or that local callers ask. A local caller
@@ -211,6 +211,7 @@ impl Server {
         match role {
             Role::Locker => self.input(Input::LockerMessage(term)),
             Role::Registrar => self.input(Input::RegistrarMessage(term)),
+            Role::NameServer if sys::answer_for_service(&self.context, "global_name_server", &term) => {}
             Role::NameServer => match term.as_tuple() {
                 Some([tag, cast]) if tag.is_atom("$gen_cast") => self.input(Input::Cast(cast.clone())),
                 Some([tag, from, request]) if tag.is_atom("$gen_call") => {
