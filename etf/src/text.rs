@@ -18,7 +18,7 @@
 //! # Ok::<(), TextError>(())
 //! ```
 //!
-//! [`format`] is `io_lib:format/2`, and [`Style`] the other ways in which that writes terms.
+//! [`format()`] is `io_lib:format/2`, and [`Style`] the other ways in which that writes terms.
 //!
 //! Pids, ports, references and closures print as Erlang shows them, with the name of their node for its number
 //! (`<a@b.91.0>`), and as in Erlang that text does not read back.
@@ -32,7 +32,7 @@ pub use encoding::consult_bytes;
 mod error;
 pub use error::{TextError, TextErrorReason};
 mod format;
-pub use format::{FormatError, format};
+pub use format::{FIELD_COLUMNS_MAX, FormatError, format};
 mod lex;
 mod number;
 mod parse;

@@ -35,13 +35,13 @@ pub enum FormatError {
         /// The argument.
         argument: Term,
     },
-    /// A field is wider than [`WIDTH_MAX`].
-    #[error("a field of {0} columns; the limit is {WIDTH_MAX}")]
+    /// A field is wider than [`FIELD_COLUMNS_MAX`].
+    #[error("a field of {0} columns; the limit is {FIELD_COLUMNS_MAX}")]
     TooWide(usize),
 }
 
 /// How wide a field may be, in columns: a format comes from other nodes, and a short one must not take the memory.
-pub const WIDTH_MAX: usize = 1 << 20;
+pub const FIELD_COLUMNS_MAX: usize = 1 << 20;
 
 /// The columns of a line, where a format does not say how many.
 const LINE: usize = 80;
@@ -120,7 +120,7 @@ impl Directive {
             control: ' ',
         };
         for width in [directive.width, directive.precision].into_iter().flatten() {
-            if width > WIDTH_MAX {
+            if width > FIELD_COLUMNS_MAX {
                 return Err(FormatError::TooWide(width));
             }
         }
