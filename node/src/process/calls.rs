@@ -102,15 +102,16 @@ impl Context {
         let tag = Term::list_with_tail(vec![Term::atom("alias")], (&reference).into());
         let message = Term::tuple([label, Term::tuple([self.pid().into(), tag]), request]);
         let node = dest.node().unwrap_or(inner.node_atom()).clone();
-        let (inner, process) = (Arc::clone(inner), Arc::clone(self.process()));
+        let process = Arc::clone(self.process());
         let mut guard =
-            CallGuard { inner, process, reference: reference.clone(), server: None, is_over: false };
+            CallGuard { inner: None, process, reference: reference.clone(), server: None, is_over: false };
         if let (Some(process), false) = (self.process_here(&dest), matches!(dest, Dest::Alias(_))) {
             guard.server = self.request_here(&reference, process, dest, message);
         } else {
             if let Some(signals) = &mut *self.process().signals() {
                 signals.alias(reference.clone(), AliasOptions::default());
             }
+            guard.inner = Some(Arc::clone(inner));
             self.monitor_as(&reference, dest.clone(), false);
             self.send_now(dest, message);
         }
@@ -259,7 +260,8 @@ pub(crate) fn answered_call(message: &Message) -> Option<&Reference> {
 
 /// Takes the alias away, so that a late answer goes nowhere, and the monitor.
 struct CallGuard {
-    inner: Arc<Inner>,
+    /// The node, where the server is on another.
+    inner: Option<Arc<Inner>>,
     process: Arc<Process>,
     reference: Reference,
     /// The server, where it is on this node.
@@ -277,12 +279,10 @@ impl CallGuard {
             signals.unalias(&self.reference);
             signals.unwatch(&self.reference)
         });
-        match (&item, &self.server) {
-            (Some(_), Some(server)) => server.with_signals(|signals| signals.unwatched_by(&self.reference)),
-            (Some(item), None) => {
-                self.inner.emit_demonitor(&self.process.pid, item, self.reference.clone());
-            }
-            (None, _) => {}
+        if let (Some(_), Some(server)) = (&item, &self.server) {
+            server.with_signals(|signals| signals.unwatched_by(&self.reference));
+        } else if let (Some(item), Some(inner)) = (&item, &self.inner) {
+            inner.emit_demonitor(&self.process.pid, item, self.reference.clone());
         }
         item.is_some()
     }

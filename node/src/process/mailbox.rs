@@ -139,6 +139,8 @@ pub(crate) type Arrived = (Message, Token);
 /// The process takes out all there is at once, so that it and those who put in seldom want the lock at the same time.
 pub(crate) struct Mailbox {
     queue: Mutex<VecDeque<Arrived>>,
+    /// Whether there is something in `queue`: who only looks needs no lock.
+    has_some: AtomicBool,
     /// Priority messages: the process puts them before all others that are not.
     urgent: Mutex<Vec<Arrived>>,
     has_urgent: AtomicBool,
@@ -158,8 +160,8 @@ const KEEP_MESSAGES_MAX: usize = 1024;
 impl Mailbox {
     pub(crate) fn new(messages_max: usize) -> Self {
         let (owner, taken) = (AtomicWaker::new(), AtomicUsize::new(0));
-        let (queue, urgent, has_urgent) = Default::default();
-        Self { queue, urgent, has_urgent, owner, taken, messages_max }
+        let (queue, has_some, urgent, has_urgent) = Default::default();
+        Self { queue, has_some, urgent, has_urgent, owner, taken, messages_max }
     }
 
     /// Puts a priority message in.
@@ -194,6 +196,7 @@ impl Mailbox {
         let (was_empty, taken) = (queue.is_empty(), self.taken.load(Relaxed));
         let room = self.messages_max.saturating_sub(queue.len() + taken);
         queue.extend(messages.take(room));
+        self.has_some.store(!queue.is_empty(), Release);
         drop(queue);
         if was_empty {
             self.owner.wake();
@@ -204,10 +207,11 @@ impl Mailbox {
     /// Moves all messages to the end of what `into` gives, which the process keeps. It is asked only if there are some;
     /// whether there were.
     pub(crate) fn try_take<'a>(&self, into: impl FnOnce() -> &'a mut VecDeque<Arrived>) -> bool {
-        let mut queue = self.queue();
-        if queue.is_empty() {
+        if !self.has_some.load(Acquire) {
             return false;
         }
+        let mut queue = self.queue();
+        self.has_some.store(false, Relaxed);
         let into = into();
         if into.is_empty() {
             mem::swap(&mut *queue, into);
@@ -238,6 +242,7 @@ impl Mailbox {
         }
         let mut queue = self.queue();
         messages.into_iter().rev().for_each(|arrived| queue.push_front(arrived));
+        self.has_some.store(true, Release);
         drop(queue);
         self.owner.wake();
     }
