@@ -3,6 +3,7 @@
 use std::{
     future::poll_fn,
     io::{self, IoSlice},
+    mem,
     pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll, ready},
@@ -11,7 +12,7 @@ use std::{
 };
 
 use bytes::Buf;
-use dist::{Inbound, InboundError, NodedownReason, Received, TICK, TickVerdict, Ticker, Ticktime};
+use dist::{Inbound, InboundError, NodedownReason, Received, Signal, TICK, TickVerdict, Ticker, Ticktime};
 use etf::{Segments, Term};
 use handshake::Established;
 use tokio::{
@@ -102,6 +103,10 @@ struct Link<'a> {
     meter: Meter<'a>,
     busy: BusyPoll<'a>,
     asks_socket: bool,
+    /// What was read has started processes.
+    has_started: bool,
+    /// They were given a turn before anything is written.
+    is_put_off: bool,
 }
 
 /// How far a read has come.
@@ -145,6 +150,8 @@ impl<'a> Link<'a> {
             meter: Meter::new(route),
             busy: BusyPoll::new(&inner.awake, inner.config.busy_poll.min(NodeConfig::BUSY_POLL_MAX), now),
             asks_socket: Handle::current().runtime_flavor() == RuntimeFlavor::MultiThread,
+            has_started: false,
+            is_put_off: false,
         }
     }
 
@@ -181,6 +188,16 @@ impl<'a> Link<'a> {
         let mut has_worked = false;
         loop {
             let read = self.read()?;
+            if mem::take(&mut self.has_started) && !mem::replace(&mut self.is_put_off, true) {
+                // Most of them are calls that end at once: that they were started, and what they give, goes out together.
+                if self.busy.is_on() {
+                    self.note(read, false);
+                }
+                has_worked = true;
+                cx.waker().wake_by_ref();
+                break;
+            }
+            self.is_put_off = false;
             let has_written = self.write(cx)?;
             if self.busy.is_on() {
                 self.note(read, has_written);
@@ -351,6 +368,7 @@ impl<'a> Link<'a> {
                 Ok(Some(Received::Tick)) => ticks += 1,
                 Ok(Some(Received::Signal(signal))) => {
                     messages += 1;
+                    self.has_started |= matches!(signal, Signal::SpawnRequest { .. });
                     // What others say now is about our leaving, and meant for those who stay.
                     if !self.inner.is_stopping() {
                         self.inner.receive_together(signal, &mut self.delivery);
