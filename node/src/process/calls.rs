@@ -99,7 +99,10 @@ impl Context {
             };
         }
         let (inner, reference) = (self.inner(), self.make_ref());
-        let tag = Term::list_with_tail(vec![Term::atom("alias")], (&reference).into());
+        // With room for the tail, so that memory is asked for once.
+        let mut tag = Vec::with_capacity(2);
+        tag.push(Term::atom("alias"));
+        let tag = Term::list_with_tail(tag, (&reference).into());
         let message = Term::tuple([label, Term::tuple([self.pid().into(), tag]), request]);
         let node = dest.node().unwrap_or(inner.node_atom()).clone();
         let process = Arc::clone(self.process());
