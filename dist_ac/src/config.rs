@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use crabnode::{Discovery, NodeConfig, carrier::Tcp};
+use crabnode::{Discovery, GlobalGroup, NodeConfig, carrier::Tcp};
 use etf::{
     Atom, Term,
     text::{TextError, consult_bytes},
@@ -204,6 +204,12 @@ impl SysConfig {
         if let Some(on) = self.kernel_value("start_pg", Term::as_bool)? {
             base.start_pg = on;
         }
+        if let Some(on) = self.kernel_value("connect_all", Term::as_bool)? {
+            base.connect_all = on;
+        }
+        if let Some(groups) = self.kernel_value("global_groups", global_groups)? {
+            base.global_groups = groups;
+        }
         Ok(base)
     }
 
@@ -390,4 +396,19 @@ fn setup_time(value: &Term) -> Option<Duration> {
         value => f64::from(u32::try_from(value.as_u64()?).ok()?),
     };
     (seconds > 0.0 && seconds <= 120.0).then(|| Duration::from_secs_f64(seconds))
+}
+
+/// `global_groups`: of each its name and its nodes. Hidden groups are not supported.
+fn global_groups(value: &Term) -> Option<Vec<GlobalGroup>> {
+    let group = |group: &Term| {
+        let (name, nodes) = match group.as_tuple()? {
+            [name, nodes] => (name, nodes),
+            [name, kind, nodes] if kind.is_atom("normal") => (name, nodes),
+            _ => return None,
+        };
+        let text = |term: &Term| term.as_atom().map(|atom| atom.as_str().to_owned());
+        let nodes = nodes.as_list()?.iter().map(text).collect::<Option<_>>()?;
+        Some(GlobalGroup { name: text(name)?, nodes })
+    };
+    value.as_list()?.iter().map(group).collect()
 }

@@ -73,6 +73,12 @@ pub struct NodeConfig {
     pub prevent_overlapping_partitions: bool,
     /// `start_pg`: whether the default scope of [`pg`](crate::pg) starts with the node. Default false.
     pub start_pg: bool,
+    /// `connect_all`: whether all nodes of a cluster connect with each other. Default true. Without it this node shares
+    /// no names with others: it takes no part in `global`'s merges, and connects only to whom it is told to.
+    pub connect_all: bool,
+    /// `global_groups`: default none. The nodes of a group have names of their own in `global`, which a node in a group
+    /// shares with those alone that are in its group and have the same groups.
+    pub global_groups: Vec<GlobalGroup>,
     /// How many bytes may wait for one peer before senders do, as `+zdbbl`. Default 1 MiB. What one write to the
     /// socket has taken is not counted. Raise it where many senders share a link that is long and fast.
     pub busy_bytes: usize,
@@ -119,6 +125,16 @@ pub struct NodeConfig {
     pub half_open_max: usize,
 }
 
+/// One of [`NodeConfig::global_groups`]. Its nodes are as visible to others as [`NodeConfig::hidden`] says: OTP's hidden
+/// groups, whose nodes are hidden from those of other groups, are not supported.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GlobalGroup {
+    /// The group's name.
+    pub name: String,
+    /// All its nodes, as full names. No node can be in two groups.
+    pub nodes: Vec<String>,
+}
+
 /// Short or long node names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Names {
@@ -156,6 +172,8 @@ impl NodeConfig {
             net_setuptime: Duration::from_secs(7),
             prevent_overlapping_partitions: true,
             start_pg: false,
+            connect_all: true,
+            global_groups: Vec::new(),
             busy_bytes: 1 << 20,
             busy_poll: Duration::from_micros(50),
             out_bytes_max: 256 << 20,

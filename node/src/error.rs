@@ -80,6 +80,16 @@ pub enum StartError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The node is in two of the `global_groups`.
+    #[error("global_groups: {node} is in {one} and in {other}")]
+    GlobalGroups {
+        /// The node.
+        node: String,
+        /// A group.
+        one: String,
+        /// Another.
+        other: String,
+    },
     /// `net_ticktime` or `net_tickintensity` is out of its range.
     #[error(transparent)]
     Tick(#[from] dist::TickConfigError),

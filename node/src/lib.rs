@@ -37,7 +37,7 @@ pub use behaviour::{gen_event, gen_server, gen_statem, supervisor, sys};
 pub mod carrier;
 mod clock;
 mod config;
-pub use config::{Names, NodeConfig};
+pub use config::{GlobalGroup, Names, NodeConfig};
 mod cookie_file;
 mod discovery;
 pub use discovery::{Discovery, Resolved, Resolver};

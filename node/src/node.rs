@@ -23,7 +23,7 @@ use crate::{
     behaviour::ChildSpecs,
     carrier::{ListenAt, Listener},
     clock::{self, Tasks},
-    kernel::{self, Global},
+    kernel::{self, Global, global_group::Groups},
     naming::{self, Naming},
     net::{self, Attempt, Awake, BusyEvents, BusySender, LinkInfo, Route, RouteLimits},
     peers::{ConnectionId, Peers},
@@ -71,6 +71,8 @@ pub(crate) struct Inner {
     pub(crate) child_specs: ChildSpecs,
     pub(crate) global: OnceLock<Global>,
     pub(crate) pg: kernel::pg::Scopes,
+    /// The global groups, if this node is in one.
+    pub(crate) groups: Option<Arc<Groups>>,
     stopping: AtomicBool,
     /// Held by the call of [`Node::stop`] that does it.
     stopped: tokio::sync::Mutex<bool>,
@@ -98,6 +100,7 @@ impl Node {
             false => None,
         };
         let name = naming.as_ref().map_or(name, |naming| naming.given.name.clone());
+        let groups = Groups::new(&config.global_groups, name.as_str())?.map(Arc::new);
         let listener = if config.dist_listen { Some(listen(&config, &name).await?) } else { None };
         let port = listener.as_ref().map_or(0, |listener| listener.port());
         let tasks = Tasks::new();
@@ -124,6 +127,7 @@ impl Node {
             child_specs: ChildSpecs::default(),
             global: OnceLock::new(),
             pg: kernel::pg::Scopes::default(),
+            groups,
             stopping: AtomicBool::new(false),
             stopped: tokio::sync::Mutex::default(),
             stop_requested: tokio::sync::watch::Sender::new(None),
@@ -661,6 +665,21 @@ impl Inner {
     pub(crate) fn disconnect(&self, node: &str) -> Option<Attempt> {
         let attempt = self.route_if_any(node).and_then(|route| self.connection(&route));
         attempt.inspect(|attempt| attempt.abort(Term::atom("disconnect")))
+    }
+
+    /// Closes the connections to all visible nodes, in one breath, so that none of them takes it for a partition.
+    /// Which they were.
+    pub(crate) fn hang_up_visible(&self) -> Vec<Atom> {
+        let nodes = self.connected(|visible| visible);
+        let attempts: Vec<Attempt> =
+            nodes.iter().filter_map(|node| self.connection(&*self.route_if_any(node)?)).collect();
+        for attempt in &attempts {
+            attempt.hang_up();
+        }
+        for attempt in &attempts {
+            attempt.abort(Term::atom("disconnect"));
+        }
+        nodes
     }
 
     pub(crate) fn is_stopping(&self) -> bool {

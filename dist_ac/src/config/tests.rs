@@ -120,6 +120,21 @@ fn files_are_found_merged_and_their_faults_placed() {
 }
 
 #[test]
+fn what_kernel_says_of_global() {
+    let apply =
+        |text: &str| parse(&format!("[{{kernel, [{text}]}}]")).expect("good").apply(NodeConfig::new("a"));
+    let node =
+        apply("{connect_all, false}, {global_groups, [{one, ['a@h']}, {two, normal, ['b@h', 'c@h']}]}");
+    let node = node.expect("good");
+    assert!(!node.connect_all);
+    let groups: Vec<_> = node.global_groups.iter().map(|g| (g.name.as_str(), g.nodes.len())).collect();
+    assert_eq!(groups, [("one", 1), ("two", 2)]);
+    for bad in ["{connect_all, 1}", "{global_groups, [{one, hidden, ['a@h']}]}", "{global_groups, [one]}"] {
+        assert!(apply(bad).is_err(), "{bad}");
+    }
+}
+
+#[test]
 fn what_kernel_says_of_the_node_itself() {
     let config = parse(
         "[{kernel, [{net_ticktime, 8}, {net_tickintensity, 10}, {inet_dist_listen_min, 9100}, {inet_dist_listen_max, 9105}, \

@@ -12,6 +12,7 @@ pub(crate) use functions::ping;
 pub use functions::{Args, Functions};
 pub mod global;
 pub(crate) use global::Global;
+pub(crate) mod global_group;
 mod net_kernel;
 pub mod pg;
 mod rex;
@@ -35,4 +36,6 @@ pub(crate) fn start(inner: &Arc<Inner>) {
     inner.run_process(process, rex::run);
     global::start(inner);
     pg::init(inner);
+    let process = inner.new_process(named("global_group")).expect(fresh);
+    inner.run_process(process, global_group::run);
 }

@@ -43,6 +43,7 @@ const AREAS: &[fn(Builtin<'_>)] = &[
     super::global::functions::insert_all,
     super::pg::functions::insert_all,
     super::shell::insert_all,
+    super::global_group::insert_all,
 ];
 
 /// Puts them into the node's table.

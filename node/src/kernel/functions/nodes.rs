@@ -43,7 +43,6 @@ pub(super) fn insert_all(functions: Builtin<'_>) {
             allowed.iter().filter_map(|node| Atom::try_new(node).ok()).map(Term::Atom).collect();
         Ok(tuple!(atom "ok", Term::list(atoms)))
     });
-    functions.insert("global_group", "get_own_nodes", 0, async |_: Context, _: Args| Ok(Term::NIL));
 }
 
 fn allow(context: &Context, nodes: &Term) -> Outcome {

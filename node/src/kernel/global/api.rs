@@ -46,6 +46,9 @@ pub struct Config {
     /// Whether a process may have several global names (kernel's `global_multi_name_action` = `allow`).
     /// Default: no.
     pub multi_name_allow: bool,
+    /// Whether this node is in a global group: a node is up for it once it is known to be of the group, which others may
+    /// know, and say, before. Default: no.
+    pub grouped: bool,
     /// The protocol version offered: 5 to 8. Default: 8; lower ones are for tests.
     pub vsn: u32,
 }
@@ -66,6 +69,7 @@ impl Config {
             loss_grace: Duration::from_millis(100),
             connect_retries: 5,
             multi_name_allow: false,
+            grouped: false,
             vsn: VSN_OWN,
         }
     }
@@ -384,6 +388,11 @@ pub enum Warning {
         /// Its version.
         vsn: u32,
     },
+    /// A member that is none any more told of new members, and its lock is gone: they are not taken.
+    LockLost {
+        /// The new members.
+        nodes: Vec<Atom>,
+    },
     /// A member that others know cannot be reached from here.
     ConnectFailed {
         /// This node.
@@ -479,6 +488,9 @@ impl fmt::Display for Warning {
                 "'global' got an out of sync connection attempt from old version {vsn} node {node}. \
                  Disconnecting from it."
             ),
+            Self::LockLost { nodes } => {
+                write!(f, "global: new members {nodes:?} of a node that is no member any more")
+            }
             Self::ConnectFailed { own, node } => write!(f, "'global' at {own} failed to connect to {node}"),
             Self::Overlapping { own, node, done } => write!(
                 f,

@@ -58,10 +58,17 @@ pub struct Engine {
     pub(super) synced: BTreeSet<Atom>,
     pub(super) sessions: BTreeMap<Atom, Session>,
     pub(super) pre_connect: BTreeMap<Atom, PreConnect>,
+    /// Those of our group that said they are in sync before they were up for us.
+    pub(super) early_in_sync: BTreeSet<Atom>,
     /// Members to connect to before `in_sync` can be sent, with the tries left.
     pub(super) connecting: BTreeMap<Atom, u32>,
     pub(super) lost: Lost,
+    /// To be left out because another has lost them.
     pub(super) losses: Waiting,
+    /// Asked to close their connections.
+    pub(super) removals: Waiting,
+    /// Members for one side only.
+    pub(super) strangers: Waiting,
     pub(super) syncs: Vec<Sync>,
     pub(super) disconnects: Vec<Disconnecting>,
 
@@ -119,9 +126,12 @@ impl Engine {
             synced: BTreeSet::new(),
             sessions: BTreeMap::new(),
             pre_connect: BTreeMap::new(),
+            early_in_sync: BTreeSet::new(),
             connecting: BTreeMap::new(),
             lost: Lost::default(),
             losses: Waiting::default(),
+            removals: Waiting::default(),
+            strangers: Waiting::default(),
             syncs: Vec::new(),
             disconnects: Vec::new(),
             locker: Locker::default(),
@@ -166,7 +176,8 @@ impl Engine {
     /// When to hand in [`Input::Timer`] if nothing happens before.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        [self.locker.wake(), self.registrar.wake(), self.losses.wake()].into_iter().flatten().min()
+        let waiting = [&self.losses, &self.removals, &self.strangers].map(Waiting::wake);
+        [self.locker.wake(), self.registrar.wake()].into_iter().chain(waiting).flatten().min()
     }
 
     /// The process of a name, from the local table alone (`global:whereis_name/1`). When it is one of this node, the
@@ -427,6 +438,8 @@ impl Engine {
     /// Lets the locker and the registrar go on as far as they can without new events.
     fn drive(&mut self, now: Instant) {
         self.losses_due(now);
+        self.removals_due(now);
+        self.strangers_due(now);
         loop {
             if let Some(replies) = take_done(&mut self.locker_call) {
                 self.locker_replies(replies);

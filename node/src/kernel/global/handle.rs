@@ -7,7 +7,7 @@ use etf::{Atom, Pid, Term};
 use super::{
     Answer, CallResult, Request,
     client::{Client, Input, Outcome, Output},
-    service::Shared,
+    service::{Event, Shared},
 };
 pub use super::{client::Retries, wire::LockId};
 use crate::{CallError, Context, Dest, clock};
@@ -75,7 +75,9 @@ impl Global {
     /// `global:whereis_name(Name)`: from this node's own table, without asking anyone.
     #[must_use]
     pub fn whereis(&self, name: &Term) -> Option<Pid> {
-        self.0.engine().whereis(name).cloned()
+        let pid = self.0.engine().whereis(name).cloned()?;
+        // The news of the death of one of ours may still be under way to the table.
+        self.0.may_live(&pid).then_some(pid)
     }
 
     /// `global:registered_names()`.
@@ -104,9 +106,23 @@ impl Global {
         }
     }
 
+    /// A node says that it is of our global group, and we agree.
+    pub(crate) async fn group_up(&self, node: Atom) {
+        let _ = self.0.events().send(Event::GroupUp(node)).await;
+    }
+
     pub(crate) fn prepare_shutdown(&self) {
         self.0.prepare_shutdown();
     }
+}
+
+/// `global:send(Name, Message)`, in the name of the process: whom it was sent to; nobody if nobody has the name.
+///
+/// Waits, as [`Context::send`] does, while the connection to that node is busy.
+pub async fn send(context: &Context, name: &Term, message: impl Into<Term>) -> Option<Pid> {
+    let pid = context.node().global().whereis(name)?;
+    context.send(&pid, message).await;
+    Some(pid)
 }
 
 /// `global:set_lock(Id, Nodes, Retries)`, in the name of the process: whether it holds the lock now. The lock is

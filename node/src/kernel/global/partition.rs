@@ -15,7 +15,7 @@
 //! told later, it could meet the same node started again.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     time::{Duration, Instant},
 };
 
@@ -34,11 +34,19 @@ const LOST_KEPT: Duration = Duration::from_secs(60 * 60);
 /// oldest go; a copy of one that comes after that is handled once more, which does no harm.
 const LOST_MAX: usize = 16_384;
 
+/// How long a node that was asked to close its connection may take. It does so at once, but for one that had forgotten
+/// us by itself: that one takes the request for none of its business, if it is a BEAM.
+const REMOVAL_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long a node may be a member for one side only: the word of the third that brings it is under way, and that one
+/// has locked both partitions. More than any message takes.
+const STRANGER_PATIENCE: Duration = Duration::from_secs(15);
+
 /// The losses that we have heard of: who lost whom.
 #[derive(Debug, Default)]
 pub(super) struct Lost(BTreeMap<(Atom, Atom), Heard>);
 
-/// The nodes to be left out because another has lost them, in the order in which their time comes.
+/// Nodes that something is to be done about, in the order in which their time comes; each of them once.
 #[derive(Debug, Default)]
 pub(super) struct Waiting(VecDeque<(Instant, Atom)>);
 
@@ -91,10 +99,14 @@ impl Lost {
 
 impl Engine {
     pub(super) fn node_down(&mut self, node: &Atom) {
-        self.up.remove(node);
+        let was_up = self.up.remove(node);
+        self.early_in_sync.remove(node);
         self.losses.settle(node);
+        self.removals.settle(node);
+        self.strangers.settle(node);
         self.drop_processes_of(node);
-        if self.removing.remove(node) {
+        // One that was never up for us is none that we have lost.
+        if self.removing.remove(node) || !was_up {
             self.forget(node);
         } else {
             self.lose(node);
@@ -142,6 +154,36 @@ impl Engine {
         }
     }
 
+    /// Leaves out those that are connected, and of which one takes the other for a member and the other does not.
+    ///
+    /// That happens where the member that brought the two together is gone before it has told both. On the BEAM it stays
+    /// so until their connection breaks.
+    pub(super) fn strangers_due(&mut self, now: Instant) {
+        // Who is a member for itself: his `in_sync` came. Who is none for itself: his `init_connect` waits.
+        let halves = self.synced.iter().filter(|node| !self.known.contains_key(*node));
+        let halves = halves.chain(self.pre_connect.keys().filter(|node| self.known.contains_key(*node)));
+        let mut halves: BTreeSet<Atom> = halves
+            .filter(|node| self.up.contains(*node) && !self.removing.contains(*node))
+            .cloned()
+            .collect();
+        // Those that wait already go on waiting; the others are settled.
+        self.strangers.0.retain(|(_, node)| halves.remove(node));
+        let due = now + STRANGER_PATIENCE;
+        self.strangers.0.extend(halves.into_iter().map(|node| (due, node)));
+        while let Some(node) = self.strangers.due(now) {
+            self.leave_out(&node);
+        }
+    }
+
+    /// Leaves out at once those whose time would come: we are about to tell others who our members are.
+    pub(super) fn settle_losses(&mut self) {
+        for (_, node) in std::mem::take(&mut self.losses.0) {
+            if self.prevents_overlapping() && self.is_member(&node) {
+                self.leave_out(&node);
+            }
+        }
+    }
+
     fn is_member(&self, node: &Atom) -> bool {
         self.known.contains_key(node) || self.pending.contains_key(node)
     }
@@ -159,10 +201,25 @@ impl Engine {
     }
 
     pub(super) fn remove_connection(&mut self, node: &Atom) {
-        if self.is_member(node) {
-            // Left open, the connection would keep two nodes together that have forgotten each other.
+        // Left open, the connection would keep two nodes together that have forgotten each other: also where we have
+        // done so already, or have just begun anew. OTP closes it for a member only.
+        if self.up.contains(node) || self.is_member(node) {
             self.out.push_back(Output::Disconnect { node: node.clone() });
             self.remove(node, Removal::Disconnected);
+        }
+    }
+
+    /// Closes the connections that others were asked to close and have not.
+    pub(super) fn removals_due(&mut self, now: Instant) {
+        for node in &self.removing {
+            if self.removals.0.iter().all(|(_, waiting)| waiting != node) {
+                self.removals.0.push_back((now + REMOVAL_PATIENCE, node.clone()));
+            }
+        }
+        while let Some(node) = self.removals.due(now) {
+            if self.removing.contains(&node) && self.up.contains(&node) {
+                self.out.push_back(Output::Disconnect { node });
+            }
         }
     }
 

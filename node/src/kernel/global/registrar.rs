@@ -214,13 +214,21 @@ impl Engine {
                 self.registrar.state = State::All { job, known, taken, lock };
                 self.call_as(Role::Registrar, nodes, &call);
             }
-            Step::Locked { taken } if self.known.keys().all(|node| known.contains(node)) => {
+            Step::Locked { taken }
+                if self.known.keys().all(|node| known.contains(node) && !self.is_missing(node, &taken)) =>
+            {
                 self.under_lock(job, taken);
             }
-            // A member came in meanwhile: it does not hold our lock.
+            // A member came in meanwhile, or is just being connected to: it does not hold our lock.
             Step::Locked { taken } => self.undo(now, job, taken),
             Step::Refused => self.undo(now, job, taken),
         }
+    }
+
+    /// Whether a member that is not locked is there, or may come to be: it would not hear of the name. OTP takes it for
+    /// gone.
+    fn is_missing(&self, node: &Atom, taken: &[Atom]) -> bool {
+        !taken.contains(node) && (self.up.contains(node) || self.connecting.contains_key(node))
     }
 
     fn undo(&mut self, now: Instant, job: Job, taken: Vec<Atom>) {

@@ -2,14 +2,17 @@
 //!
 //! The name server's process drives the engine. What arrives for the locker and the registrar is handed on to it,
 //! and it calls and sends in their name, for a lock belongs to the pid that asked for it.
+//!
+//! A BEAM whose `global_name_server` ends goes down. Ours can end by a full mailbox or because somebody kills it, and
+//! `keeper.rs` starts all three anew.
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
-use etf::{Atom, Reference, Term, tuple};
-use tokio::sync::{mpsc, oneshot};
+use etf::{Atom, Pid, Reference, Term, tuple};
+use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::{
     api::{
@@ -17,21 +20,28 @@ use super::{
         ResolveResult, Role,
     },
     engine::Engine,
+    keeper,
+    log::Log,
     resolve_it,
 };
 use crate::{
     Context, Dest, Exception, Message, Monitor, NodeEvent, PendingCall, SpawnOptions, clock, erpc,
-    node::Inner, sys,
+    kernel::global_group::Groups, node::Inner, process::Process, sys,
 };
 
 /// How many things may wait for the engine that it has asked for itself, or that local callers ask. A local caller
 /// waits when there are more.
 const QUEUE_MAX: usize = 1024;
 
+/// What the name server is registered as.
+pub(super) const NAME: &str = "global_name_server";
+
 /// The engine, which everyone may look into and only the name server's process drives.
 pub(super) struct Shared {
+    node: Weak<Inner>,
     engine: Mutex<Engine>,
-    events: mpsc::Sender<Event>,
+    /// To the present name server.
+    events: Mutex<mpsc::Sender<Event>>,
 }
 
 /// What comes to the name server's process by another way than its mailbox.
@@ -41,6 +51,14 @@ pub(super) enum Event {
     For(Role, Message),
     /// An answer to something the engine wanted.
     Answered(Input),
+    /// Whether a node is of our global group: asked when its connection of this number came up.
+    GroupChecked {
+        node: Atom,
+        connection: u64,
+        agreed: bool,
+    },
+    /// A node says that it is of our global group, and we agree.
+    GroupUp(Atom),
 }
 
 impl Shared {
@@ -48,9 +66,19 @@ impl Shared {
         self.engine.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// False for a process of this node that has ended.
+    pub(super) fn may_live(&self, pid: &Pid) -> bool {
+        let Some(node) = self.node.upgrade() else { return false };
+        pid.node() != node.node_atom() || node.registry.get(pid).is_some()
+    }
+
+    pub(super) fn events(&self) -> mpsc::Sender<Event> {
+        self.events.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     pub(super) async fn request(&self, request: Request) -> Result<Answer, Error> {
         let (sender, receiver) = oneshot::channel();
-        let _ = self.events.send(Event::Request(request, sender)).await;
+        let _ = self.events().send(Event::Request(request, sender)).await;
         // No answer comes when the node stops; nothing is registered any more then.
         receiver.await.unwrap_or(Ok(Answer::No))
     }
@@ -60,8 +88,51 @@ impl Shared {
     }
 }
 
-/// Starts the three processes.
+/// The three processes of a name server, which stand and fall together.
+pub(super) struct Trio {
+    processes: [Arc<Process>; 3],
+    /// Told when one of them has ended.
+    pub(super) ended: Arc<Notify>,
+}
+
+impl Trio {
+    /// Ends those that still run.
+    pub(super) fn end(&self) {
+        for process in &self.processes {
+            process.kill(Term::atom("shutdown"));
+        }
+    }
+}
+
+/// Starts the three processes, and whoever starts them anew.
 pub(super) fn start(inner: &Arc<Inner>) -> Arc<Shared> {
+    let launched = launch(inner, |engine, events| {
+        let (engine, events) = (Mutex::new(engine), Mutex::new(events));
+        Arc::new(Shared { node: Arc::downgrade(inner), engine, events })
+    });
+    let (shared, trio) = launched.expect("nothing has been registered yet");
+    inner.tasks.spawn(keeper::keep(Arc::clone(inner), Arc::clone(&shared), trio));
+    shared
+}
+
+/// Starts them anew, with the names of this node's processes. Nothing while somebody has the name of the name server.
+pub(super) fn restart(inner: &Arc<Inner>, shared: &Arc<Shared>) -> Option<Trio> {
+    let launched = launch(inner, |mut engine, events| {
+        let mut old = shared.engine();
+        engine.adopt(&old);
+        *old = engine;
+        *shared.events.lock().unwrap_or_else(PoisonError::into_inner) = events;
+        drop(old);
+        Arc::clone(shared)
+    });
+    launched.map(|(_, trio)| trio)
+}
+
+/// Makes the three processes and an engine for them, and runs them once `place` has put it where it belongs.
+fn launch(
+    inner: &Arc<Inner>,
+    place: impl FnOnce(Engine, mpsc::Sender<Event>) -> Arc<Shared>,
+) -> Option<(Arc<Shared>, Trio)> {
     let (events, receiver) = mpsc::channel(QUEUE_MAX);
     let process = |name: Option<&'static str>| {
         let initial_call = (Atom::from_static("global"), Atom::from_static("init"), 1);
@@ -70,15 +141,18 @@ pub(super) fn start(inner: &Arc<Inner>) -> Arc<Shared> {
             initial_call: Some(initial_call),
             ..SpawnOptions::default()
         };
-        inner.new_process(options).expect("nothing has been registered yet")
+        inner.new_process(options)
     };
-    let name_server = process(Some("global_name_server"));
-    let (locker, registrar) = (process(None), process(None));
+    let name_server = process(Some(NAME)).ok()?;
+    let unnamed = || process(None).expect("a process without a name has none that is taken");
+    let (locker, registrar) = (unnamed(), unnamed());
     #[expect(clippy::cast_possible_wrap, reason = "any number is as good")]
     let creation_ext = clock::random_u64() as i64 >> 1;
     let config = Config {
         creation_ext,
         seed: clock::random_u64(),
+        connect_all: inner.config.connect_all,
+        grouped: inner.groups.is_some(),
         prevent_overlapping_partitions: inner.config.prevent_overlapping_partitions,
         ..Config::new(
             inner.node_atom().clone(),
@@ -87,18 +161,25 @@ pub(super) fn start(inner: &Arc<Inner>) -> Arc<Shared> {
             registrar.pid.clone(),
         )
     };
-    let shared = Arc::new(Shared { engine: Mutex::new(Engine::new(config)), events: events.clone() });
+    let shared = place(Engine::new(config), events.clone());
+    let ended = Arc::new(Notify::new());
     // Before anyone can connect: no nodeup may be missed.
     inner.monitor_nodes(&name_server.pid, true);
+    let processes = [&name_server, &locker, &registrar].map(Arc::clone);
     let mut roles = Vec::new();
     for (role, process) in [(Role::Locker, locker), (Role::Registrar, registrar)] {
         roles.push((role, Context::new(Arc::clone(inner), Arc::clone(&process))));
-        let events = events.clone();
-        inner.run_process(process, move |context| hand_on(context, role, events));
+        let (events, told) = (events.clone(), Told(Arc::clone(&ended)));
+        inner.run_process(process, move |context| async move {
+            let _told = told;
+            hand_on(context, role, events).await;
+        });
     }
-    let server_shared = Arc::clone(&shared);
+    let (server_shared, told) = (Arc::clone(&shared), Told(Arc::clone(&ended)));
     inner.run_process(name_server, move |context| async move {
+        let _told = told;
         context.trap_exit(true);
+        let groups = context.inner().groups.clone();
         let server = Server {
             shared: server_shared,
             context,
@@ -109,10 +190,23 @@ pub(super) fn start(inner: &Arc<Inner>) -> Arc<Shared> {
             monitor_ids: HashMap::new(),
             requests: HashMap::new(),
             request_ids: 0,
+            groups,
+            unchecked: HashMap::new(),
+            connections: 0,
+            log: Log::default(),
         };
         server.run(receiver).await;
     });
-    shared
+    Some((shared, Trio { processes, ended }))
+}
+
+/// Tells of the end of a process by being dropped.
+struct Told(Arc<Notify>);
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        self.0.notify_one();
+    }
 }
 
 async fn hand_on(mut context: Context, role: Role, events: mpsc::Sender<Event>) {
@@ -135,6 +229,12 @@ struct Server {
     monitor_ids: HashMap<QuestionId, Monitor>,
     requests: HashMap<RequestId, oneshot::Sender<Result<Answer, Error>>>,
     request_ids: RequestId,
+    /// The global groups of this node, if it is in one.
+    groups: Option<Arc<Groups>>,
+    /// Nodes that are up and not of our group, as far as we know, with the numbers of their connections.
+    unchecked: HashMap<Atom, u64>,
+    connections: u64,
+    log: Log,
 }
 
 impl Server {
@@ -164,6 +264,22 @@ impl Server {
         match event {
             Event::For(role, message) => self.message(role, message),
             Event::Answered(input) => self.input(input),
+            Event::GroupChecked { node, connection, agreed } => {
+                if self.unchecked.get(&node) != Some(&connection) {
+                    return;
+                }
+                if agreed {
+                    self.unchecked.remove(&node);
+                    self.input(Input::NodeUp { node });
+                } else {
+                    tracing::warn!(%node, "global_group: a node of our group has other global_groups");
+                }
+            }
+            Event::GroupUp(node) => {
+                if self.unchecked.remove(&node).is_some() {
+                    self.input(Input::NodeUp { node });
+                }
+            }
             Event::Request(request, answer) => {
                 self.request_ids += 1;
                 let id = self.request_ids;
@@ -181,8 +297,9 @@ impl Server {
 
     fn message(&mut self, role: Role, message: Message) {
         match message {
-            Message::Node(NodeEvent::Up { node, visible: true }) => self.input(Input::NodeUp { node }),
+            Message::Node(NodeEvent::Up { node, visible: true }) => self.node_up(node),
             Message::Node(NodeEvent::Down { node, visible: true, .. }) => {
+                self.unchecked.remove(&node);
                 self.input(Input::NodeDown { node });
             }
             Message::Down { reference, .. } => {
@@ -197,6 +314,24 @@ impl Server {
             // A hidden node's connection is no affair of global's; exits of links are heard as monitors too.
             Message::Node(_) | Message::Exit { .. } | Message::SpawnReply { .. } => {}
         }
+    }
+
+    /// In a global group only its own nodes count, and only those that have the same groups
+    /// (cluster-services.md 2.8).
+    fn node_up(&mut self, node: Atom) {
+        let Some(groups) = self.groups.clone() else { return self.input(Input::NodeUp { node }) };
+        self.connections += 1;
+        let connection = self.connections;
+        self.unchecked.insert(node.clone(), connection);
+        // Others stay connected, and are of no account.
+        if !groups.is_own(&node) {
+            return;
+        }
+        let events = self.events.clone();
+        self.context.spawn(async move |mut context: Context| {
+            let agreed = groups.agrees(&mut context, &node).await;
+            let _ = events.send(Event::GroupChecked { node, connection, agreed }).await;
+        });
     }
 
     fn term(&mut self, role: Role, term: Term) {
@@ -241,7 +376,7 @@ impl Server {
         match output {
             Output::Send { from, to, connect, term } => {
                 let dest = match to {
-                    Address::NameServer(node) => Dest::NameAt(Atom::from_static("global_name_server"), node),
+                    Address::NameServer(node) => Dest::NameAt(Atom::from_static(NAME), node),
                     Address::Pid(pid) => Dest::Pid(pid),
                 };
                 if connect {
@@ -256,7 +391,7 @@ impl Server {
                         self.input(Input::CallReply { id, node, result: CallResult::Down });
                         continue;
                     }
-                    let dest = Dest::NameAt(Atom::from_static("global_name_server"), node.clone());
+                    let dest = Dest::NameAt(Atom::from_static(NAME), node.clone());
                     let pending = self.role(from).send_request(dest, request.clone());
                     self.calls.insert(pending.reference().clone(), (id, node, pending));
                 }
@@ -293,7 +428,7 @@ impl Server {
                     let _ = waiting.send(Ok(answer));
                 }
             }
-            Output::Warn(warning) => tracing::warn!(node = self.context.node().name().as_str(), "{warning}"),
+            Output::Warn(warning) => self.log.warn(clock::now(), self.context.node().name(), &warning),
         }
     }
 
@@ -317,6 +452,8 @@ impl Server {
                 }
             };
             let result = match result {
+                // As `rpc:call`, by which OTP asks: a function that fails says nothing.
+                Ok(value) if is_exit(&value) => ResolveResult::BadRpc(value),
                 Ok(value) => ResolveResult::Value(value),
                 Err(failure) => match failure.as_tuple() {
                     Some([tag, reason]) if tag.is_atom("badrpc") => ResolveResult::BadRpc(reason.clone()),
@@ -342,6 +479,10 @@ async fn sleep_until(deadline: Option<std::time::Instant>) {
         Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
         None => std::future::pending().await,
     }
+}
+
+fn is_exit(value: &Term) -> bool {
+    matches!(value.as_tuple(), Some([tag, _]) if tag.is_atom("EXIT"))
 }
 
 /// What a failed function is to a caller that catches everything.

@@ -32,6 +32,7 @@ use super::{
     Engine,
     api::{Address, Output, QuestionId, ResolveResult, Role, Warning},
     locker::Candidate,
+    locks::Authority,
     resolve::{self, Effect, Plan},
     wire::{Cast, Info, Name, NameExt, NodeVsn, Op, Tag, VSN_OLDEST, VSN_VERIFY_CONNECT},
 };
@@ -106,10 +107,14 @@ impl Engine {
         // A mark of an earlier connection.
         self.removing.remove(&node);
         if self.connecting.remove(&node).is_some() {
+            self.monitor_unreached(&node);
             self.send_in_sync(&node);
         }
         if self.config.connect_all {
             self.begin(&node);
+        }
+        if self.early_in_sync.remove(&node) {
+            self.in_sync(node);
         }
     }
 
@@ -138,7 +143,7 @@ impl Engine {
             return self.warn(Warning::IllegalVersion { node, vsn: his_vsn });
         }
         if self.pending.contains_key(&node) {
-            return self.init_connect_again(node, his_vsn, his_tag);
+            return self.init_connect_again(node, his_vsn, his_tag, locker);
         }
         let Some(session) = self.sessions.get_mut(&node) else {
             if self.pre_connect.len() >= PRE_CONNECT_MAX && !self.pre_connect.contains_key(&node) {
@@ -165,21 +170,30 @@ impl Engine {
         self.pending.insert(node, his_vsn);
     }
 
-    /// He has begun anew in the middle of a session: neither his attempt nor ours can go on.
-    fn init_connect_again(&mut self, node: Atom, his_vsn: u32, his_tag: Tag) {
+    /// He has begun anew in the middle of a session, which is over with that; his new one is one with ours. Had he
+    /// thrown away what he knows of ours, he would have cancelled it, or his connection would be another.
+    ///
+    /// OTP 27 cancels his new one and begins anew itself. Between two nodes that do the same that goes on for ever where
+    /// messages are slow, for each new beginning meets another.
+    fn init_connect_again(&mut self, node: Atom, his_vsn: u32, his_tag: Tag, locker: Pid) {
         if his_vsn.min(self.config.vsn) < VSN_VERIFY_CONNECT {
             self.out.push_back(Output::Disconnect { node: node.clone() });
             return self.warn(Warning::OutOfSync { node, vsn: his_vsn });
         }
-        self.send_cancel_connect(&node, his_tag);
-        self.restart(&node);
+        let Some(session) = self.sessions.get_mut(&node) else { return };
+        (session.his, session.names, session.ops) = (None, Names::Nothing, Ops::Nothing);
+        let my_tag = session.my_tag.clone();
+        self.locker_cancel(&node, &my_tag, Vec::new());
+        self.pending.remove(&node);
+        self.init_connect(node, his_vsn, his_tag, locker);
     }
 
     pub(super) fn init_connect_ack(&mut self, node: &Atom, your_tag: &Tag, my_tag: Tag) {
-        let agreed = self.sessions.get(node).is_some_and(|session| {
-            &session.my_tag == your_tag && session.his.as_ref().is_some_and(|his| his.tag == my_tag)
-        });
-        if !agreed {
+        // Else he has acknowledged what we began before: he will hear of the session that we have now, if there is one.
+        let Some(session) = self.sessions.get(node).filter(|session| &session.my_tag == your_tag) else {
+            return;
+        };
+        if session.his.as_ref().is_none_or(|his| his.tag != my_tag) {
             self.send_cancel_connect(node, my_tag);
             self.restart(node);
         }
@@ -226,9 +240,28 @@ impl Engine {
     pub(super) fn forget(&mut self, node: &Atom) {
         self.end_session(node);
         self.locker_forget(node);
-        self.known.remove(node);
+        let was_member = self.known.remove(node).is_some();
         self.synced.remove(node);
-        self.connecting.remove(node);
+        if self.connecting.remove(node).is_some() {
+            self.forget_unreached(node);
+        }
+        if was_member {
+            self.restart_exchanges();
+        }
+    }
+
+    /// Begins those sessions anew in which we have told our names, and not yet who our members are: the names of one that
+    /// is a member no more are gone here, and must not come to stay there.
+    fn restart_exchanges(&mut self) {
+        let told = |session: &Session| {
+            let Some(his) = &session.his else { return false };
+            let before_the_end = matches!(session.ops, Ops::Nothing | Ops::His { .. });
+            his.vsn >= VSN_VERIFY_CONNECT && his.requester.is_some() && before_the_end
+        };
+        let stale = self.sessions.iter().filter(|(_, session)| told(session));
+        for node in stale.map(|(node, _)| node.clone()).collect::<Vec<_>>() {
+            self.restart(&node);
+        }
     }
 
     fn send_cancel_connect(&mut self, node: &Atom, tag: Tag) {
@@ -243,6 +276,7 @@ impl Engine {
 
     /// The locker has both partitions: tell the peer our names.
     pub(super) fn lock_is_set(&mut self, node: &Atom, tag: &Tag, requester: Term) {
+        self.settle_losses();
         let names = self.names.all();
         let session = self.sessions.get_mut(node).filter(|session| &session.my_tag == tag);
         let Some((session, his_tag)) = session.and_then(|session| {
@@ -398,6 +432,11 @@ impl Engine {
 
     /// Our half of the outcome.
     fn exchange_ops(&mut self, node: &Atom, ops: Vec<Op>, resolved: Vec<Op>) {
+        let tag = self.sessions.get(node).map(|session| session.my_tag.clone());
+        self.settle_losses();
+        if self.sessions.get(node).map(|session| &session.my_tag) != tag.as_ref() {
+            return;
+        }
         let known = self.known.iter().map(|(node, vsn)| (node.clone(), *vsn)).collect();
         let names_ext = self.names.all_ext();
         let Some(session) = self.sessions.get_mut(node) else { return };
@@ -487,6 +526,12 @@ impl Engine {
         nodes: Vec<NodeVsn>,
         requester: &Term,
     ) {
+        // Who tells it was a member when it took the lock here. If it is none any more the lock is gone, and its names
+        // cannot come in: then its members must not either. OTP takes those.
+        if !self.locks.authorizes(Authority::Requester(requester)) {
+            return self.warn(Warning::LockLost { nodes: nodes.into_iter().map(|(node, _)| node).collect() });
+        }
+        self.settle_losses();
         let added = self.add_to_known(nodes);
         self.apply_ops(ops, names_ext, requester);
         self.sync_others(added);
@@ -536,6 +581,7 @@ impl Engine {
         let Some(retries) = self.connecting.get_mut(node) else { return };
         if ok {
             self.connecting.remove(node);
+            self.monitor_unreached(node);
             self.send_in_sync(node);
         } else if *retries > 0 {
             *retries -= 1;
@@ -549,6 +595,9 @@ impl Engine {
 
     pub(super) fn in_sync(&mut self, node: Atom) {
         if !self.up.contains(&node) {
+            if self.config.grouped && self.early_in_sync.len() < PRE_CONNECT_MAX {
+                self.early_in_sync.insert(node);
+            }
             return;
         }
         // It is a member: it need not be told of the end of its session.

@@ -3,7 +3,7 @@
 //!
 //! Every node monitors every holder of a lock and every named process itself; no message tells of a death.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use etf::{Atom, Pid, Term, tuple};
 
@@ -24,6 +24,8 @@ const WHEREIS_MAX: usize = 1024;
 pub(super) struct Monitors {
     by_pid: HashMap<Pid, Monitor>,
     by_id: HashMap<QuestionId, Pid>,
+    /// Those whose monitor has failed because we are still trying to connect to their node. They may well live.
+    unreached: BTreeSet<QuestionId>,
 }
 
 #[derive(Debug)]
@@ -126,25 +128,37 @@ impl Engine {
         }
     }
 
+    /// Takes over the names that processes of this node have in another engine of it, which has ended.
+    pub(super) fn adopt(&mut self, old: &Self) {
+        for Entry { name, reg_node } in old.names.iter() {
+            let own = &self.config.node;
+            if name.pid.node() == own && reg_node.as_ref().is_none_or(|node| node == own) {
+                self.monitor(&name.pid);
+                if reg_node.is_some() {
+                    self.out.push_back(Output::Link(name.pid.clone()));
+                }
+                self.names.insert(Entry { name: name.clone(), reg_node: reg_node.clone() });
+            }
+        }
+    }
+
     /// Applies what a merge found: names of hidden nodes, other names, deletions (cluster-services.md 1.6).
     pub(super) fn apply_ops(&mut self, ops: &[Op], names_ext: &[NameExt], requester: &Term) {
         let authority = Authority::Requester(requester);
         let ext: HashMap<(&Term, &Pid), &Atom> =
             names_ext.iter().map(|ext| ((&ext.name, &ext.pid), &ext.reg_node)).collect();
-        let reg_node_of = |name: &Name| ext.get(&(&name.name, &name.pid)).copied().cloned();
-        for op in ops {
-            if let Op::Insert(name) = op
-                && let Some(reg_node) = reg_node_of(name)
-            {
-                self.insert_name(name.clone(), Some(reg_node), authority);
+        let inserts = ops.iter().filter_map(|op| match op {
+            Op::Insert(name) => {
+                let told = ext.get(&(&name.name, &name.pid)).copied().cloned();
+                // What the peer lists are its own. A name of ours that it lets us keep stays what it is.
+                let ours = || self.names.get(&name.name).filter(|entry| entry.name.pid == name.pid);
+                Some((name, told.or_else(|| ours()?.reg_node.clone())))
             }
-        }
-        for op in ops {
-            if let Op::Insert(name) = op
-                && reg_node_of(name).is_none()
-            {
-                self.insert_name(name.clone(), None, authority);
-            }
+            Op::Delete(_) => None,
+        });
+        let (external, plain): (Vec<_>, Vec<_>) = inserts.partition(|(_, reg_node)| reg_node.is_some());
+        for (name, reg_node) in external.into_iter().chain(plain) {
+            self.insert_name(name.clone(), reg_node, authority);
         }
         for op in ops {
             if let Op::Delete(name) = op {
@@ -155,10 +169,47 @@ impl Engine {
 
     /// A monitored process is gone, and with it its locks and names.
     pub(super) fn pid_down(&mut self, id: QuestionId) {
-        let Some(pid) = self.monitors.by_id.remove(&id) else { return };
-        self.monitors.by_pid.remove(&pid);
-        self.locks.pid_down(&pid);
-        for name in self.names.of_pid(&pid).to_vec() {
+        let Some(pid) = self.monitors.by_id.get(&id).cloned() else { return };
+        if self.connecting.contains_key(pid.node()) && !self.up.contains(pid.node()) {
+            self.monitors.unreached.insert(id);
+            return;
+        }
+        self.process_gone(id, &pid);
+    }
+
+    /// The connection that was tried is there: those whose monitor failed meanwhile are monitored again.
+    pub(super) fn monitor_unreached(&mut self, node: &Atom) {
+        for (old, pid) in self.unreached_of(node) {
+            let id = self.next_question();
+            self.monitors.by_id.remove(&old);
+            self.monitors.by_id.insert(id, pid.clone());
+            if let Some(monitor) = self.monitors.by_pid.get_mut(&pid) {
+                monitor.id = id;
+            }
+            self.out.push_back(Output::Monitor { id, pid });
+        }
+    }
+
+    /// There will be no connection.
+    pub(super) fn forget_unreached(&mut self, node: &Atom) {
+        for (id, pid) in self.unreached_of(node) {
+            self.process_gone(id, &pid);
+        }
+    }
+
+    fn unreached_of(&mut self, node: &Atom) -> Vec<(QuestionId, Pid)> {
+        let monitors = &mut self.monitors;
+        let of_node = |id: &QuestionId| monitors.by_id.get(id).filter(|pid| pid.node() == node).cloned();
+        let found: Vec<_> = monitors.unreached.iter().filter_map(|id| Some((*id, of_node(id)?))).collect();
+        monitors.unreached.retain(|id| found.iter().all(|(other, _)| other != id));
+        found
+    }
+
+    fn process_gone(&mut self, id: QuestionId, pid: &Pid) {
+        self.monitors.by_id.remove(&id);
+        self.monitors.by_pid.remove(pid);
+        self.locks.pid_down(pid);
+        for name in self.names.of_pid(pid).to_vec() {
             self.delete_name(&name);
         }
         self.answer_whereis();
@@ -176,8 +227,9 @@ impl Engine {
             .collect();
         left.sort_unstable_by_key(|(id, _)| *id);
         for (id, pid) in left {
-            self.out.push_back(Output::Demonitor { id, pid });
-            self.pid_down(id);
+            self.monitors.unreached.remove(&id);
+            self.out.push_back(Output::Demonitor { id, pid: pid.clone() });
+            self.process_gone(id, &pid);
         }
     }
 
@@ -205,6 +257,7 @@ impl Engine {
         let id = monitor.id;
         self.monitors.by_pid.remove(pid);
         self.monitors.by_id.remove(&id);
+        self.monitors.unreached.remove(&id);
         self.out.push_back(Output::Demonitor { id, pid: pid.clone() });
     }
 
@@ -240,7 +293,7 @@ impl Engine {
     }
 
     /// The state as OTP's `#state{}` shows it, for those who look inside.
-    fn info_term(&self) -> Term {
+    pub(super) fn info_term(&self) -> Term {
         let config = &self.config;
         let mut known: Vec<(Term, Term)> =
             self.known.iter().map(|(node, vsn)| (node.into(), (*vsn).into())).collect();

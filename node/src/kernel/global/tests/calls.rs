@@ -214,6 +214,7 @@ fn the_registrar_locks_the_boss_then_all_and_releases_it_last() {
     assert!(matches!(outputs[0], Output::MultiCall { from: Role::Registrar, connect: false, .. }));
     let outputs = single.answer_true(&outputs, &set, &["d@h"]);
     assert!(single.engine.locks.is_global_set());
+    single.engine.up.remove(&atom("c@h"));
     let outputs = single.answer(&outputs, &set, &["c@h", "d@h"], |node| {
         if node == &atom("c@h") { CallResult::Down } else { CallResult::Reply(true.into()) }
     });

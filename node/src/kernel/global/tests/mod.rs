@@ -4,5 +4,6 @@ mod calls;
 mod cluster;
 mod exact;
 mod noise;
+mod random;
 mod sim;
 mod single;

@@ -108,7 +108,7 @@ pub(super) struct Node {
     pub(super) name: Atom,
     pub(super) engine: Engine,
     pub(super) alive: bool,
-    incarnation: u32,
+    pub(super) incarnation: u32,
     next_pid: u32,
     pub(super) processes: HashSet<Pid>,
     /// Who monitors our processes.
@@ -125,6 +125,7 @@ pub(super) struct Node {
 }
 
 pub(super) struct World {
+    start: Instant,
     pub(super) now: Instant,
     pub(super) rng: Rng,
     events: BinaryHeap<Reverse<Queued>>,
@@ -166,8 +167,10 @@ impl World {
     }
 
     pub(super) fn configured(seed: u64, nodes: usize, configure: fn(&mut Config, NodeNo)) -> Self {
+        let now = epoch();
         let mut world = Self {
-            now: epoch(),
+            start: now,
+            now,
             rng: Rng::new(seed),
             events: BinaryHeap::new(),
             seq: 0,
@@ -217,6 +220,11 @@ impl World {
             clients: Vec::new(),
             timer: None,
         }
+    }
+
+    /// The virtual time that has passed.
+    pub(super) fn elapsed(&self) -> Duration {
+        self.now - self.start
     }
 
     pub(super) fn no(&self, name: &Atom) -> Option<NodeNo> {
@@ -373,6 +381,28 @@ impl World {
 
     pub(super) fn outcome(&self, no: NodeNo, client: usize) -> Option<Outcome> {
         self.nodes[no].clients[client].2
+    }
+
+    /// Whoever has got a lock ends, and with him the lock.
+    pub(super) fn end_holders(&mut self) {
+        let done = |clients: &[(Client, Pid, Option<Outcome>)]| {
+            clients
+                .iter()
+                .filter(|(_, _, outcome)| outcome.is_some())
+                .map(|(_, pid, _)| pid.clone())
+                .collect()
+        };
+        let pids: Vec<Vec<Pid>> = self.nodes.iter().map(|node| done(&node.clients)).collect();
+        for pid in pids.concat() {
+            self.kill(&pid);
+        }
+    }
+
+    /// The processes of a node that still wait for a lock.
+    pub(super) fn waiting_for_locks(&self, no: NodeNo) -> usize {
+        let node = &self.nodes[no];
+        let waits = |pid: &Pid, outcome: &Option<Outcome>| outcome.is_none() && node.processes.contains(pid);
+        node.clients.iter().filter(|(_, pid, outcome)| waits(pid, outcome)).count()
     }
 
     pub(super) fn whereis(&self, no: NodeNo, name: &'static str) -> Option<Pid> {
@@ -800,46 +830,54 @@ impl World {
 
     /// What keeps these nodes from being one partition with nothing under way, if anything.
     pub(super) fn unsettled(&self, members: &[NodeNo]) -> Option<String> {
-        let names = |no: NodeNo| {
-            let mut names: Vec<String> = self.nodes[no]
-                .engine
-                .names
-                .iter()
-                .map(|e| format!("{} {:?} {:?}", e.name.name, e.name.pid, e.reg_node))
-                .collect();
-            names.sort();
-            names
-        };
         for &no in members {
-            let engine = &self.nodes[no].engine;
-            let own = &self.nodes[no].name;
-            let others: Vec<Atom> = members.iter().filter(|n| **n != no).map(|n| node_name(*n)).collect();
-            let mut known: Vec<Atom> = engine.known().cloned().collect();
-            known.sort();
-            if known != others {
-                return Some(format!("{own} knows {known:?} and not {others:?}"));
+            let others: Vec<NodeNo> = members.iter().copied().filter(|n| *n != no).collect();
+            if let Some(why) = self.not_settled_with(no, &others) {
+                return Some(why);
             }
-            if let Some(missing) = others.iter().find(|n| !engine.synced.contains(*n)) {
-                return Some(format!("{own} is not in sync with {missing}"));
+            let (own, first) = (self.names_of(no), self.names_of(members[0]));
+            if own != first {
+                return Some(format!("{} has {own:?} and not {first:?}", self.nodes[no].name));
             }
-            if !engine.sessions.is_empty() || !engine.pending.is_empty() || !engine.pre_connect.is_empty() {
-                return Some(format!(
-                    "{own} has sessions {:?}, pending {:?}, early {:?}",
-                    engine.sessions, engine.pending, engine.pre_connect
-                ));
-            }
-            if engine.locks.len() != 0 {
-                return Some(format!("{own} has locks {:?}", engine.locks));
-            }
-            if names(no) != names(members[0]) {
-                return Some(format!("{own} has {:?} and not {:?}", names(no), names(members[0])));
-            }
-            if let Some(dead) = engine.names.iter().find(|e| !self.is_alive(&e.name.pid)) {
-                return Some(format!("{own} has a dead {dead:?}"));
-            }
-            if !engine.is_quiet() {
-                return Some(format!("{own} is busy: {:?} {:?}", engine.locker, engine.registrar));
-            }
+        }
+        None
+    }
+
+    fn names_of(&self, no: NodeNo) -> Vec<String> {
+        let entries = self.nodes[no].engine.names.iter();
+        let mut names: Vec<String> =
+            entries.map(|e| format!("{} {:?} {:?}", e.name.name, e.name.pid, e.reg_node)).collect();
+        names.sort();
+        names
+    }
+
+    /// What keeps one node from having just these for its partition, with nothing under way, if anything.
+    pub(super) fn not_settled_with(&self, no: NodeNo, others: &[NodeNo]) -> Option<String> {
+        let engine = &self.nodes[no].engine;
+        let own = &self.nodes[no].name;
+        let others: Vec<Atom> = others.iter().map(|n| node_name(*n)).collect();
+        let mut known: Vec<Atom> = engine.known().cloned().collect();
+        known.sort();
+        if known != others {
+            return Some(format!("{own} knows {known:?} and not {others:?}"));
+        }
+        if let Some(missing) = others.iter().find(|n| !engine.synced.contains(*n)) {
+            return Some(format!("{own} is not in sync with {missing}"));
+        }
+        if !engine.sessions.is_empty() || !engine.pending.is_empty() || !engine.pre_connect.is_empty() {
+            return Some(format!(
+                "{own} has sessions {:?}, pending {:?}, early {:?}",
+                engine.sessions, engine.pending, engine.pre_connect
+            ));
+        }
+        if engine.locks.len() != 0 {
+            return Some(format!("{own} has locks {:?}", engine.locks));
+        }
+        if let Some(dead) = engine.names.iter().find(|e| !self.is_alive(&e.name.pid)) {
+            return Some(format!("{own} has a dead {dead:?}"));
+        }
+        if !engine.is_quiet() {
+            return Some(format!("{own} is busy: {:?} {:?}", engine.locker, engine.registrar));
         }
         None
     }
