@@ -9,6 +9,8 @@
 -module(ct_peer).
 
 -export([start/1, flush/0, flush/1, wait/2]).
+-export([sleeper/0, mailbox/1, holder/3]).
+-export([keep_first/3, keep_second/3, fail/3, junk/3]).
 
 start([Port]) ->
     {ok, Address} = inet:getaddr("localhost", inet),
@@ -86,3 +88,28 @@ evaluate_text(Text, Bindings) ->
 
 print(Tag, Term) ->
     [Tag | io_lib:format("~0tp", [Term])].
+
+%% A process that keeps what it is sent in its mailbox.
+sleeper() ->
+    spawn(fun Sleep() -> receive stop -> ok after 3600000 -> Sleep() end end).
+
+mailbox(Pid) ->
+    case process_info(Pid, messages) of
+        {messages, Messages} -> Messages;
+        undefined -> dead
+    end.
+
+%% A process that tries to set a lock and then lives on, and whether it has got it.
+holder(Id, Nodes, Retries) ->
+    Self = self(),
+    Pid = spawn(fun() ->
+        Self ! {self(), global:set_lock(Id, Nodes, Retries)},
+        receive stop -> ok end
+    end),
+    receive {Pid, Set} -> {Pid, Set} end.
+
+%% Resolve functions for global.
+keep_first(_Name, Pid, _Other) -> Pid.
+keep_second(_Name, _Other, Pid) -> Pid.
+fail(_Name, _Pid, _Other) -> exit(no_idea).
+junk(_Name, _Pid, _Other) -> {no, pid}.

@@ -11,3 +11,4 @@ mod ours;
 mod cthulhu;
 mod dog_and_cat;
 mod ketchup_and_fries;
+mod zombies;
