@@ -18,8 +18,9 @@
 //!
 //! * [`Node`] is the node: other nodes see it, connect to it, call the functions in its [`Functions`].
 //! * [`Context`] is a process's view of itself: its mailbox, sending, links, monitors, calls.
-//! * [`gen_server`] and [`supervisor`] are OTP's behaviours; [`erpc`] calls functions of other nodes; [`global`]
-//!   is the cluster's registry of names, and its locks; [`pg`] has the cluster's groups of processes.
+//! * [`gen_server`] and [`supervisor`] are OTP's behaviours; [`gen_statem`], [`gen_event`] and [`sys`] what one says to
+//!   processes of others; [`erpc`] calls functions of other nodes; [`global`] is the cluster's registry of names, and
+//!   its locks; [`pg`] has the cluster's groups of processes.
 //! * [`io`] is printing and reading, to and from whoever a process's group leader is.
 //!
 //! # The way of a message
