@@ -96,10 +96,10 @@ async fn nodes_1(context: Context, args: Args) -> Outcome {
     atoms(nodes)
 }
 
-/// The process that runs this ends with it, and what it asked for with the process: as in Erlang by rpc.
-async fn monitor_node(_: Context, args: Args) -> Outcome {
-    match args.as_slice() {
-        [Term::Atom(_), flag] if flag.as_bool().is_some() => Ok(true.into()),
-        _ => badarg(),
-    }
+/// Of the process that runs this, which by rpc ends with it.
+async fn monitor_node(context: Context, args: Args) -> Outcome {
+    let [Term::Atom(node), flag] = args.as_slice() else { return badarg() };
+    let Some(flag) = flag.as_bool() else { return badarg() };
+    context.monitor_node(node.clone(), flag);
+    Ok(true.into())
 }
