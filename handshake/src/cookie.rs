@@ -83,6 +83,11 @@ impl Cookie {
         self.digest(challenge).ct_eq(digest).into()
     }
 
+    /// The cookie itself, for who has the right to see it. Never to be logged.
+    pub fn reveal(&self) -> String {
+        self.0.iter().copied().map(char::from).collect()
+    }
+
     /// An empty one, as a variable that is not set gives, would let everybody in.
     fn checked(bytes: Vec<u8>) -> Result<Cookie, CookieError> {
         if bytes.is_empty() {

@@ -34,6 +34,8 @@ pub struct NodeSpec {
     pub cookie: Option<String>,
     /// Not visible to others, as `erl -hidden`.
     pub hidden: bool,
+    /// No node, for `erl`: the test makes it one by `net_kernel:start`.
+    pub undistributed: bool,
     /// The `sys.config`.
     pub config: Option<PathBuf>,
     /// More arguments, as the program takes them.
@@ -128,7 +130,10 @@ impl Cluster {
         let node = full_name(name);
         let mut command = otp.command();
         let kind = if has_long_host(&node) { "-name" } else { "-sname" };
-        command.args([kind, &node, "-setcookie", spec.cookie.as_ref().unwrap_or(&self.cookie)]);
+        if !spec.undistributed {
+            command.args([kind, &node]);
+        }
+        command.args(["-setcookie", spec.cookie.as_ref().unwrap_or(&self.cookie)]);
         command.env("ERL_CRASH_DUMP", "/dev/null").arg("-pa").arg(otp.ebin());
         if spec.hidden {
             command.arg("-hidden");

@@ -203,3 +203,17 @@ pub enum ConnectError {
     #[error("this node is stopping")]
     Stopped,
 }
+
+/// Why the nodes of a host are not known: [`Node::names`](crate::Node::names).
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("the EPMD of {host} at port {port}: {reason}")]
+pub struct NamesError {
+    /// The host.
+    pub host: String,
+    /// The port of its EPMD.
+    pub port: u16,
+    /// Whether the host has no address; else no EPMD answers there.
+    pub is_unknown_host: bool,
+    /// What went wrong.
+    pub reason: String,
+}

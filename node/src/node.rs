@@ -1,7 +1,7 @@
 //! The node: what a program starts, and what its parts share.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockWriteGuard,
         atomic::{AtomicBool, Ordering},
@@ -18,7 +18,8 @@ use handshake::{
 use rustc_hash::FxHashMap;
 
 use crate::{
-    ConnectError, Context, Functions, IntoExit, Names, NodeConfig, NodeEvent, SpawnOptions, StartError,
+    ConnectError, Context, Functions, IntoExit, MonitorNodes, Names, NamesError, NodeConfig, NodeEvent,
+    SpawnOptions, StartError,
     allowed::Allowed,
     behaviour::ChildSpecs,
     carrier::{ListenAt, Listener},
@@ -27,7 +28,7 @@ use crate::{
     naming::{self, Naming},
     net::{self, Attempt, Awake, BusyEvents, BusySender, LinkInfo, Route, RouteLimits},
     peers::{ConnectionId, Peers},
-    process::{self, Message, NameTaken, Registry, Timers},
+    process::{self, NameTaken, Registry, Timers},
     registration::{self, Registered},
 };
 
@@ -67,7 +68,7 @@ pub(crate) struct Inner {
     busy: BusySender,
     pub(crate) awake: Awake,
     pub(crate) ticktime: tokio::sync::watch::Sender<Ticktime>,
-    pub(crate) subscribers: Mutex<HashSet<Pid>>,
+    pub(crate) subscribers: Mutex<kernel::Subscribers>,
     pub(crate) child_specs: ChildSpecs,
     pub(crate) global: OnceLock<Global>,
     pub(crate) pg: kernel::pg::Scopes,
@@ -324,6 +325,35 @@ impl Node {
         Some(time)
     }
 
+    /// `net_adm:names(Host)`: the nodes that the EPMD of a host knows, with their ports; `localhost` is this host.
+    pub async fn names(&self, host: &str) -> Result<Vec<(String, u16)>, NamesError> {
+        let port = self.0.epmd_port;
+        self.0.config.epmd_client(port).names(host).await.map_err(|error| NamesError {
+            host: host.to_owned(),
+            port,
+            is_unknown_host: matches!(error, epmd::EpmdError::UnknownHost { .. }),
+            reason: error.to_string(),
+        })
+    }
+
+    /// `net_adm:world_list(Hosts)`: connects with all nodes that the EPMDs of these hosts know, one after the other.
+    /// Those that answered, this one included; a host without an EPMD has none.
+    ///
+    /// Dropping the future leaves those connected that are.
+    pub async fn world(&self, hosts: &[String]) -> Vec<Atom> {
+        let mut nodes = Vec::new();
+        for host in hosts {
+            for (name, _) in self.names(host).await.unwrap_or_default() {
+                let node = format!("{name}@{host}");
+                let Ok(atom) = Atom::try_new(&node) else { continue };
+                if self.ping(&node).await.is_some() {
+                    nodes.push(atom);
+                }
+            }
+        }
+        nodes
+    }
+
     /// `erlang:system_monitor(self(), [busy_dist_port])`: what happens to the byte budgets of all connections from
     /// now on, [`NodeConfig::busy_bytes`]. The same is in the log at level `debug`.
     #[must_use]
@@ -400,12 +430,25 @@ impl Node {
         self.0.registry.new_reference()
     }
 
-    /// Sets the cookie for one peer (`erlang:set_cookie(Node, Cookie)`), for connections made from now on.
+    /// `erlang:get_cookie(Node)`: the cookie for a node, its own or that of this node.
+    #[must_use]
+    pub fn cookie(&self, node: &str) -> String {
+        let cookies = self.0.cookies.read().unwrap_or_else(PoisonError::into_inner);
+        node.parse().map_or_else(|_| cookies.own().reveal(), |name| cookies.cookie_for(&name).reveal())
+    }
+
+    /// Sets the cookie for one peer (`erlang:set_cookie(Node, Cookie)`), for connections made from now on. For this
+    /// node itself it is that of all nodes that have none of their own.
     pub fn set_cookie(&self, node: &str, cookie: &str) -> Result<(), StartError> {
         let bad = |reason: String| StartError::BadCookie { reason };
         let cookie = Cookie::new(cookie).map_err(|error| bad(error.to_string()))?;
         let name = node.parse().map_err(|error: handshake::NodeNameError| bad(error.to_string()))?;
-        self.0.cookies.write().unwrap_or_else(PoisonError::into_inner).set(name, cookie);
+        let mut cookies = self.0.cookies.write().unwrap_or_else(PoisonError::into_inner);
+        if name == self.0.name {
+            cookies.set_own(cookie);
+        } else {
+            cookies.set(name, cookie);
+        }
         Ok(())
     }
 
@@ -688,26 +731,36 @@ impl Inner {
 
     // --- Node events --------------------------------------------------------------------------------------
 
-    fn publish(&self, event: &NodeEvent) {
-        for pid in lock(&self.subscribers).iter() {
+    fn publish(&self, event: &NodeEvent, connection: ConnectionId) {
+        for (pid, message) in lock(&self.subscribers).messages(event, connection.number()) {
             if let Some(process) = self.registry.get(pid) {
-                process.deliver(Message::Node(event.clone()));
+                process.deliver(message);
             }
         }
     }
 
     /// Whether a process hears of nodes that come and go.
     pub(crate) fn monitor_nodes(&self, pid: &Pid, flag: bool) {
+        self.subscribe(pid, |subscribers| subscribers.set_events(pid, flag));
+    }
+
+    pub(crate) fn monitor_nodes_with(&self, pid: &Pid, flag: bool, options: MonitorNodes) {
+        self.subscribe(pid, |subscribers| subscribers.set_with(pid, options, flag));
+    }
+
+    fn subscribe(&self, pid: &Pid, change: impl FnOnce(&mut kernel::Subscribers)) {
         let mut subscribers = lock(&self.subscribers);
-        if !flag {
-            subscribers.remove(pid);
-        } else if let Some(process) = self.registry.get(pid) {
+        if let Some(process) = self.registry.get(pid) {
             process.with_signals(|signals| {
                 // So that its end takes it out.
                 signals.is_subscriber = true;
-                subscribers.insert(pid.clone());
+                change(&mut subscribers);
             });
         }
+    }
+
+    pub(crate) fn unsubscribe(&self, pid: &Pid) {
+        lock(&self.subscribers).remove(pid);
     }
 
     pub(crate) fn request_stop(&self, status: u8) {

@@ -17,6 +17,13 @@ use handshake::{NodeName, Verdict};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct ConnectionId(u64);
 
+impl ConnectionId {
+    /// Which of this node's attempts it is.
+    pub(crate) fn number(self) -> u64 {
+        self.0
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Peer {
     /// Our own attempt is under way.

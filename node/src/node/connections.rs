@@ -171,7 +171,7 @@ impl Inner {
         // at once waits for the lock.
         let creation = established.peer_creation.0;
         let facts = Facts { node: node.clone(), creation, visible, up_since: clock::wall() };
-        self.publish(&NodeEvent::Up { node, visible });
+        self.publish(&NodeEvent::Up { node, visible }, id);
         let unsent = route.up(id, established.flags, facts);
         let route = Arc::clone(route);
         drop(routes);
@@ -199,7 +199,7 @@ impl Inner {
         self.signal_node_down(&node, &event);
         routes.remove(&node);
         drop(routes);
-        self.publish(&event);
+        self.publish(&event, id);
         peers.ended(&established.peer, id);
     }
 

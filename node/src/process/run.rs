@@ -131,7 +131,7 @@ impl Inner {
         let end = signals.end();
         self.registry.remove(&process.pid, &end);
         if end.is_subscriber {
-            self.monitor_nodes(&process.pid, false);
+            self.unsubscribe(&process.pid);
         }
         for to in end.links {
             let token = process.seq_trace.sending(&process.pid);

@@ -13,6 +13,7 @@ mod code;
 mod erlang;
 mod io;
 mod lists;
+mod net_adm;
 mod nodes;
 pub(crate) use nodes::ping;
 mod process_info;
@@ -35,12 +36,14 @@ const AREAS: &[fn(Builtin<'_>)] = &[
     erlang::insert_all,
     io::insert_all,
     lists::insert_all,
+    net_adm::insert_all,
     nodes::insert_all,
     process_info::insert_all,
     remote::insert_all,
     statistics::insert_all,
     system::insert_all,
     super::global::functions::insert_all,
+    super::observer_backend::insert_all,
     super::pg::functions::insert_all,
     super::shell::insert_all,
     super::global_group::insert_all,

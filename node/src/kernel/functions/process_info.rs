@@ -67,11 +67,17 @@ const ALL: &[&str] = &[
 /// What is only given where it is asked for.
 const MORE: &[&str] = &[
     "backtrace",
+    "binary",
     "catchlevel",
     "current_location",
     "current_stacktrace",
+    "last_calls",
     "memory",
     "message_queue_data",
+    "messages",
     "monitored_by",
     "monitors",
+    "parent",
+    "sequential_trace_token",
+    "trace",
 ];
