@@ -3,8 +3,9 @@
 //! name has one living owner in a partition, no lock is left, nobody waits. When all can connect again, all become one.
 //!
 //! Where links break while partitions merge, OTP's protocol now and then leaves partitions that overlap, or a name that some
-//! have not heard of: a loss is told to those who are members at the time. There is little to be done about it by one side,
-//! so such runs are counted, and bounded: 1 in 200, and they must heal like all others.
+//! have not heard of: a loss is told to those who are members at the time. While partitions overlap, a name may be given
+//! in both, and nodes that come to know each other by a third compare no names. There is little to be done about it by one
+//! side, so such runs are counted, and bounded: 1 in 200, and they must heal like all others.
 //!
 //! One seed makes one run. `CRABNODE_SIM_SEEDS=100000` runs the first so many, `=4711..4712` one of them; without it
 //! there is a fixed set, and one new seed.
@@ -22,7 +23,7 @@ use etf::{Pid, Term};
 
 use super::{
     super::{
-        api::{Answer, Config, Input, Request, RequestId},
+        api::{Answer, Config, Input, Request, RequestId, Warning},
         client::Retries,
         wire::LockId,
     },
@@ -258,7 +259,8 @@ impl Run {
     /// Nothing happens any more but what is under way: after some time the rules hold.
     fn quiet(&mut self) -> Result<(), String> {
         let mut wrong = None;
-        for _ in 0..150 {
+        // With delays of two seconds, lockers who are in each other's way once took 168 of these in 100,000 runs.
+        for _ in 0..400 {
             self.world.run_ms(2000);
             self.world.end_holders();
             wrong = self.wrong();
@@ -271,6 +273,7 @@ impl Run {
 
     fn wrong(&self) -> Option<String> {
         let world = &self.world;
+        let overlapped = self.overlaps() || self.have_overlapped();
         for no in self.alive() {
             let partition = self.partition(no);
             let others: Vec<NodeNo> = partition.iter().copied().filter(|other| *other != no).collect();
@@ -285,13 +288,11 @@ impl Run {
             if world.waiting_for_locks(no) > 0 {
                 return Some(format!("a process of {no} waits for a lock"));
             }
-            // No name has two owners among those that see each other.
+            // No name has two owners among those that see each other, and always did.
             let owners = |other: &NodeNo| world.nodes[*other].engine.names.iter().map(|e| &e.name);
             for name in owners(&no) {
                 let mut rivals = others.iter().flat_map(owners).filter(|other| other.name == name.name);
-                if !self.overlaps()
-                    && let Some(rival) = rivals.find(|rival| rival.pid != name.pid)
-                {
+                if !overlapped && let Some(rival) = rivals.find(|rival| rival.pid != name.pid) {
                     return Some(format!("{name:?} of {no} is {rival:?} elsewhere"));
                 }
             }
@@ -319,6 +320,11 @@ impl Run {
         let differ =
             |no: &NodeNo| self.partition(*no).iter().any(|o| self.partition(*o) != self.partition(*no));
         self.alive().iter().any(differ)
+    }
+
+    fn have_overlapped(&self) -> bool {
+        let mut warnings = self.world.nodes.iter().flat_map(|node| &node.warnings);
+        warnings.any(|warning| matches!(warning, Warning::Overlapping { .. }))
     }
 
     /// Whether partitions overlap, or some have not heard of a name.
