@@ -7,7 +7,10 @@ use std::{
     time::Duration,
 };
 
-use crabnode::{Context, Message, Node, NodeConfig, SpawnOptions, Term};
+use crabnode::{
+    Context, Message, Node, NodeConfig, SpawnOptions, Term,
+    io::{self, Sink},
+};
 use crabnode_dist_ac::{
     Application, Applications, Builder, RestartType, Spec, Start, StartType, Started, SysConfig,
 };
@@ -52,6 +55,14 @@ impl Application for Noted {
         match start.args.as_atom().map(Atom::as_str) {
             Some("fail") => return Err(Term::atom("failed")),
             Some("panic") => panic!("as it was asked to"),
+            Some("print") => {
+                io::put_chars(context, "the master").await.expect("somebody prints it");
+                let child = |mut child: Context| async move {
+                    io::put_chars(&mut child, "its child").await.expect("somebody prints it");
+                    std::future::pending::<()>().await;
+                };
+                context.spawn(child);
+            }
             _ => {}
         }
         self.0.write(format!("{node} start {}", start.start_type.to_term()));
@@ -122,7 +133,10 @@ impl Cluster {
     async fn node(&self, name: &str, kernel: &str, spec: Spec) -> Applications {
         let terms = etf::text::parse_term(&format!("[{{kernel, [{kernel}]}}].")).expect("terms");
         let config_terms = SysConfig::from_terms(terms.as_list().expect("a list")).expect("a configuration");
-        let node = Node::start(config(&format!("{name}@localhost"), self.epmd_port)).await.expect("a node");
+        let mut config = config(&format!("{name}@localhost"), self.epmd_port);
+        let printed = self.diary.clone();
+        config.output = Sink::function(move |text| printed.write(format!("printed: {text}")));
+        let node = Node::start(config).await.expect("a node");
         let builder = Builder::new(config_terms).expect("a kernel configuration");
         builder.application(spec, Noted(self.diary.clone())).start(&node).expect("free names")
     }
@@ -173,7 +187,13 @@ async fn it_moves_by_death_and_by_takeover() {
         ],
         "the old copy stops after the last phase of the new one"
     );
-    assert!(!a.node().registered().contains(&"forgotten".into()), "the whole group is killed");
+    // That is told before they are killed.
+    let killed = async {
+        while a.node().registered().contains(&"forgotten".into()) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(LIMIT, killed).await.expect("the whole group is killed");
     assert_eq!(b.running(), ["noted", "stdlib", "kernel"]);
 
     b.shutdown().await;
@@ -206,6 +226,25 @@ async fn an_application_that_ends_by_itself() {
     end("crash").await;
     let reason = tokio::time::timeout(LIMIT, a.halted()).await.expect("a permanent one ends the node");
     assert_eq!(reason.to_string(), "{application_terminated,noted,crash}");
+    a.node().stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_it_prints_goes_where_the_node_prints() {
+    let cluster = Cluster::new().await;
+    let a = cluster.node("a", "", spec("print", "")).await;
+    a.boot().await.expect("nobody is waited for");
+    let before = a.node().processes().len();
+    a.start("noted", RestartType::Temporary).await.expect("it starts");
+    cluster.diary.wait_for("printed: the master").await;
+    cluster.diary.wait_for("printed: its child").await;
+    a.stop("noted").await.expect("it runs");
+    let gone = async {
+        while a.node().processes().len() > before {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(LIMIT, gone).await.expect("nothing of it is left");
     a.node().stop().await;
 }
 

@@ -5,13 +5,16 @@
 //!   └─ error        └─ error                                  │ its top process ends: prep_stop, stop
 //!                                                             │ a stop is ordered:
 //!                                                             ▼ prep_stop, exit(Top, shutdown), wait, stop
-//!                                           every process with the master as group leader is killed
+//!                                           every process with the application's group leader is killed
 //! ```
+//! That group leader is a process of its own, which passes on what they print: the master runs the application's
+//! callbacks, which print too.
+//!
 //! Only after the last phase does the application count as started; until then a copy that it takes over from goes on.
 
 use std::{collections::BTreeMap, pin::Pin, sync::Arc};
 
-use crabnode::{Context, Message};
+use crabnode::{Context, Message, SpawnOptions};
 use etf::{Atom, Pid, Term, tuple};
 use tokio::sync::watch;
 
@@ -20,8 +23,8 @@ use crate::service::Applications;
 
 /// An application in Rust: the callbacks of OTP's behaviour of that name.
 ///
-/// All run in a process of their own, the application's master, whose [`Context`] they get. It is the group leader of
-/// every process that it starts, and of those that they start: they are killed when the application has stopped.
+/// All run in a process of their own, the application's master, whose [`Context`] they get. It has a group leader of its
+/// own, as has every process that it starts, and those that they start: they are killed when the application has stopped.
 pub trait Application: Send + Sync + 'static {
     /// `start/2`: starts the application's top process, linked with the context's process, usually by
     /// [`supervisor::start_link`](crabnode::supervisor::start_link).
@@ -193,12 +196,13 @@ where
     F: AsyncFnOnce(Result<(), Term>),
 {
     context.trap_exit(true);
+    let leader = lead_group(&context);
     let mut job = job;
     let result = start(&mut context, &job).await;
     let (pid, state) = match result {
         Ok(Started { pid, state }) => (pid, state),
         Err(reason) => {
-            kill_group(&context).await;
+            kill_group(&context, &leader);
             started(Err(reason)).await;
             return Term::atom("normal");
         }
@@ -210,14 +214,14 @@ where
         _ = job.stop.wait_for(|stop| *stop) => None,
     };
     let program = job.programs.get(&job.spec.name).cloned();
-    let Some(program) = program else { return Term::atom("normal") };
+    let program = program.expect("it has started");
     let state = program.prep_stop(&mut context, state).await;
     if reason.is_none() {
         context.exit(&pid, Term::atom("shutdown"));
         exit_of(&mut context, &pid).await;
     }
     program.stop(&mut context, state).await;
-    kill_group(&context).await;
+    kill_group(&context, &leader);
     reason.unwrap_or_else(|| Term::atom("normal"))
 }
 
@@ -274,28 +278,41 @@ async fn exit_of(context: &mut Context, pid: &Pid) -> Term {
     context.receive_match(exit).await
 }
 
-/// Kills every process whose output goes to this one.
-async fn kill_group(context: &Context) {
-    let (process_info, erlang) = (Atom::from_static("process_info"), Atom::from_static("erlang"));
-    let node = context.node().clone();
-    let mine = tuple!(atom "group_leader", context.pid());
-    for pid in node.processes() {
-        if pid == *context.pid() {
-            continue;
+/// Starts the application's group leader: what the master and its processes print goes on to where the master's went.
+fn lead_group(context: &Context) -> Pid {
+    let outer = context.group_leader();
+    let options = SpawnOptions { group_leader: Some(outer.clone()), ..SpawnOptions::default() };
+    let leader = context.spawn_link(options, |leader| pass_on(leader, outer));
+    let leader = leader.expect("no name was given that could be taken");
+    context.set_group_leader(&leader, context.pid());
+    leader
+}
+
+/// The receiver answers to whoever has asked.
+async fn pass_on(mut context: Context, outer: Pid) {
+    loop {
+        match context.receive().await {
+            Message::Term(term) if is_io_request(&term) => context.send(&outer, term).await,
+            _ => {}
         }
-        let (node, pid_) = (node.clone(), pid.clone());
-        let (module, function) = (erlang.clone(), process_info.clone());
-        let info = node
-            .clone()
-            .run(move |asker| async move {
-                let args = vec![pid_.into(), Term::atom("group_leader")];
-                node.functions().apply(asker, &module, &function, args).await
-            })
-            .await;
-        if matches!(info, Some(Ok(leader)) if leader == mine) {
+    }
+}
+
+/// `{io_request, From, ReplyAs, Request}` (cluster-services.md 2.9).
+fn is_io_request(term: &Term) -> bool {
+    matches!(term.as_tuple(), Some([tag, _, _, _]) if tag.is_atom("io_request"))
+}
+
+/// Kills every process that the application has left, and its group leader.
+fn kill_group(context: &Context, leader: &Pid) {
+    let node = context.node();
+    let is_in_group = |pid: &Pid| node.process_info(pid).is_some_and(|info| info.group_leader == *leader);
+    for pid in node.processes() {
+        if pid != *context.pid() && is_in_group(&pid) {
             context.exit(&pid, Term::atom("kill"));
         }
     }
+    context.exit(leader, Term::atom("kill"));
 }
 
 #[cfg(test)]

@@ -352,7 +352,6 @@ impl Driver {
             stop: stopped,
         };
         let (events, name) = (self.applications.0.events.clone(), app.clone());
-        // Its own group leader, so that its processes can be told from others.
         let pid = context.node().spawn(move |master| async move {
             let pid = master.pid().clone();
             let started = async move |result| {
