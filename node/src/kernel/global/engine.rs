@@ -69,6 +69,9 @@ pub struct Engine {
     pub(super) removals: Waiting,
     /// Members for one side only.
     pub(super) strangers: Waiting,
+    /// Sessions to be acknowledged: those of this moment, and the others.
+    pub(super) unacknowledged: Vec<Atom>,
+    pub(super) acks: Waiting,
     pub(super) syncs: Vec<Sync>,
     pub(super) disconnects: Vec<Disconnecting>,
 
@@ -132,6 +135,8 @@ impl Engine {
             losses: Waiting::default(),
             removals: Waiting::default(),
             strangers: Waiting::default(),
+            unacknowledged: Vec::new(),
+            acks: Waiting::default(),
             syncs: Vec::new(),
             disconnects: Vec::new(),
             locker: Locker::default(),
@@ -176,7 +181,7 @@ impl Engine {
     /// When to hand in [`Input::Timer`] if nothing happens before.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let waiting = [&self.losses, &self.removals, &self.strangers].map(Waiting::wake);
+        let waiting = [&self.losses, &self.removals, &self.strangers, &self.acks].map(Waiting::wake);
         [self.locker.wake(), self.registrar.wake()].into_iter().chain(waiting).flatten().min()
     }
 
@@ -440,6 +445,7 @@ impl Engine {
         self.losses_due(now);
         self.removals_due(now);
         self.strangers_due(now);
+        self.acknowledge(now);
         loop {
             if let Some(replies) = take_done(&mut self.locker_call) {
                 self.locker_replies(replies);

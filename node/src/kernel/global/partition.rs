@@ -55,7 +55,12 @@ impl Waiting {
         self.0.front().map(|(due, _)| *due)
     }
 
-    fn due(&mut self, now: Instant) -> Option<Atom> {
+    /// The time must not be before that of the others.
+    pub(super) fn add(&mut self, due: Instant, node: Atom) {
+        self.0.push_back((due, node));
+    }
+
+    pub(super) fn due(&mut self, now: Instant) -> Option<Atom> {
         self.wake().filter(|due| *due <= now)?;
         self.0.pop_front().map(|(_, node)| node)
     }
@@ -104,6 +109,7 @@ impl Engine {
         self.losses.settle(node);
         self.removals.settle(node);
         self.strangers.settle(node);
+        self.acks.settle(node);
         self.drop_processes_of(node);
         // One that was never up for us is none that we have lost.
         if self.removing.remove(node) || !was_up {

@@ -24,7 +24,10 @@
 //! `nodedown`, `in_sync`, `cancel_connect` and an `init_connect` that does not fit end a session from every state;
 //! the last two begin a new one at once.
 
-use std::collections::VecDeque;
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
 
 use etf::{Atom, Pid, Term};
 
@@ -39,6 +42,12 @@ use super::{
 
 /// The most `init_connect` that wait for their connection. They come at most one a connection, which is not up yet.
 const PRE_CONNECT_MAX: usize = 4096;
+
+/// How long after its `init_connect` a session is acknowledged, if it is not over by then. Nobody waits for it: it only
+/// shows where two sessions have missed each other. But where it comes when a third has ended the session, by making both
+/// members of one partition, OTP 27 and later forget the names that they have just learnt of our processes. Shorter than
+/// the lockers take, longer than the third.
+const ACK_DELAY: Duration = Duration::from_millis(100);
 
 /// One peer's session.
 #[derive(Debug)]
@@ -164,10 +173,24 @@ impl Engine {
             his_tag: his_tag.clone(),
         });
         if vsn >= VSN_VERIFY_CONNECT {
-            let own = self.config.node.clone();
-            self.send_info(&node, &Info::InitConnectAck { node: own, your_tag: his_tag, my_tag });
+            self.unacknowledged.push(node.clone());
         }
         self.pending.insert(node, his_vsn);
+    }
+
+    /// Acknowledges those who have begun, if that is not over meanwhile.
+    pub(super) fn acknowledge(&mut self, now: Instant) {
+        for node in std::mem::take(&mut self.unacknowledged) {
+            self.acks.settle(&node);
+            self.acks.add(now + ACK_DELAY, node);
+        }
+        while let Some(node) = self.acks.due(now) {
+            let Some(session) = self.sessions.get(&node) else { continue };
+            let Some(his) = &session.his else { continue };
+            let (your_tag, my_tag) = (his.tag.clone(), session.my_tag.clone());
+            let own = self.config.node.clone();
+            self.send_info(&node, &Info::InitConnectAck { node: own, your_tag, my_tag });
+        }
     }
 
     /// He has begun anew in the middle of a session, which is over with that; his new one is one with ours. Had he
