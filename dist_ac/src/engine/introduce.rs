@@ -211,6 +211,9 @@ impl Engine {
         peer.confirmed = true;
         for at in 0..self.apps.len() {
             let starts = starting.contains(&self.apps[at].name);
+            if !running.contains(&self.apps[at].name) {
+                self.apps[at].yielding.remove(node);
+            }
             self.set_starter(now, at, node, starts);
         }
         self.learn_running(now, node, running);
@@ -354,6 +357,9 @@ impl Engine {
     fn resolve_conflict(&mut self, now: Instant, at: usize, node: &Atom) {
         let (me, app) = (self.me.clone(), self.apps[at].name.clone());
         if self.beats(at, &me, node) {
+            if self.is_ours(node) {
+                self.apps[at].yielding.insert(node.clone());
+            }
             // To everybody: others may have been told of the other copy last.
             self.broadcast(&Message::AppStarted { node: me.clone(), app: app.clone(), result: Ok(()) });
             self.event(Event::ConflictResolved { app, winner: me, loser: node.clone() });

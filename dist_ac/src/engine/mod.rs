@@ -77,6 +77,9 @@ struct App {
     heard: Option<(Atom, Instant)>,
     /// It runs here, and nobody was told: a starter that goes before this node may be done first.
     unannounced: bool,
+    /// It runs here, and these peers of our own kind, where it runs too, are to give way: what they said before
+    /// they knew of this copy must not stop it.
+    yielding: BTreeSet<Atom>,
     /// When the restart time of a dead runner is over.
     failover_at: Option<Instant>,
     /// Callers that wait for the own start (`t_reqs`).
@@ -535,6 +538,7 @@ impl App {
             starters: BTreeSet::new(),
             heard: None,
             unannounced: false,
+            yielding: BTreeSet::new(),
             failover_at: None,
             waiting_run: Vec::new(),
             waiting_stop: Vec::new(),

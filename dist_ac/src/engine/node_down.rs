@@ -27,6 +27,7 @@ impl Engine {
         let app = &mut self.apps[at];
         app.run.retain(|(name, _)| name != node);
         app.ballots.forget(node);
+        app.yielding.remove(node);
         if let Some(own) = &mut app.own_start {
             own.previous.take_if(|previous| previous == node);
         }

@@ -95,6 +95,7 @@ impl Engine {
         app.own_start = None;
         app.failover_at = None;
         app.unannounced = false;
+        app.yielding.clear();
         app.started &= ordered;
         let (run, stop) = (std::mem::take(&mut app.waiting_run), std::mem::take(&mut app.waiting_stop));
         let permits = std::mem::take(&mut app.waiting_permit).into_iter().map(|(call, _)| call);
@@ -117,6 +118,8 @@ impl Engine {
             return;
         };
         match result {
+            // It won against a third copy, before it heard of this one (dist_ac.md 6, L3).
+            Ok(()) if self.apps[at].id == AppId::Local && self.apps[at].yielding.contains(&node) => {}
             Ok(()) => {
                 self.apps[at].starters.remove(&node);
                 self.apps[at].unannounced = false;
@@ -217,6 +220,8 @@ impl Engine {
     pub(super) fn started_elsewhere(&mut self, now: Instant, at: usize, node: &Atom) {
         let app = &mut self.apps[at];
         app.failover_at = None;
+        app.yielding.clear();
+        let gives_way = app.id == AppId::Local;
         let permits = std::mem::take(&mut app.waiting_permit).into_iter().map(|(call, _)| call).collect();
         let decision = app.decision.as_ref().map(|decision| (decision.reply, &decision.waiting));
         match decision {
@@ -230,6 +235,9 @@ impl Engine {
                 self.change(at, Change::Started(node.clone()));
                 self.set_id(at, AppId::Distributed(node.clone()));
             }
+        }
+        if gives_way && self.is_ours(node) {
+            self.send_status(node, true);
         }
         self.reply_all(permits, &Term::atom("ok"));
         self.evaluate(now, at);

@@ -1,0 +1,138 @@
+//! Links between nodes, what travels along them, and global locks.
+
+use crabnode_dist_ac::{
+    engine::{self, Lock, Request, wire::Message},
+    exchange::CallId,
+};
+use etf::{Atom, Term};
+
+use super::{
+    Sim, What,
+    world::{name, pair},
+};
+
+#[derive(Debug, Clone)]
+pub(super) enum Parcel {
+    Message(Message),
+    /// A call of `get_known_nodes`.
+    Probe,
+    /// Its answer.
+    Known(Vec<Atom>),
+}
+
+impl Sim {
+    pub(super) fn connect(&mut self, one: usize, other: usize) {
+        if self.connected.contains_key(&pair(one, other)) {
+            return;
+        }
+        self.epochs += 1;
+        let epoch = self.epochs;
+        self.connected.insert(pair(one, other), epoch);
+        self.along(other, one, What::NodeUp { at: one, node: other, epoch });
+        self.along(one, other, What::NodeUp { at: other, node: one, epoch });
+    }
+
+    pub(super) fn disconnect(&mut self, one: usize, other: usize) {
+        let Some(epoch) = self.connected.remove(&pair(one, other)) else { return };
+        self.along(other, one, What::NodeDown { at: one, node: other, epoch });
+        self.along(one, other, What::NodeDown { at: other, node: one, epoch });
+    }
+
+    pub(super) fn node_up(&mut self, at: usize, node: usize, epoch: u64) {
+        let current = self.connected.get(&pair(at, node)) == Some(&epoch);
+        let Some(state) = self.nodes[at].as_mut().filter(|_| current) else { return };
+        state.links.insert(node, epoch);
+        self.handle(at, engine::Input::NodeUp { node: name(node), hidden: false });
+    }
+
+    pub(super) fn node_down(&mut self, at: usize, node: usize, epoch: u64) {
+        let Some(state) = self.nodes[at].as_mut() else { return };
+        if state.links.get(&node) == Some(&epoch) {
+            state.links.remove(&node);
+            self.note(format!("{} nodedown {}", name(at), name(node)));
+            self.handle(at, engine::Input::NodeDown { node: name(node) });
+        }
+    }
+
+    /// A message that no member sent arrives at a node.
+    pub fn forge(&mut self, to: usize, message: Message) {
+        self.note(format!("{} < forged {:?}", name(to), message.to_term()));
+        self.handle(to, engine::Input::Message(message));
+    }
+
+    pub(super) fn send(&mut self, from: usize, to: usize, parcel: Parcel) {
+        let Some(epoch) = self.nodes[from].as_ref().and_then(|state| state.links.get(&to)).copied() else {
+            return;
+        };
+        self.sent[from] += 1;
+        self.along(from, to, What::Deliver { to, from, epoch, parcel });
+    }
+
+    pub(super) fn deliver(&mut self, to: usize, from: usize, epoch: u64, parcel: Parcel) {
+        let Some(state) = &mut self.nodes[to] else { return };
+        if state.links.get(&from) != Some(&epoch) {
+            return;
+        }
+        match parcel {
+            Parcel::Message(message) => {
+                self.note(format!("{} < {:?}", name(to), message.to_term()));
+                // What cannot be read on the other side is not sent here either.
+                let message = Message::from_term(&message.to_term()).unwrap();
+                self.handle(to, engine::Input::Message(message));
+            }
+            Parcel::Probe => {
+                self.next_call += 1;
+                let call = CallId(self.next_call);
+                self.probes.insert(self.next_call, (from, to, epoch));
+                self.handle(to, engine::Input::Call { call, request: Request::KnownNodes });
+            }
+            Parcel::Known(nodes) => {
+                self.handle(to, engine::Input::Known { node: name(from), nodes: Some(nodes) });
+            }
+        }
+    }
+
+    /// The answer to a call of `get_known_nodes` by a peer; says whether it was one.
+    pub(super) fn answer_probe(&mut self, call: u64, reply: &Term) -> bool {
+        let Some((asker, asked, epoch)) = self.probes.remove(&call) else { return false };
+        let link = self.nodes[asked].as_ref().and_then(|state| state.links.get(&asker));
+        if link == Some(&epoch) {
+            let nodes = reply.as_list().unwrap().iter().map(|node| node.as_atom().unwrap().clone());
+            let nodes = nodes.collect();
+            self.send(asked, asker, Parcel::Known(nodes));
+        }
+        true
+    }
+
+    pub(super) fn lock(&mut self, node: usize, life: u64, lock: Lock, nodes: Vec<usize>, retry: bool) {
+        if self.node(node, life).is_none() {
+            return;
+        }
+        let mine = (node, life, lock);
+        let same = |held: &(usize, u64, Lock)| *held == mine || (lock == Lock::SyncDacs && held.2 == lock);
+        let alive: Vec<usize> = nodes.iter().copied().filter(|at| self.nodes[*at].is_some()).collect();
+        let granted = alive.iter().all(|at| self.locks[*at].iter().all(same));
+        if granted {
+            for at in alive {
+                self.locks[at].push(mine);
+            }
+        } else if retry {
+            return self.later(50, 250, What::LockTry { node, life, lock, nodes, retry });
+        }
+        self.handle(node, engine::Input::Locked { lock, granted });
+    }
+
+    pub(super) fn unlock(&mut self, node: usize, life: u64, lock: Lock) {
+        for table in &mut self.locks {
+            table.retain(|held| *held != (node, life, lock));
+        }
+    }
+
+    /// In order behind everything that is on its way along this link.
+    fn along(&mut self, from: usize, to: usize, what: What) {
+        let last = self.arrivals.get(&(from, to)).copied().unwrap_or(0);
+        let at = last.max(self.now + self.rng.between(1, self.world.delay_max));
+        self.arrivals.insert((from, to), at);
+        self.schedule(at, what);
+    }
+}
