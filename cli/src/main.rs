@@ -11,10 +11,12 @@ use clap::{Parser, Subcommand};
 use dist_ac::flags::fail;
 use tokio::runtime::Builder;
 
+mod apps;
 mod call;
 mod epmd_server;
 mod guest;
 mod json;
+mod moves;
 mod names;
 mod peer;
 mod ping;
@@ -51,6 +53,12 @@ enum Command {
     Stop(call::StopFlags),
     /// Run an Erlang shell on a node, as erl -remsh
     Shell(shell::Flags),
+    /// Show which distributed application runs where, who stands by, and what is wrong
+    Apps(apps::Flags),
+    /// Move a distributed application to a node, as application:takeover/2 there
+    Takeover(moves::TakeoverFlags),
+    /// Say whether a node may run an application, as application:permit/2 there
+    Permit(moves::PermitFlags),
 }
 
 fn main() -> ExitCode {
@@ -67,6 +75,9 @@ fn main() -> ExitCode {
         Command::Eval(flags) => run("warn", Builder::new_current_thread(), call::eval(flags)),
         Command::Stop(flags) => run("warn", Builder::new_current_thread(), call::stop(flags)),
         Command::Shell(flags) => run("warn", Builder::new_current_thread(), shell::run(flags)),
+        Command::Apps(flags) => run("error", Builder::new_current_thread(), apps::run(flags)),
+        Command::Takeover(flags) => run("warn", Builder::new_current_thread(), moves::takeover(flags)),
+        Command::Permit(flags) => run("warn", Builder::new_current_thread(), moves::permit(flags)),
     }
 }
 
