@@ -23,6 +23,7 @@ use etf::{
 use crate::{
     application::environment::Parameters,
     engine::appl::{Distribution, Nodes, RestartTime},
+    heal::{Heal, HealConfig},
     startup::SyncNodes,
 };
 
@@ -58,7 +59,7 @@ pub struct KernelConfig {
 /// What is wrong with a configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// `{badopt, {Parameter, Value}}`: a parameter of `kernel` has a value that it cannot have.
+    /// `{badopt, {Parameter, Value}}`: a parameter of `kernel` or `crabnode` has a value that it cannot have.
     #[error("{{badopt,{{{parameter},{value}}}}}")]
     BadOption {
         /// The parameter.
@@ -171,6 +172,17 @@ impl SysConfig {
         Ok(KernelConfig { distributed, permissions, start_dist_ac, sync_nodes: self.sync_nodes()? })
     }
 
+    /// What the section `crabnode` says of healing: `{crabnode, [{heal, off | self | cluster}, {heal_dry_run, true |
+    /// false}]}`. Default: `self`, and no dry run.
+    pub fn heal(&self) -> Result<HealConfig, ConfigError> {
+        let level = |value: &Term| Heal::from_word(value.as_atom()?.as_str());
+        Ok(HealConfig {
+            level: self.section_value("crabnode", "heal", level)?.unwrap_or_default(),
+            dry_run: self.section_value("crabnode", "heal_dry_run", Term::as_bool)?.unwrap_or_default(),
+            ..HealConfig::default()
+        })
+    }
+
     /// A node's configuration with what `kernel` says of it: the ports, with or without EPMD, the tick time, the
     /// overlapping partitions.
     pub fn apply(&self, mut base: NodeConfig) -> Result<NodeConfig, ConfigError> {
@@ -250,7 +262,17 @@ impl SysConfig {
         parameter: &'static str,
         parse: impl Fn(&Term) -> Option<T>,
     ) -> Result<Option<T>, ConfigError> {
-        let Some(value) = self.value("kernel", parameter) else { return Ok(None) };
+        self.section_value("kernel", parameter, parse)
+    }
+
+    /// The same of any section.
+    fn section_value<T>(
+        &self,
+        section: &str,
+        parameter: &'static str,
+        parse: impl Fn(&Term) -> Option<T>,
+    ) -> Result<Option<T>, ConfigError> {
+        let Some(value) = self.value(section, parameter) else { return Ok(None) };
         let bad = || ConfigError::BadOption { parameter, value: value.clone() };
         parse(value).map(Some).ok_or_else(bad)
     }

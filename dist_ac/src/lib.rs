@@ -37,6 +37,7 @@
 //! | [`application`] | `.app` files, the application controller, the application master |
 //! | [`engine`] | `dist_ac`: which node runs what |
 //! | [`exchange`] | what the application controller and `dist_ac` say to each other |
+//! | [`heal`] | what is mended of the faults of stock nodes |
 //! | [`flags`] | the flags of every program that is a node |
 //!
 //! [`config`], [`startup`], [`engine`] and the application controller are values without clocks, sockets and tasks;
@@ -54,6 +55,8 @@ pub use config::SysConfig;
 pub mod engine;
 pub mod exchange;
 pub mod flags;
+pub mod heal;
+pub use heal::Heal;
 mod service;
 pub use service::{Applications, BootError, Builder};
 pub mod startup;

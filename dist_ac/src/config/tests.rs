@@ -85,6 +85,22 @@ fn a_negative_time_leaves_the_entry_out() {
 }
 
 #[test]
+fn what_crabnode_says_of_healing() {
+    let heal = |text: &str| {
+        let config = parse(&format!("[{{crabnode, [{text}]}}]"))?;
+        let heal = config.heal().map_err(|error| error.to_string())?;
+        Ok::<_, String>((heal.level, heal.dry_run))
+    };
+    assert_eq!(heal(""), Ok((Heal::Own, false)));
+    assert_eq!(heal("{heal, off}"), Ok((Heal::Off, false)));
+    assert_eq!(heal("{heal, self}, {heal_dry_run, false}"), Ok((Heal::Own, false)));
+    assert_eq!(heal("{heal, cluster}, {heal_dry_run, true}"), Ok((Heal::Cluster, true)));
+    assert_eq!(heal("{heal, all}"), Err("{badopt,{heal,all}}".into()));
+    assert_eq!(heal("{heal, \"self\"}"), Err("{badopt,{heal,\"self\"}}".into()));
+    assert_eq!(heal("{heal_dry_run, 1}"), Err("{badopt,{heal_dry_run,1}}".into()));
+}
+
+#[test]
 fn dist_ac_starts_if_asked_for_or_if_something_is_distributed() {
     for (text, starts) in [
         ("", false),

@@ -9,6 +9,7 @@ use super::{
 use crate::{
     application::RestartType,
     exchange::{CallId, FromController, ToController},
+    heal::Repair,
 };
 
 /// A global lock on the resource `dist_ac`.
@@ -165,6 +166,15 @@ pub enum Event {
         /// The peer.
         node: Atom,
     },
+    /// Two copies met, and both go on: healing is off, or a dry run.
+    ConflictLeft {
+        /// The application.
+        app: Atom,
+        /// Where it would go on.
+        winner: Atom,
+        /// Where it would stop.
+        loser: Atom,
+    },
     /// Two copies met, and one gave way.
     ConflictResolved {
         /// The application.
@@ -230,6 +240,8 @@ pub enum Event {
         /// What this node knows of it now.
         id: AppId,
     },
+    /// Something was mended.
+    Repair(Repair),
 }
 
 /// What was asked of the engine that it cannot do: a fault of its driver.

@@ -157,13 +157,13 @@ impl Engine {
         let own = self.appls();
         self.merge(&node, appls);
         let there = started.iter().filter(|(at, _)| *at == node).map(|(_, app)| app.clone());
-        let there: Vec<Atom> = there.collect();
+        let there: Vec<(Atom, Option<u64>)> = there.map(|app| (app, None)).collect();
         match introduction {
             // The answer, or an introduction that crossed ours: never answered, or both would go on for ever.
             Introduction::Asked => {
                 self.introduced(&node);
                 self.learn_running(now, &node, &there);
-                self.tell_status(&node);
+                self.tell_status(&node, &there);
                 self.check_sync_lock();
             }
             Introduction::Done => self.learn_running(now, &node, &there),
@@ -196,7 +196,7 @@ impl Engine {
         now: Instant,
         node: &Atom,
         met: bool,
-        running: &[Atom],
+        running: &[(Atom, Option<u64>)],
         starting: &[Atom],
     ) {
         let Some(peer) = self.peers.get_mut(node) else { return };
@@ -211,7 +211,7 @@ impl Engine {
         peer.confirmed = true;
         for at in 0..self.apps.len() {
             let starts = starting.contains(&self.apps[at].name);
-            if !running.contains(&self.apps[at].name) {
+            if !running.iter().any(|(app, _)| *app == self.apps[at].name) {
                 self.apps[at].yielding.remove(node);
             }
             self.set_starter(now, at, node, starts);
@@ -273,17 +273,22 @@ impl Engine {
     pub(super) fn send_status(&mut self, node: &Atom, met: bool) {
         let starting = self.apps.iter().filter(|app| app.own_start.is_some() || app.unannounced);
         let starting = starting.map(|app| app.name.clone()).collect();
-        let (me, running) = (self.me.clone(), self.running_here());
-        self.send(node, Message::Status { node: me, met, running, starting });
+        let running =
+            self.running_here().into_iter().map(|app| (app.clone(), self.millis_since(&app))).collect();
+        let (me, heal) = (self.me.clone(), self.heal.level);
+        self.send(node, Message::Status { node: me, met, running, starting, heal });
     }
 
     /// After an own introduction: what runs here. A stock node learns it by M6, one at a time.
-    fn tell_status(&mut self, node: &Atom) {
+    fn tell_status(&mut self, node: &Atom, there: &[(Atom, Option<u64>)]) {
         if self.is_ours(node) {
             return self.send_status(node, true);
         }
         for app in self.running_here() {
-            self.tell_running(node, &app);
+            // It would end a conflict that is to be left.
+            if self.heal.acts() || !there.iter().any(|(name, _)| *name == app) {
+                self.tell_running(node, &app);
+            }
         }
     }
 
@@ -320,12 +325,12 @@ impl Engine {
     }
 
     /// A peer has said what runs there.
-    fn learn_running(&mut self, now: Instant, node: &Atom, apps: &[Atom]) {
-        for name in apps {
+    fn learn_running(&mut self, now: Instant, node: &Atom, apps: &[(Atom, Option<u64>)]) {
+        for (name, since) in apps {
             match self.find(name) {
                 // What a node says of itself when it is met may be older than another node's M6 on another link.
                 Some(at) if self.heard_from_another(now, at, node) => {}
-                Some(at) if self.apps[at].started => self.learn_started(now, at, node),
+                Some(at) if self.apps[at].started => self.learn_started(now, at, node, *since),
                 _ => self.remember_started(name, node),
             }
         }
@@ -336,51 +341,6 @@ impl Engine {
         heard.is_some_and(|(other, since)| {
             other != node && now < *since + HEARD_LIFE && self.peers.contains_key(other)
         })
-    }
-
-    fn learn_started(&mut self, now: Instant, at: usize, node: &Atom) {
-        let app = &mut self.apps[at];
-        if let Some(own) = &mut app.own_start {
-            // It wins when it is done; until then the other copy is the one it takes over from.
-            own.previous.get_or_insert_with(|| node.clone());
-            return;
-        }
-        match app.id.clone() {
-            AppId::Local => self.resolve_conflict(now, at, node),
-            AppId::Distributed(other) if other != *node && self.beats(at, &other, node) => {}
-            _ => self.started_elsewhere(now, at, node),
-        }
-    }
-
-    /// The application runs here and there. The better place in the priority list goes on, at equal places the
-    /// smaller name (dist_ac.md 6, L1).
-    fn resolve_conflict(&mut self, now: Instant, at: usize, node: &Atom) {
-        let (me, app) = (self.me.clone(), self.apps[at].name.clone());
-        if self.beats(at, &me, node) {
-            if self.is_ours(node) {
-                self.apps[at].yielding.insert(node.clone());
-            }
-            // To everybody: others may have been told of the other copy last.
-            self.broadcast(&Message::AppStarted { node: me.clone(), app: app.clone(), result: Ok(()) });
-            self.event(Event::ConflictResolved { app, winner: me, loser: node.clone() });
-            return;
-        }
-        self.started_elsewhere(now, at, node);
-        // Whoever stood by for this node now stands by for the winner; a stock node does not care who says so.
-        let message = Message::AppStarted { node: node.clone(), app: app.clone(), result: Ok(()) };
-        for other in self.known.clone() {
-            if other != me && other != *node {
-                self.send(&other, message.clone());
-            }
-        }
-        self.event(Event::ConflictResolved { app, winner: node.clone(), loser: me });
-    }
-
-    /// Whether one node goes before the other for this application: who may run it, by the priority list, by name.
-    pub(super) fn beats(&self, at: usize, one: &Atom, other: &Atom) -> bool {
-        let app = &self.apps[at];
-        let place = |node: &Atom| (!app.permits(node), app.nodes.rank(node));
-        (place(one), one) < (place(other), other)
     }
 
     fn tell_running(&mut self, node: &Atom, app: &Atom) {

@@ -80,7 +80,7 @@ impl Engine {
         let app = &mut self.apps[at];
         app.run.clear();
         app.started = false;
-        app.failover_at = None;
+        app.end_failover();
         self.drop_decision(at);
         self.set_id(at, super::AppId::Undefined);
     }

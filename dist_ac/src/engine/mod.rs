@@ -16,23 +16,30 @@
 //! | `node_down.rs` | nodedown, the restart timer |
 //! | `takeover.rs` | `application:takeover/2` |
 //! | `permission.rs` | `application:permit/2`, M4 |
+//! | `conflict.rs` | it runs here and there |
+//! | `rescue.rs` | it runs nowhere, and stock nodes let it be |
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use etf::{Atom, Term, tuple};
 
-use crate::exchange::{CallId, Change, FromController, StartReply, ToController};
+use crate::{
+    exchange::{CallId, Change, FromController, StartReply, ToController},
+    heal::HealConfig,
+};
 
 mod api;
 pub use api::{Error, Event, Input, Lock, Output, Request};
 pub mod appl;
+mod conflict;
 mod introduce;
 mod load;
 mod node_down;
 mod permission;
+mod rescue;
 mod running;
 mod start;
 mod takeover;
@@ -40,6 +47,7 @@ pub mod wire;
 
 use appl::{AppId, Appl, Distribution, Nodes, RestartTime, Run};
 use introduce::Peer;
+use rescue::Rescue;
 use start::{Ballots, Decision};
 use wire::Message;
 
@@ -80,6 +88,14 @@ struct App {
     /// It runs here, and these peers of our own kind, where it runs too, are to give way: what they said before
     /// they knew of this copy must not stop it.
     yielding: BTreeSet<Atom>,
+    /// Since when it runs here.
+    since: Option<SystemTime>,
+    /// Who ran it until it stopped, and when that was.
+    stopped: Option<(Atom, Instant)>,
+    /// It runs nowhere, and members of ours decide alone.
+    rescue: Option<Rescue>,
+    /// Who was told to stop its copy, and when.
+    told: Option<(Atom, Instant)>,
     /// When the restart time of a dead runner is over.
     failover_at: Option<Instant>,
     /// Callers that wait for the own start (`t_reqs`).
@@ -98,6 +114,8 @@ struct OwnStart {
     reply: bool,
     /// Who runs it until this start is done. While that copy lives a failed start is nobody's business (L4).
     previous: Option<Atom>,
+    /// The dead node that ran it before.
+    failover: Option<Atom>,
 }
 
 /// The machine.
@@ -125,6 +143,7 @@ pub struct Engine {
     start_lock: StartLock,
     /// Calls of takeover and permit that wait for the first introductions or for their lock, and those that hold it.
     calls: BTreeMap<CallId, LockedCall>,
+    heal: HealConfig,
     outputs: VecDeque<Output>,
 }
 
@@ -174,6 +193,7 @@ impl Engine {
             sync_until: None,
             start_lock: StartLock::default(),
             calls: BTreeMap::new(),
+            heal: HealConfig::default(),
             outputs: VecDeque::new(),
         };
         for Distribution { app, restart_time, nodes } in distributed {
@@ -183,6 +203,13 @@ impl Engine {
             engine.apps.push(App::new(app, restart_time, nodes, run));
         }
         engine
+    }
+
+    /// The same machine, which heals as this says. Without it, it heals [`Own`](crate::heal::Heal::Own).
+    #[must_use]
+    pub fn with_heal(mut self, heal: HealConfig) -> Self {
+        self.heal = heal;
+        self
     }
 
     /// Takes what happened at `now`.
@@ -337,7 +364,7 @@ impl Engine {
             Message::Weight { app, weight, node } => self.on_weight(now, app, weight, node),
             Message::AppStarted { node, app, result } => self.on_app_started(now, node, app, result),
             Message::AppStopped { app } => self.on_app_stopped(now, app),
-            Message::Status { node, met, running, starting } => {
+            Message::Status { node, met, running, starting, .. } => {
                 self.on_status(now, &node, met, &running, &starting);
             }
         }
@@ -539,6 +566,10 @@ impl App {
             heard: None,
             unannounced: false,
             yielding: BTreeSet::new(),
+            since: None,
+            stopped: None,
+            rescue: None,
+            told: None,
             failover_at: None,
             waiting_run: Vec::new(),
             waiting_stop: Vec::new(),

@@ -33,12 +33,14 @@ impl Engine {
         }
         if app.id == AppId::Distributed(node.clone()) {
             self.lose_runner(now, at, node);
+        } else if self.stopped_with(now, at, node) {
+            self.rescue_stopped(now, at, node);
         }
         self.lose_awaited(at, node);
         self.set_starter(now, at, node, false);
     }
 
-    fn lose_runner(&mut self, now: Instant, at: usize, node: &Atom) {
+    pub(super) fn lose_runner(&mut self, now: Instant, at: usize, node: &Atom) {
         let app = &mut self.apps[at];
         if app.own_start.is_some() {
             // The own start goes on, and nobody else runs it any more.
@@ -73,7 +75,7 @@ impl Engine {
 
     /// `internal_restart_appl`.
     pub(super) fn on_restart_time_over(&mut self, now: Instant, at: usize) {
-        if matches!(self.apps[at].id, AppId::Failover(_)) {
+        if self.begin_rescue(now, at) || matches!(self.apps[at].id, AppId::Failover(_)) {
             self.begin(now, at, false, None);
         }
     }

@@ -13,7 +13,7 @@ impl Engine {
         let own = self.apps[at].own_start.take();
         match result {
             Ok(()) => self.on_run_ok(now, at),
-            Err(reason) => self.on_run_error(at, own, reason),
+            Err(reason) => self.on_run_error(now, at, own, reason),
         }
     }
 
@@ -26,9 +26,11 @@ impl Engine {
         }
         self.remote_started.remove(&name);
         self.drop_decision(at);
+        let since = self.heal.time_of_day(now);
         let app = &mut self.apps[at];
         app.started = true;
-        app.failover_at = None;
+        app.since = since;
+        app.end_failover();
         app.ballots.reset();
         let waiting = std::mem::take(&mut app.waiting_run);
         let unpermitted = std::mem::take(&mut app.waiting_permit_start);
@@ -48,9 +50,9 @@ impl Engine {
         self.evaluate(now, at);
     }
 
-    fn on_run_error(&mut self, at: usize, own: Option<super::OwnStart>, reason: Term) {
+    fn on_run_error(&mut self, now: Instant, at: usize, own: Option<super::OwnStart>, reason: Term) {
         let (me, name) = (self.me.clone(), self.apps[at].name.clone());
-        let own = own.unwrap_or(super::OwnStart { reply: false, previous: None });
+        let own = own.unwrap_or(super::OwnStart { reply: false, previous: None, failover: None });
         let error = Err(reason.clone());
         if matches!(self.apps[at].id, AppId::Distributed(_)) {
             // Somebody else started it meanwhile: this failure is nobody's business.
@@ -58,18 +60,19 @@ impl Engine {
             // The old copy lives on. An M6 error would stop it, and the application would run nowhere (L4).
             if own.reply {
                 self.apps[at].started = false;
-                self.remote_started.insert(name, previous);
+                self.remote_started.insert(name, previous.clone());
                 self.set_id(at, AppId::Undefined);
             } else {
-                self.set_id(at, AppId::Distributed(previous));
+                self.set_id(at, AppId::Distributed(previous.clone()));
             }
+            self.release_waiting(at, &previous);
             // Those who wait for its end because they met us in the middle of it.
             self.broadcast_status();
         } else {
             self.broadcast(&Message::AppStarted { node: me, app: name, result: error });
             // The application controller knows nothing of a local request that failed.
             self.apps[at].started &= !own.reply;
-            self.set_id(at, AppId::Undefined);
+            self.failed_to_fail_over(now, at, own.failover);
         }
         let app = &mut self.apps[at];
         app.ballots.reset();
@@ -93,7 +96,7 @@ impl Engine {
         }
         let app = &mut self.apps[at];
         app.own_start = None;
-        app.failover_at = None;
+        app.end_failover();
         app.unannounced = false;
         app.yielding.clear();
         app.started &= ordered;
@@ -125,6 +128,7 @@ impl Engine {
                 self.apps[at].unannounced = false;
                 self.apps[at].heard = Some((node.clone(), now));
                 self.on_started_there(now, at, &node);
+                self.pass_on(now, at, &node);
             }
             Err(reason) => {
                 self.set_starter(now, at, &node, false);
@@ -155,6 +159,46 @@ impl Engine {
         self.apps[at].starters.iter().any(|node| self.is_ours(node) && self.beats(at, node, &self.me))
     }
 
+    /// Whether one node is to start it rather than the other: who may run it, by the priority list, by name.
+    fn beats(&self, at: usize, one: &Atom, other: &Atom) -> bool {
+        let app = &self.apps[at];
+        let place = |node: &Atom| (!app.permits(node), app.nodes.rank(node));
+        (place(one), one) < (place(other), other)
+    }
+
+    /// A failed takeover is told to nobody, and some may wait for its result: they hear from the copy that goes on. A
+    /// stock node takes only what seems to come from this one, and has to learn then that it was not so; in between it
+    /// forgets the two entries that one which has not started the application makes of it (dist_ac.md 6, L4, L9).
+    fn release_waiting(&mut self, at: usize, previous: &Atom) {
+        let (me, app) = (self.me.clone(), self.apps[at].name.clone());
+        let started =
+            |node: &Atom| Message::AppStarted { node: node.clone(), app: app.clone(), result: Ok(()) };
+        for node in self.known.clone() {
+            if node == me || node == *previous {
+                continue;
+            }
+            if !self.is_ours(&node) {
+                self.send(&node, started(&me));
+                self.send(&node, Message::AppStopped { app: app.clone() });
+                self.send(&node, Message::AppStopped { app: app.clone() });
+            }
+            self.send(&node, started(previous));
+        }
+    }
+
+    /// The own start failed, and nobody else runs it. If it was to bring the application back there is another try.
+    fn failed_to_fail_over(&mut self, now: Instant, at: usize, dead: Option<Atom>) {
+        let me = self.me.clone();
+        let rescue = dead.is_some() || self.apps[at].rescue.is_some();
+        self.set_id(at, AppId::Undefined);
+        if rescue
+            && self.retry(now, at, &me)
+            && let Some(dead) = dead
+        {
+            self.set_id(at, AppId::Failover(dead));
+        }
+    }
+
     fn on_started_there(&mut self, now: Instant, at: usize, node: &Atom) {
         let app = &self.apps[at];
         if app.started || app.decision.is_some() {
@@ -172,7 +216,12 @@ impl Engine {
         let name = app.name.clone();
         if let Some(decision) = &app.decision {
             if decision.waiting == Waiting::Any || decision.waiting == Waiting::Node(node.clone()) {
-                self.decision_failed(at, tuple!(node, reason));
+                let failover = !decision.reply && matches!(app.id, AppId::Failover(_));
+                let again = failover || app.rescue.is_some();
+                self.decision_failed(at, tuple!(&node, reason));
+                if again {
+                    self.retry(now, at, &node);
+                }
             } else {
                 self.evaluate(now, at);
             }
@@ -193,9 +242,15 @@ impl Engine {
             // Not started here: a failure says nothing about where it runs (L10).
             _ if !app.started => {}
             _ => {
-                self.change(at, Change::Started(node));
+                let before = app.id.clone();
+                self.change(at, Change::Started(node.clone()));
                 self.apps[at].failover_at = None;
                 self.set_id(at, AppId::Undefined);
+                let again = before != AppId::Undefined || self.apps[at].rescue.is_some();
+                // A copy of ours that goes on says so before that time.
+                if again && self.retry(now, at, &node) && matches!(before, AppId::Failover(_)) {
+                    self.set_id(at, before);
+                }
             }
         }
     }
@@ -210,7 +265,8 @@ impl Engine {
         if let Some(own) = &mut self.apps[at].own_start {
             own.previous = None;
         }
-        if matches!(self.apps[at].id, AppId::Distributed(_)) {
+        if let AppId::Distributed(node) = self.apps[at].id.clone() {
+            self.apps[at].stopped = Some((node, now));
             self.set_id(at, AppId::Undefined);
         }
         self.evaluate(now, at);
@@ -219,7 +275,7 @@ impl Engine {
     /// It runs there: whoever waits here is released, and a copy here stops.
     pub(super) fn started_elsewhere(&mut self, now: Instant, at: usize, node: &Atom) {
         let app = &mut self.apps[at];
-        app.failover_at = None;
+        app.end_failover();
         app.yielding.clear();
         let gives_way = app.id == AppId::Local;
         let permits = std::mem::take(&mut app.waiting_permit).into_iter().map(|(call, _)| call).collect();
@@ -276,5 +332,14 @@ impl Engine {
         } else {
             app.waiting_permit.push((call, able));
         }
+    }
+}
+
+impl super::App {
+    /// It runs, or is to run no more: what was to bring it back is over.
+    pub(super) fn end_failover(&mut self) {
+        self.failover_at = None;
+        self.rescue = None;
+        self.stopped = None;
     }
 }

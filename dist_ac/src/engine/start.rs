@@ -149,6 +149,10 @@ impl Engine {
             }
             return;
         }
+        if reply {
+            // Somebody wants it now, and everybody may take part.
+            app.rescue = None;
+        }
         let decision = app.decision.get_or_insert_with(|| Decision {
             reply,
             callers: Vec::new(),
@@ -176,7 +180,9 @@ impl Engine {
             decision.waiting = Waiting::Introductions;
             return;
         }
-        if !std::mem::replace(&mut decision.checked, true) && !not_loaded.is_empty() {
+        let rescue = self.apps[at].rescue.is_some();
+        let Some(decision) = &mut self.apps[at].decision else { return };
+        if !std::mem::replace(&mut decision.checked, true) && !not_loaded.is_empty() && !rescue {
             let name = self.apps[at].name.clone();
             let nodes: Vec<Term> = not_loaded.iter().map(Term::from).collect();
             return self.decision_failed(at, tuple!(atom "app_not_loaded", name, nodes));
@@ -317,12 +323,13 @@ impl Engine {
     /// The walk along the priority list (dist_ac.md 2.2, steps 2 to 4). Sends what weights it needs to send.
     fn walk(&mut self, now: Instant, at: usize) -> Verdict {
         let app = &self.apps[at];
-        let candidates: Vec<Atom> = app.nodes.flat().into_iter().filter(|node| app.permits(node)).collect();
+        let candidate = |node: &Atom| app.permits(node) && self.takes_part(at, node);
+        let candidates: Vec<Atom> = app.nodes.flat().into_iter().filter(candidate).collect();
         let running = self.remote_started.get(&app.name).cloned();
         if !candidates.contains(&self.me) {
             return match running {
                 Some(node) => Verdict::Already(node),
-                None if candidates.is_empty() => Verdict::NoPermission,
+                None if candidates.is_empty() && app.rescue.is_none() => Verdict::NoPermission,
                 None => Verdict::Any,
             };
         }
@@ -394,6 +401,7 @@ impl Engine {
         let remote = self.remote_started.get(&self.apps[at].name).cloned();
         let reply = self.end_decision(at);
         let id = self.apps[at].id.clone();
+        let failover = if let AppId::Failover(node) = &id { Some(node.clone()) } else { None };
         let previous = if reply {
             let from = remote.or(match id {
                 AppId::Distributed(node) => Some(node),
@@ -418,7 +426,7 @@ impl Engine {
             }
         };
         let app = &mut self.apps[at];
-        app.own_start = Some(OwnStart { reply, previous });
+        app.own_start = Some(OwnStart { reply, previous, failover });
         // Callers wait for the result, but without the lock: others may start it meanwhile.
         app.waiting_run.extend(&callers);
         for call in callers {

@@ -20,7 +20,7 @@ impl Engine {
         self.drop_decision(at);
         self.change(at, Change::Takeover { from: from.clone(), restart_type: Some(restart_type) });
         let app = &mut self.apps[at];
-        app.own_start = Some(OwnStart { reply: false, previous: Some(from) });
+        app.own_start = Some(OwnStart { reply: false, previous: Some(from), failover: None });
         app.waiting_run.push(call);
         self.set_id(at, AppId::Takeover);
     }

@@ -10,6 +10,7 @@
 use etf::{Atom, Term, tuple};
 
 use super::appl::{Appl, Nodes, run_to_term};
+use crate::heal::Heal;
 
 /// The registered name of the process.
 pub const DIST_AC: &str = "dist_ac";
@@ -85,17 +86,19 @@ pub enum Message {
         /// The application.
         app: Atom,
     },
-    /// `{crabnode_dist_ac, Node, Met, Running, Starting}`: ours. Sent before each M1, and again when the sender has
-    /// met the receiver.
+    /// `{crabnode_dist_ac, Node, Met, Running, Starting, Heal}`: ours. Sent before each M1, and again when the sender
+    /// has met the receiver.
     Status {
         /// Whose.
         node: Atom,
         /// Whether the sender counts the receiver among the nodes it knows.
         met: bool,
-        /// The applications that run there.
-        running: Vec<Atom>,
+        /// The applications that run there, each `{App, Since}`: in milliseconds since 1970, or `undefined`.
+        running: Vec<(Atom, Option<u64>)>,
         /// Those that it has elected itself to start, and that do not run yet.
         starting: Vec<Atom>,
+        /// How much it heals.
+        heal: Heal,
     },
 }
 
@@ -152,8 +155,11 @@ impl Message {
                 tuple!(atom "dist_ac_app_started", node, app, result_to_term(result))
             }
             Self::AppStopped { app } => tuple!(atom "dist_ac_app_stopped", app),
-            Self::Status { node, met, running, starting } => {
-                tuple!(atom "crabnode_dist_ac", node, *met, names(running), names(starting))
+            Self::Status { node, met, running, starting, heal } => {
+                let since = |since: &Option<u64>| since.map_or(Term::atom("undefined"), Term::from);
+                let running: Vec<Term> = running.iter().map(|(app, at)| tuple!(app, since(at))).collect();
+                let starting: Vec<Term> = starting.iter().map(Term::from).collect();
+                tuple!(atom "crabnode_dist_ac", node, *met, running, starting, Term::atom(heal.as_str()))
             }
         }
     }
@@ -231,18 +237,20 @@ fn app_stopped(fields: &[Term]) -> Option<Message> {
 }
 
 fn status(fields: &[Term]) -> Option<Message> {
-    let [Term::Atom(node), met, running, starting] = fields else { return None };
+    let [Term::Atom(node), met, running, starting, Term::Atom(heal)] = fields else { return None };
     let names = |list: &Term| list.as_list()?.iter().map(|app| app.as_atom().cloned()).collect::<Option<_>>();
+    let copy = |term: &Term| match term.as_tuple()? {
+        [Term::Atom(app), since] if since.is_atom("undefined") => Some((app.clone(), None)),
+        [Term::Atom(app), since] => Some((app.clone(), Some(since.as_u64()?))),
+        _ => None,
+    };
     Some(Message::Status {
         node: node.clone(),
         met: met.as_bool()?,
-        running: names(running)?,
+        running: running.as_list()?.iter().map(copy).collect::<Option<_>>()?,
         starting: names(starting)?,
+        heal: Heal::from_word(heal.as_str())?,
     })
-}
-
-fn names(apps: &[Atom]) -> Term {
-    apps.iter().map(Term::from).collect::<Vec<_>>().into()
 }
 
 impl Appl {
@@ -251,7 +259,7 @@ impl Appl {
         tuple!(atom "appl", &self.name, id, self.restart_time.clone(), nodes, run_to_term(&self.run))
     }
 
-    fn from_term(term: &Term) -> Option<Self> {
+    pub(crate) fn from_term(term: &Term) -> Option<Self> {
         let [tag, Term::Atom(name), id, restart_time, nodes, Term::List(run)] = term.as_tuple()? else {
             return None;
         };
@@ -301,8 +309,9 @@ mod tests {
             Message::Status {
                 node: a.clone(),
                 met: true,
-                running: vec![app.clone()],
+                running: vec![(app.clone(), None), (atom("app3"), Some(1_700_000_000_000))],
                 starting: vec![atom("app2")],
+                heal: Heal::Cluster,
             },
             Message::AppLoaded {
                 node: a.clone(),

@@ -3,14 +3,14 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use crabnode::{CallError, Context, Dest, Message, NodeEvent};
 use etf::{Atom, Pid, Reference, Term, tuple};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::{Applications, functions, locks};
+use super::{Applications, functions, healing, locks};
 use crate::{
     application::{
         StartType,
@@ -22,6 +22,7 @@ use crate::{
         wire::{DIST_AC, Message as PeerMessage, WireError},
     },
     exchange::CallId,
+    heal::{self, Healer},
 };
 
 /// All applications together have so long to stop when the node goes down; the node has 5 s.
@@ -33,6 +34,8 @@ pub(super) enum Event {
     Boot(oneshot::Sender<()>),
     CallController(controller::Request, Caller),
     CallDistAc(engine::Request, Caller),
+    /// What a node has said to the healer.
+    Healer(heal::Input),
     Known {
         node: Atom,
         nodes: Option<Vec<Atom>>,
@@ -72,6 +75,7 @@ struct Master {
 pub(super) struct Driver {
     applications: Applications,
     engine: Engine,
+    healer: Healer,
     programs: Arc<Programs>,
     events: mpsc::Receiver<Event>,
     callers: BTreeMap<CallId, Caller>,
@@ -87,6 +91,12 @@ pub(super) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }
 
+/// The time of day.
+pub(super) fn time_of_day() -> SystemTime {
+    #[expect(clippy::disallowed_methods, reason = "the driver's clock, read once")]
+    SystemTime::now()
+}
+
 /// Sleeps until then; for ever if there is no then.
 pub(super) async fn sleep_until(at: Option<Instant>) {
     match at {
@@ -99,12 +109,14 @@ impl Driver {
     pub(super) fn new(
         applications: Applications,
         engine: Engine,
+        healer: Healer,
         programs: Arc<Programs>,
         events: mpsc::Receiver<Event>,
     ) -> Self {
         Self {
             applications,
             engine,
+            healer,
             programs,
             events,
             callers: BTreeMap::new(),
@@ -137,6 +149,7 @@ impl Driver {
                     }
                 }
                 () = sleep_until(self.engine.poll_timeout()) => self.engine_input(engine::Input::Timeout),
+                () = sleep_until(self.healer.poll_timeout()) => self.healer.handle(now(), heal::Input::Timeout),
             }
         }
     }
@@ -157,6 +170,7 @@ impl Driver {
             Message::Node(NodeEvent::Up { node, visible }) => self.node_up(node, !visible),
             Message::Node(NodeEvent::Down { node, .. }) => {
                 if self.nodes.remove(&node) {
+                    self.healer.handle(now(), heal::Input::NodeDown { node: node.clone() });
                     self.engine_input(engine::Input::NodeDown { node });
                 }
             }
@@ -174,7 +188,13 @@ impl Driver {
                 }
             }
             _ => match PeerMessage::from_term(term) {
-                Ok(message) => self.engine_input(engine::Input::Message(message)),
+                Ok(message) => {
+                    if let PeerMessage::Status { node, heal, .. } = &message {
+                        let (node, heal) = (node.clone(), *heal);
+                        self.healer.handle(now(), heal::Input::Member { node, heal });
+                    }
+                    self.engine_input(engine::Input::Message(message));
+                }
                 Err(error @ WireError::Malformed { .. }) => tracing::warn!(%error, %term, "ignored"),
                 Err(WireError::Unknown) => tracing::debug!(%term, "no message of dist_ac"),
             },
@@ -198,6 +218,7 @@ impl Driver {
                 self.controller_input(controller::Input::Call { call, request });
             }
             Event::CallDistAc(request, caller) => self.call_dist_ac(request, caller),
+            Event::Healer(input) => self.healer.handle(now(), input),
             Event::Known { node, nodes } => self.engine_input(engine::Input::Known { node, nodes }),
             Event::Locked { lock, granted } => {
                 if !granted {
@@ -214,6 +235,7 @@ impl Driver {
 
     fn node_up(&mut self, node: Atom, hidden: bool) {
         if self.nodes.insert(node.clone()) {
+            self.healer.handle(now(), heal::Input::NodeUp { node: node.clone(), hidden });
             self.engine_input(engine::Input::NodeUp { node, hidden });
         }
     }
@@ -248,7 +270,7 @@ impl Driver {
         self.applications.controller().handle(input);
     }
 
-    /// Does what the two machines want done.
+    /// Does what the machines want done.
     fn drain(&mut self, context: &Context) {
         loop {
             // Taken out first, so that the controller is not locked meanwhile.
@@ -257,6 +279,8 @@ impl Driver {
                 self.controller_output(context, output);
             } else if let Some(output) = self.engine.poll_output() {
                 self.engine_output(context, output);
+            } else if let Some(output) = self.healer.poll_output() {
+                self.healer_output(context, output);
             } else {
                 return;
             }
@@ -318,6 +342,22 @@ impl Driver {
                 if let Some(release) = self.locks.remove(&lock) {
                     let _ = release.send(());
                 }
+            }
+        }
+    }
+
+    fn healer_output(&mut self, context: &Context, output: heal::Output) {
+        match output {
+            heal::Output::Ask { node, question, limit } => {
+                let events = self.applications.0.events.clone();
+                context.spawn(move |asker| healing::ask(asker, node, question, limit, events));
+            }
+            heal::Output::Event(event) => log(&event),
+            heal::Output::Send { node, message } => {
+                context.send_now(Dest::NameAt(Atom::from_static(DIST_AC), node), message.to_term());
+            }
+            heal::Output::TakeOver { node, app, restart_type } => {
+                context.spawn(move |caller| healing::take_over(caller, node, app, restart_type));
             }
         }
     }
@@ -442,9 +482,13 @@ fn log(event: &engine::Event) {
     match event {
         E::DecisionFailed { .. }
         | E::DistributionMismatch { .. }
+        | E::ConflictLeft { .. }
         | E::ConflictResolved { .. }
         | E::BeliefDropped { .. }
         | E::FailedTakeoverIgnored { .. } => tracing::warn!(?event, "dist_ac"),
+        E::Repair(repair) => {
+            tracing::warn!(fault = %repair.fault, act = ?repair.act, dry_run = repair.dry_run, "heal");
+        }
         E::FailoverPending { .. } | E::Moved { .. } => tracing::info!(?event, "dist_ac"),
         E::Ignored { .. } | E::Introduced { .. } | E::NoDistAc { .. } => tracing::debug!(?event, "dist_ac"),
     }

@@ -19,12 +19,14 @@ use crate::{
     },
     config::{ConfigError, KernelConfig, SysConfig},
     engine::{self, Engine},
+    heal::{Conflict, Heal, HealConfig, Healer, WinnerRule},
     startup::{self, MandatoryNodesDown, Startup, SyncNodes},
 };
 
 mod driver;
-use driver::{Caller, Driver, Event, now};
+use driver::{Caller, Driver, Event, now, time_of_day};
 mod functions;
+mod healing;
 mod locks;
 mod process;
 
@@ -50,6 +52,7 @@ pub struct Builder {
     kernel: KernelConfig,
     specs: Vec<Spec>,
     programs: Programs,
+    heal: HealConfig,
 }
 
 /// Why the applications of a node did not come up.
@@ -69,8 +72,33 @@ pub enum BootError {
 impl Builder {
     /// With what a `sys.config` says; an empty one is good too.
     pub fn new(config: SysConfig) -> Result<Self, ConfigError> {
-        let kernel = config.kernel()?;
-        Ok(Self { config, kernel, specs: Vec::new(), programs: Programs::new() })
+        let (kernel, heal) = (config.kernel()?, config.heal()?);
+        Ok(Self { config, kernel, specs: Vec::new(), programs: Programs::new(), heal })
+    }
+
+    /// How much is mended of what stock nodes leave broken. Default: what the configuration says with `{crabnode,
+    /// [{heal, off | self | cluster}]}`, else [`Heal::Own`].
+    #[must_use]
+    pub fn heal(mut self, level: Heal) -> Self {
+        self.heal.level = level;
+        self
+    }
+
+    /// Only reports what would be mended. Default: what the configuration says with `{crabnode, [{heal_dry_run,
+    /// true | false}]}`, else no.
+    #[must_use]
+    pub fn heal_dry_run(mut self, on: bool) -> Self {
+        self.heal.dry_run = on;
+        self
+    }
+
+    /// Who goes on where an application runs twice, after the network was divided. Every member has to be given the
+    /// same rule, and the rule has to give the same answer everywhere. Nothing leaves the choice to the default, which
+    /// is the first of [`Conflict::copies`].
+    #[must_use]
+    pub fn winner(mut self, rule: impl Fn(&Conflict) -> Option<Atom> + Send + Sync + 'static) -> Self {
+        self.heal.winner = Some(WinnerRule::new(rule));
+        self
     }
 
     /// Adds an application that the node can load and start.
@@ -92,7 +120,7 @@ impl Builder {
     /// Starts the two processes and serves the calls. Nothing is started and nobody is waited for before
     /// [`Applications::boot`].
     pub fn start(self, node: &Node) -> Result<Applications, BootError> {
-        let Self { config, kernel, specs, programs } = self;
+        let Self { config, kernel, specs, programs, mut heal } = self;
         let me = node.name().clone();
         let (events, received) = mpsc::channel(EVENTS_MAX);
         let controller = Controller::new(me.clone(), specs, config.applications().to_vec());
@@ -104,8 +132,10 @@ impl Builder {
             sync_nodes: kernel.sync_nodes,
             dist_ac: kernel.start_dist_ac,
         }));
-        let engine = Engine::new(me, kernel.distributed, &kernel.permissions);
-        let driver = Driver::new(applications.clone(), engine, Arc::new(programs), received);
+        heal.clock = Some((now(), time_of_day()));
+        let healer = Healer::new(me.clone(), heal.clone());
+        let engine = Engine::new(me, kernel.distributed, &kernel.permissions).with_heal(heal);
+        let driver = Driver::new(applications.clone(), engine, healer, Arc::new(programs), received);
         let named = |name: Option<&'static str>| SpawnOptions {
             name: name.map(Atom::from_static),
             initial_call: name.map(|name| (Atom::from_static(name), Atom::from_static("init"), 1)),

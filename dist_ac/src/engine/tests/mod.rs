@@ -1,6 +1,7 @@
 use super::*;
 use crate::{application::RestartType, exchange::FromController};
 
+mod healing;
 mod rules;
 mod table;
 mod traces;

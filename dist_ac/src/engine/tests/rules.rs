@@ -104,7 +104,7 @@ fn l4_a_failed_takeover_leaves_the_old_copy_alone() {
     b.takeover(1);
     b.take();
     b.run_error("app1");
-    assert_eq!(b.take(), ["call 1 {error,failed}"], "no M6: it would stop a's copy");
+    assert_eq!(b.take(), ["call 1 {error,failed}"], "nothing to a: it would stop its copy");
     assert_eq!(b.id(), "{distributed,a}");
 
     let mut a = runner("a", "[a,b]", &["b"]);
@@ -221,6 +221,7 @@ fn l17_a_late_stop_does_not_make_a_running_copy_forgotten() {
     let mut b = standby("b", "[a,b]", &["a"], "a");
     b.message("{dist_ac_app_stopped,app1}");
     assert_eq!(b.id(), "undefined");
+    b.wait(5000);
     b.node_down("a");
     b.wait(5000);
     assert_eq!(b.take(), [""; 0], "stopped on purpose: nobody starts it");
@@ -339,7 +340,7 @@ fn nodes_of_our_kind_never_answer_each_other_without_end() {
     b.input(Input::Known { node: atom("a"), nodes: Some(vec![]) });
     b.input(Input::Locked { lock: Lock::SyncDacs, granted: true });
     b.take();
-    b.message("{crabnode_dist_ac,a,false,[],[]}");
+    b.message("{crabnode_dist_ac,a,false,[],[],self}");
     b.message("{dist_ac_new_node,1,a,[{appl,app1,undefined,1000,[a,b],[{a,true}]}],[]}");
     assert_eq!(b.take(), [""; 0], "the two introductions crossed: each is the other's answer");
 }

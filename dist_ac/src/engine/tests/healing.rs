@@ -1,0 +1,259 @@
+//! What this node mends by itself, each fault by its number (dist_ac.md 6).
+
+use super::*;
+use crate::heal::{Act, Fault, Heal, HealConfig, Repair, WinnerRule};
+
+fn standby(list: &str, peers: &[&str]) -> Rig {
+    let mut rig = Rig::up("b", list, peers);
+    rig.message("{dist_ac_app_started,a,app1,ok}");
+    rig.start("app1");
+    rig.take();
+    rig
+}
+
+/// `a` and `b` are equals, and `b` runs it since that second.
+fn runner(since: Option<u64>) -> Rig {
+    let mut rig = Rig::up("b", "[{a,b}]", &[]);
+    rig.engine.heal.clock = since.map(|since| (rig.now, SystemTime::UNIX_EPOCH + Duration::from_secs(since)));
+    rig.start("app1");
+    rig.run("app1");
+    rig.take();
+    rig
+}
+
+fn level(rig: &mut Rig, level: Heal, dry_run: bool) {
+    rig.engine.heal = HealConfig { level, dry_run, ..HealConfig::default() };
+}
+
+/// A member of ours comes back, and says since when it runs it too.
+fn meet_ours(rig: &mut Rig, peer: &str, since: &str) {
+    rig.node_up(peer);
+    rig.message(&format!("{{crabnode_dist_ac,{peer},false,[],[],self}}"));
+    rig.message(&format!("{{dist_ac_new_node,1,{peer},[{{appl,app1,local,1000,[],[{{{peer},true}}]}}],[]}}"));
+    rig.take();
+    rig.message(&format!("{{crabnode_dist_ac,{peer},true,[{{app1,{since}}}],[],self}}"));
+}
+
+#[test]
+fn l5_a_stop_just_before_the_death_of_the_node_is_a_failover() {
+    for list in ["[a,c,b]", "[a,{b,c}]", "[{a,b,c}]"] {
+        let mut b = standby(list, &["a", "c"]);
+        b.message("{dist_ac_app_stopped,app1}");
+        b.wait(4_900);
+        b.node_down("a");
+        let start = Act::Start { app: atom("app1"), after: Some(Duration::from_secs(1)) };
+        let repair = Repair { fault: Fault::StoppedWithNode, act: start, dry_run: false };
+        assert!(b.events().contains(&Event::Repair(repair)));
+        assert_eq!(b.id(), "{failover,a}");
+        b.wait(999);
+        assert_eq!(b.take(), [""; 0]);
+        b.wait(1);
+        assert_eq!(
+            b.take(),
+            ["AC change {failover,a,undefined}"],
+            "{list}: c has forgotten it, and is not asked"
+        );
+        b.run("app1");
+        assert_eq!(b.take(), ["c {dist_ac_app_started,b,app1,ok}"]);
+    }
+}
+
+#[test]
+fn l5_members_of_ours_decide_among_themselves() {
+    let mut b = standby("[a,c,d,b]", &["a", "c", "d"]);
+    b.message("{crabnode_dist_ac,d,true,[],[],self}");
+    b.message("{dist_ac_app_stopped,app1}");
+    b.node_down("a");
+    b.wait(1000);
+    assert_eq!(b.take(), [""; 0], "d goes before b");
+    b.message("{dist_ac_app_started,d,app1,ok}");
+    assert_eq!(b.take(), ["AC change {started,d}"]);
+    b.wait(60_000);
+    assert_eq!(b.take(), [""; 0]);
+}
+
+#[test]
+fn l5_is_left_where_nothing_is_mended() {
+    for (heal, dry_run) in [(Heal::Off, false), (Heal::Own, true)] {
+        let mut b = standby("[a,b]", &["a"]);
+        level(&mut b, heal, dry_run);
+        b.message("{dist_ac_app_stopped,app1}");
+        b.node_down("a");
+        let reported =
+            b.events().iter().any(|event| matches!(event, Event::Repair(repair) if repair.dry_run));
+        assert_eq!(reported, dry_run);
+        b.wait(60_000);
+        assert_eq!(b.take(), [""; 0]);
+        assert_eq!(b.id(), "undefined");
+    }
+}
+
+#[test]
+fn l19_a_failed_failover_is_tried_again_after_longer_and_longer_waits() {
+    let mut b = standby("[a,b]", &["a"]);
+    b.node_down("a");
+    b.wait(1000);
+    for wait in [1, 2, 4, 8, 16, 32, 60, 60] {
+        assert_eq!(b.take(), ["AC change {failover,a,undefined}"]);
+        b.run_error("app1");
+        assert_eq!(b.id(), "{failover,a}");
+        b.wait(wait * 1000 - 1);
+        assert_eq!(b.take(), [""; 0], "after {wait} s");
+        b.wait(1);
+    }
+    b.run("app1");
+    assert_eq!(b.id(), "local");
+    assert_eq!(b.take(), ["AC change {failover,a,undefined}"]);
+    b.wait(600_000);
+    assert_eq!(b.take(), [""; 0]);
+}
+
+#[test]
+fn l19_a_stock_node_that_failed_is_not_waited_for() {
+    let mut b = standby("[a,c,b]", &["a", "c"]);
+    b.node_down("a");
+    b.wait(1000);
+    assert_eq!(b.take(), [""; 0], "c is elected");
+    b.message("{dist_ac_app_started,c,app1,{error,bad}}");
+    b.wait(1000);
+    assert_eq!(b.take(), ["AC change {failover,a,undefined}"]);
+}
+
+#[test]
+fn l19_who_failed_lets_the_others_go_first() {
+    let mut b = standby("[a,b,d]", &["a", "d"]);
+    b.message("{crabnode_dist_ac,d,true,[],[],self}");
+    b.node_down("a");
+    b.wait(1000);
+    b.run_error("app1");
+    b.take();
+    b.wait(1000);
+    assert_eq!(b.take(), [""; 0], "it is for d");
+    b.message("{dist_ac_app_started,d,app1,{error,bad}}");
+    b.wait(2000);
+    assert_eq!(b.take(), ["AC change {failover,a,undefined}"], "all have failed: from the beginning");
+}
+
+#[test]
+fn a_start_that_fails_is_not_repeated_by_anybody() {
+    let mut b = Rig::up("b", "[b,a]", &["a"]);
+    b.start("app1");
+    b.run_error("app1");
+    b.take();
+    b.wait(600_000);
+    assert_eq!(b.take(), [""; 0]);
+}
+
+#[test]
+fn l4_a_takeover_that_fails_and_stops_the_old_copy_is_made_good() {
+    let mut b = standby("[a,b,c]", &["a", "c"]);
+    b.message("{dist_ac_app_started,c,app1,{error,bad}}");
+    assert_eq!(b.take(), ["AC change {started,c}"]);
+    b.wait(1000);
+    assert_eq!(b.take(), ["AC change start_it"]);
+
+    let mut b = standby("[a,b,c]", &["a", "c"]);
+    b.message("{dist_ac_app_started,c,app1,{error,bad}}");
+    b.message("{dist_ac_app_started,a,app1,ok}");
+    b.take();
+    b.wait(60_000);
+    assert_eq!(b.take(), [""; 0], "a is of ours, and goes on");
+}
+
+#[test]
+fn l4_who_waits_for_a_takeover_that_failed_hears_of_the_old_copy() {
+    let mut b = standby("[a,b]", &["a", "c", "d"]);
+    b.message("{crabnode_dist_ac,d,true,[],[],self}");
+    b.takeover(1);
+    b.take();
+    b.run_error("app1");
+    assert_eq!(
+        b.take(),
+        [
+            "d {dist_ac_app_started,a,app1,ok}",
+            "c {dist_ac_app_started,b,app1,ok}",
+            "c {dist_ac_app_stopped,app1}",
+            "c {dist_ac_app_stopped,app1}",
+            "c {dist_ac_app_started,a,app1,ok}",
+            "call 1 {error,failed}"
+        ]
+    );
+}
+
+#[test]
+fn l1_of_two_equal_copies_the_older_goes_on_as_both_know() {
+    for (own, his, winner) in [
+        (Some(5), "6000", "b"),
+        (Some(5), "4000", "a"),
+        (Some(5), "5000", "a"),
+        (Some(5), "undefined", "b"),
+        (None, "6000", "a"),
+        (None, "undefined", "a"),
+    ] {
+        let mut b = runner(own);
+        meet_ours(&mut b, "a", his);
+        assert_eq!(b.id(), if winner == "b" { "local" } else { "{distributed,a}" }, "{own:?} and {his}");
+    }
+}
+
+#[test]
+fn l1_the_priority_list_goes_before_the_age() {
+    let mut b = Rig::up("b", "[a,b]", &[]);
+    b.engine.heal.clock = Some((b.now, SystemTime::UNIX_EPOCH));
+    b.start("app1");
+    b.run("app1");
+    meet_ours(&mut b, "a", "6000");
+    assert_eq!(b.id(), "{distributed,a}");
+}
+
+#[test]
+fn l1_a_rule_of_the_user_goes_before_all() {
+    let mut b = runner(None);
+    b.engine.heal.winner = Some(WinnerRule::new(|conflict| Some(conflict.copies[1].node.clone())));
+    meet_ours(&mut b, "a", "undefined");
+    assert_eq!(b.id(), "local");
+}
+
+#[test]
+fn l1_with_healing_off_or_in_a_dry_run_both_copies_go_on() {
+    for (heal, dry_run) in [(Heal::Off, false), (Heal::Own, true), (Heal::Cluster, true)] {
+        let mut b = runner(None);
+        level(&mut b, heal, dry_run);
+        let record = "[{appl,app1,local,1000,LIST,[{PEER,true}]}]";
+        b.meet("a", record, "[{a,b}]", "[{a,app1}]");
+        let (mut left, mut lines) = (0, Vec::new());
+        while let Some(output) = b.engine.poll_output() {
+            match output {
+                Output::Event(Event::ConflictLeft { winner, loser, .. }) => {
+                    assert_eq!((winner, loser), (atom("a"), atom("b")));
+                    left += 1;
+                }
+                Output::Send { node, message: Message::AppStarted { .. } } => lines.push(node),
+                Output::Controller(message) => panic!("{message:?}"),
+                _ => {}
+            }
+        }
+        assert_eq!((left, lines), (1, vec![]));
+        assert_eq!(b.id(), "local");
+    }
+}
+
+#[test]
+fn l3_two_stock_copies_that_a_standby_meets_become_one() {
+    let record = "[{appl,app1,local,1000,LIST,[{PEER,true}]}]";
+    let mut b = standby("[a,c,b]", &["a"]);
+    b.wait(6_000);
+    b.meet("c", record, "[a,c,b]", "[{c,app1}]");
+    let lines = b.take();
+    assert_eq!(lines.last().map(String::as_str), Some("c {dist_ac_app_started,a,app1,ok}"), "{lines:?}");
+    // Who took over from a meanwhile says so to c too, but maybe before this.
+    b.message("{dist_ac_app_started,d,app1,ok}");
+    assert!(b.take().contains(&"c {dist_ac_app_started,d,app1,ok}".to_owned()));
+
+    let mut b = standby("[c,a,b]", &["a"]);
+    b.wait(6_000);
+    b.meet("c", record, "[c,a,b]", "[{c,app1}]");
+    let lines = b.take();
+    assert!(lines.contains(&"a {dist_ac_app_started,c,app1,ok}".to_owned()), "{lines:?}");
+    assert_eq!(b.id(), "{distributed,c}");
+}

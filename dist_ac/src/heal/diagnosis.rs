@@ -1,0 +1,355 @@
+//! What is wrong with stock nodes, and what mends it: the tools T1 to T4 of dist_ac.md 6, and the repairs made of them.
+//!
+//! Nothing is done about an application that is on the move, nor at a node that does not answer; and nothing that would
+//! make two nodes answer each other without end: an introduction is forged only where one of the two runs a
+//! distributed application (L12), and a weight never (L13).
+
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
+
+use etf::{Atom, Term};
+
+use super::{
+    Act, Conflict, Copy, Fault, Healer,
+    healer::{Attention, Seen},
+    view::{Controller, DistAc, Place},
+};
+use crate::engine::{
+    appl::AppId,
+    wire::{Message, VERSION},
+};
+
+/// What is seen in two rounds, so far apart, is no message on its way.
+const LASTS: Duration = Duration::from_millis(150);
+
+/// For so long a runner may be missed that nobody takes for dead: it starts, or the news of it is on the way.
+const ORPHAN_LASTS: Duration = Duration::from_secs(3);
+
+/// Two copies that were first seen so shortly after one another count as equally old.
+const AGE_DIFFERENCE: Duration = Duration::from_secs(5);
+
+/// Something that is wrong, and what is done about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Finding {
+    pub(super) fault: Fault,
+    pub(super) act: Act,
+    /// It has to be seen for so long first.
+    pub(super) lasts: Duration,
+    pub(super) treatments: Vec<Treatment>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Treatment {
+    Send { node: Atom, message: Message },
+    TakeOver { node: Atom, app: Atom, restart_type: Term },
+}
+
+impl DistAc {
+    /// Whether something starts here, or is about to.
+    pub(super) fn is_moving(&self) -> bool {
+        let moving = |id: &AppId| matches!(id, AppId::RunWaiting | AppId::Takeover | AppId::Failover(_));
+        self.apps.values().any(|app| moving(&app.id))
+    }
+}
+
+impl Seen {
+    /// What a stock node says, if it has said everything. Before it knows this node it may yet turn out to be of ours.
+    fn stock(&self, me: &Atom) -> Option<(&DistAc, &Controller, &[Atom])> {
+        match (&self.dist_ac, &self.controller, &self.nodes, self.ours) {
+            (Attention::Answered(dist_ac), Some(controller), Some(nodes), None)
+                if dist_ac.known.contains(me) =>
+            {
+                Some((dist_ac, controller, nodes))
+            }
+            _ => None,
+        }
+    }
+
+    /// What a node of either kind says of an application.
+    fn id(&self, app: &Atom) -> Option<&AppId> {
+        match &self.dist_ac {
+            Attention::Answered(dist_ac) => dist_ac.apps.get(app).map(|app| &app.id),
+            _ => None,
+        }
+    }
+
+    /// Whether it runs there. A `dist_ac` that is blocked does not know it yet; the application controller does.
+    fn runs(&self, app: &Atom) -> bool {
+        match (&self.dist_ac, &self.controller) {
+            (Attention::Answered(_), _) => self.id(app) == Some(&AppId::Local),
+            (Attention::Blocked(_), Some(controller)) => controller.running.get(app) == Some(&Place::Here),
+            _ => false,
+        }
+    }
+
+    /// Whether it may be about to run there.
+    fn may_start(&self, app: &Atom) -> bool {
+        match &self.dist_ac {
+            Attention::Answered(_) => {
+                let moving = matches!(self.id(app), Some(AppId::RunWaiting | AppId::Takeover));
+                // Members of ours decide again by themselves.
+                let pending = self.ours.is_some() && matches!(self.id(app), Some(AppId::Failover(_)));
+                moving || pending
+            }
+            Attention::Blocked(_) => {
+                self.controller.as_ref().is_none_or(|controller| controller.starting.contains(app))
+            }
+            Attention::Unknown => false,
+        }
+    }
+}
+
+impl Healer {
+    /// Keeps what is worth to know in later rounds.
+    pub(super) fn remember(&mut self, now: Instant) {
+        for seen in self.nodes.values() {
+            if let Attention::Answered(dist_ac) = &seen.dist_ac {
+                for (app, state) in &dist_ac.apps {
+                    self.lists.insert(app.clone(), state.nodes.clone());
+                }
+            }
+        }
+        for app in self.lists.keys() {
+            for (node, seen) in &self.nodes {
+                let key = (app.clone(), node.clone());
+                if seen.runs(app) {
+                    self.since.entry(key).or_insert(now);
+                } else if seen.dist_ac != Attention::Unknown {
+                    self.since.remove(&key);
+                }
+            }
+        }
+    }
+
+    /// All that is wrong, in the order in which it is to be mended: nodes are introduced while both still run a copy,
+    /// for then neither takes the answer for a question.
+    pub(super) fn findings(&self, now: Instant) -> Vec<Finding> {
+        let mut all = self.strangers();
+        for app in self.lists.keys() {
+            let copies: Vec<&Atom> = self.runners(app);
+            all.extend(self.wedged(app, &copies));
+            let moving = self.nodes.values().any(|seen| seen.may_start(app));
+            match copies.as_slice() {
+                _ if moving => {}
+                [] => all.extend(self.orphan(app)),
+                [runner] => all.extend(self.beliefs(app, runner)),
+                _ => all.extend(self.conflict(now, app, &copies)),
+            }
+        }
+        all
+    }
+
+    fn runners(&self, app: &Atom) -> Vec<&Atom> {
+        self.nodes.iter().filter(|(_, seen)| seen.runs(app)).map(|(node, _)| node).collect()
+    }
+
+    /// Whether two nodes are connected, as each of them that is a stock node says.
+    fn connected(&self, one: &Atom, other: &Atom) -> bool {
+        let says = |node: &Atom, other: &Atom| {
+            let Some(seen) = self.nodes.get(node) else { return false };
+            seen.ours.is_some() || seen.nodes.as_ref().is_some_and(|nodes| nodes.contains(other))
+        };
+        one != other && says(one, other) && says(other, one)
+    }
+
+    /// L1: pairs of stock nodes that do not know each other. An introduction makes the receiver answer to the node it
+    /// seems to come from, and one that runs nothing answers what looks like an introduction again. So the first of
+    /// the two is one that runs something, and its answer ends it (dist_ac.md 6, L1 and L12).
+    fn strangers(&self) -> Vec<Finding> {
+        let stock: Vec<(&Atom, &DistAc)> =
+            self.nodes.iter().filter_map(|(node, seen)| Some((node, seen.stock(&self.me)?.0))).collect();
+        let mut all = Vec::new();
+        for (at, (one, his)) in stock.iter().enumerate() {
+            for (other, its) in &stock[at + 1..] {
+                let share = his.apps.iter().any(|(app, state)| {
+                    its.apps.contains_key(app) && state.nodes.contains(one) && state.nodes.contains(other)
+                });
+                let knows = (his.known.contains(other), its.known.contains(one));
+                if !share || knows == (true, true) || !self.connected(one, other) {
+                    continue;
+                }
+                let introductions = match (knows, his.local() > 0, its.local() > 0) {
+                    // What is sent to whom: one speaks for itself to the other, or the other way round.
+                    ((false, false), true, true) => vec![(*one, *his, *other), (*other, *its, *one)],
+                    ((false, false), true, false) => vec![(*one, *his, *other)],
+                    ((false, false), false, true) => vec![(*other, *its, *one)],
+                    // The receiver has to run something: the node it answers knows it already.
+                    ((true, false), _, true) => vec![(*one, *his, *other)],
+                    ((false, true), true, _) => vec![(*other, *its, *one)],
+                    // As soon as one of them runs something.
+                    _ => continue,
+                };
+                let treatments =
+                    introductions.into_iter().map(|(from, dist_ac, to)| introduction(from, dist_ac, to));
+                all.push(Finding {
+                    fault: Fault::Strangers,
+                    act: Act::Introduce { one: (*one).clone(), other: (*other).clone() },
+                    lasts: LASTS,
+                    treatments: treatments.collect(),
+                });
+            }
+        }
+        all
+    }
+
+    /// L1, L3: all copies at stock nodes but one stop. A copy of ours is the business of its own node.
+    fn conflict(&self, now: Instant, app: &Atom, copies: &[&Atom]) -> Vec<Finding> {
+        let stock = |node: &&&Atom| self.nodes[**node].ours.is_none();
+        let stock: Vec<&Atom> = copies.iter().filter(stock).copied().collect();
+        // Copies that cannot see each other are two clusters.
+        let reached = |node: &&Atom| stock.iter().all(|other| other == node || self.connected(node, other));
+        let stock: Vec<&Atom> = stock.iter().filter(|node| reached(node)).copied().collect();
+        if stock.len() < 2 {
+            return Vec::new();
+        }
+        let winner = self.config.winner(&self.describe(now, app, &stock));
+        let losers = stock.into_iter().filter(|node| **node != winner);
+        let answered = losers.filter(|node| self.nodes[*node].stock(&self.me).is_some());
+        answered
+            .map(|node| Finding {
+                fault: Fault::Copies,
+                act: Act::Stop { app: app.clone(), node: node.clone(), winner: winner.clone() },
+                lasts: LASTS,
+                treatments: vec![started(node, app, &winner)],
+            })
+            .collect()
+    }
+
+    fn describe(&self, now: Instant, app: &Atom, copies: &[&Atom]) -> Conflict {
+        let since = |node: &Atom| self.since.get(&(app.clone(), node.clone())).copied().unwrap_or(now);
+        let ages: Vec<Instant> = copies.iter().map(|node| since(node)).collect();
+        let (first, last) =
+            (ages.iter().min().copied().unwrap_or(now), ages.iter().max().copied().unwrap_or(now));
+        let known = last.duration_since(first) >= AGE_DIFFERENCE;
+        let list = &self.lists[app];
+        let permitted = |node: &Atom| {
+            let says = |seen: &Seen| match &seen.dist_ac {
+                Attention::Answered(dist_ac) => dist_ac.apps.get(app).map(|app| app.permits(node)),
+                _ => None,
+            };
+            says(&self.nodes[node]).unwrap_or(true)
+        };
+        let copies = copies.iter().map(|node| Copy {
+            node: (*node).clone(),
+            permitted: permitted(node),
+            rank: list.rank(node),
+            since: if known { self.config.time_of_day(since(node)) } else { None },
+        });
+        Conflict::new(app.clone(), copies.collect())
+    }
+
+    /// L2 and all else that leaves a node with a wrong belief: it stands by for the one that runs it.
+    fn beliefs(&self, app: &Atom, runner: &Atom) -> Vec<Finding> {
+        let mut all = Vec::new();
+        for (node, seen) in &self.nodes {
+            let Some((dist_ac, _, _)) = seen.stock(&self.me) else { continue };
+            if !dist_ac.started.contains(app) || !self.connected(node, runner) {
+                continue;
+            }
+            let fault = match seen.id(app) {
+                Some(AppId::Failover(_)) => Fault::Flap,
+                Some(AppId::Undefined) => Fault::Belief,
+                Some(AppId::Distributed(other)) if other != runner => Fault::Belief,
+                _ => continue,
+            };
+            all.push(Finding {
+                fault,
+                act: Act::StandBy { app: app.clone(), node: node.clone(), runner: runner.clone() },
+                lasts: LASTS,
+                treatments: vec![started(node, app, runner)],
+            });
+        }
+        all
+    }
+
+    /// L8: a blocked node gets the news that the runner, blocked as well, cannot send. Where it is blocked for another
+    /// reason the message is read later, and says nothing new. A node that may be starting it is left alone: a late
+    /// message would stop its copy.
+    fn wedged(&self, app: &Atom, copies: &[&Atom]) -> Vec<Finding> {
+        let [runner] = copies else { return Vec::new() };
+        let mut all = Vec::new();
+        for (node, seen) in &self.nodes {
+            let (Attention::Blocked(_), Some(controller), None) =
+                (&seen.dist_ac, &seen.controller, seen.ours)
+            else {
+                continue;
+            };
+            // One that boots waits for its startup synchronisation.
+            let booted = controller.running.contains_key("kernel");
+            let place = controller.running.get(app);
+            let told = matches!(place, Some(Place::At(at)) if at == *runner);
+            let concerned = self.lists[app].contains(node) && controller.started.contains_key(app);
+            if node == *runner || !booted || told || !concerned || controller.starting.contains(app) {
+                continue;
+            }
+            if place == Some(&Place::Here) || !self.connected(node, runner) {
+                continue;
+            }
+            all.push(Finding {
+                fault: Fault::Wedged,
+                act: Act::StandBy { app: app.clone(), node: node.clone(), runner: (*runner).clone() },
+                lasts: Duration::ZERO,
+                treatments: vec![started(node, app, runner)],
+            });
+        }
+        all
+    }
+
+    /// L9, L11: it runs nowhere, and the best node that stands by for somebody takes it over.
+    fn orphan(&self, app: &Atom) -> Option<Finding> {
+        let stock: BTreeSet<&Atom> =
+            self.nodes.iter().filter(|(_, seen)| seen.ours.is_none()).map(|(node, _)| node).collect();
+        let readable = |node: &&Atom| {
+            let seen = &self.nodes[*node];
+            seen.controller.as_ref().is_some_and(|controller| !controller.starting.contains(app))
+        };
+        let list = &self.lists[app];
+        if !stock.iter().filter(|node| list.contains(node)).all(readable) {
+            return None;
+        }
+        for node in list.flat() {
+            let Some(seen) = self.nodes.get(&node) else { continue };
+            let Some((dist_ac, controller, nodes)) = seen.stock(&self.me) else { continue };
+            let Some(state) = dist_ac.apps.get(app).filter(|state| state.permits(&node)) else { continue };
+            let AppId::Distributed(believed) = &state.id else { continue };
+            let Some(restart_type) = controller.started.get(app) else { continue };
+            // Where it was stopped on purpose it stays stopped.
+            let meant = match self.nodes.get(believed).and_then(|seen| seen.controller.as_ref()) {
+                Some(controller) => controller.started.contains_key(app),
+                None => !nodes.contains(believed),
+            };
+            if meant {
+                return Some(Finding {
+                    fault: Fault::Orphan,
+                    act: Act::TakeOver { app: app.clone(), node: node.clone() },
+                    lasts: ORPHAN_LASTS,
+                    treatments: vec![Treatment::TakeOver {
+                        node: node.clone(),
+                        app: app.clone(),
+                        restart_type: restart_type.clone(),
+                    }],
+                });
+            }
+        }
+        None
+    }
+}
+
+/// T1: it runs at `runner`. A copy at `node` stops.
+fn started(node: &Atom, app: &Atom, runner: &Atom) -> Treatment {
+    let message = Message::AppStarted { node: runner.clone(), app: app.clone(), result: Ok(()) };
+    Treatment::Send { node: node.clone(), message }
+}
+
+/// T3: what `from` would say to `to` if it had just booted. An application without an own entry in `Run` is left out: it
+/// would make the receiver's starts fail (dist_ac.md 1.1).
+fn introduction(from: &Atom, dist_ac: &DistAc, to: &Atom) -> Treatment {
+    let own = |app: &&super::view::App| {
+        app.record.run.iter().any(|(node, permission)| node == from && permission.is_some())
+    };
+    let appls = dist_ac.apps.values().filter(own).map(|app| app.record.clone()).collect();
+    let message = Message::NewNode { version: VERSION, node: from.clone(), appls, started: Vec::new() };
+    Treatment::Send { node: to.clone(), message }
+}

@@ -1,0 +1,395 @@
+//! The healer by what nodes say: a round, and what comes of it.
+
+use etf::Term;
+
+use super::*;
+
+const LIST: &str = "[a,b,c]";
+
+struct Rig {
+    healer: Healer,
+    now: Instant,
+    /// What each stock node answers: `dist_ac:info()`, `application:info()`, `nodes()`.
+    stock: Vec<(&'static str, Option<String>, String, String)>,
+    list: &'static str,
+}
+
+fn atom(text: &str) -> Atom {
+    Atom::from(text)
+}
+
+fn term(text: &str) -> Term {
+    etf::text::parse_term(text).unwrap_or_else(|error| panic!("{text}: {error}"))
+}
+
+/// `dist_ac:info()` of a node with `app1`.
+fn info(id: &str, run: &str, known: &str, started: &str) -> String {
+    format!("{{state,[{{appl,app1,{id},1000,{LIST},{run}}}],[],[],{known},{started},[],[],[],[],[]}}")
+}
+
+/// `application:info()`, where it is `running` so.
+fn controller(running: &str, starting: &str) -> String {
+    format!(
+        "[{{loaded,[]}},{{loading,[]}},{{started,[{{app1,temporary}},{{kernel,permanent}}]}},{{start_p_false,[]}},\
+         {{running,[{running}{{kernel,undefined}}]}},{{starting,[{starting}]}}]"
+    )
+}
+
+const HERE: &str = "{app1,undefined},";
+
+impl Rig {
+    /// The member `r`, and these stock nodes.
+    fn new(level: Heal, stock: &[&'static str]) -> Self {
+        #[expect(clippy::disallowed_methods, reason = "the test counts from some instant")]
+        let now = Instant::now();
+        let config = HealConfig { level, ..HealConfig::default() };
+        let mut healer = Healer::new(atom("r"), config);
+        for node in stock {
+            healer.handle(now, Input::NodeUp { node: atom(node), hidden: false });
+        }
+        let quiet = |node: &&'static str| {
+            (*node, Some(info("undefined", "[]", "[]", "[]")), controller("", ""), "[]".to_owned())
+        };
+        Self { healer, now, stock: stock.iter().map(quiet).collect(), list: LIST }
+    }
+
+    /// A stock node that runs it, or stands by, and knows these.
+    fn says(&mut self, node: &str, id: &str, known: &str) {
+        let running = if id == "local" { HERE } else { "" };
+        let run = format!("[{{{node},true}}]");
+        let entry = self.stock.iter_mut().find(|entry| entry.0 == node).expect("a stock node");
+        entry.1 = Some(info(id, &run, known, "[app1]"));
+        entry.2 = controller(running, "");
+    }
+
+    /// All stock nodes are connected.
+    fn mesh(&mut self) {
+        let names: Vec<&str> = self.stock.iter().map(|entry| entry.0).collect();
+        for entry in &mut self.stock {
+            let others: Vec<&str> = names.iter().filter(|name| **name != entry.0).copied().collect();
+            entry.3 = format!("[{},r]", others.join(","));
+        }
+    }
+
+    /// Its `dist_ac` does not answer.
+    fn blocked(&mut self, node: &str, running: &str, starting: &str) {
+        let entry = self.stock.iter_mut().find(|entry| entry.0 == node).expect("a stock node");
+        (entry.1, entry.2) = (None, controller(running, starting));
+    }
+
+    /// Lets time pass, with every question answered, and gives what was done: `b {term}` is sent to b.
+    fn run(&mut self, millis: u64) -> Vec<String> {
+        let end = self.now + Duration::from_millis(millis);
+        let mut lines = Vec::new();
+        loop {
+            while let Some(output) = self.healer.poll_output() {
+                match output {
+                    Output::Ask { node, question, .. } => self.answer(node, question),
+                    Output::Event(event) => lines.push(format!("{event:?}")),
+                    Output::Send { node, message } => lines.push(format!("{node} {}", message.to_term())),
+                    Output::TakeOver { node, app, restart_type } => {
+                        lines.push(format!("{node} takeover({app},{restart_type})"));
+                    }
+                }
+            }
+            match self.healer.poll_timeout().filter(|at| *at <= end) {
+                Some(at) => {
+                    self.now = at.max(self.now);
+                    self.healer.handle(self.now, Input::Timeout);
+                }
+                None => {
+                    self.now = end;
+                    return lines;
+                }
+            }
+        }
+    }
+
+    /// What was sent, without the events.
+    fn sent(&mut self, millis: u64) -> Vec<String> {
+        let mut lines = self.run(millis);
+        lines.retain(|line| !line.starts_with("Repair"));
+        lines
+    }
+
+    fn answer(&mut self, node: Atom, question: Question) {
+        let answer = match self.stock.iter().find(|entry| entry.0 == node.as_str()) {
+            Some((_, info, controller, nodes)) => match question {
+                Question::Controller => term(controller),
+                Question::DistAc => match info {
+                    Some(info) => term(info),
+                    None => return,
+                },
+                Question::Nodes => term(nodes),
+            },
+            None => term(&info("undefined", "[]", "[r]", "[]").replace(LIST, self.list)),
+        };
+        let answer = Answer::Term(answer);
+        self.healer.handle(self.now, Input::Answered { node, question, answer });
+    }
+}
+
+const FROM_A: &str = "b {dist_ac_new_node,1,a,[{appl,app1,local,1000,[a,b,c],[{a,true}]}],[]}";
+
+#[test]
+fn the_smallest_name_among_the_willing_leads() {
+    let mut rig = Rig::new(Heal::Cluster, &["b"]);
+    assert!(rig.healer.leads(), "stock nodes do not count");
+    for (node, heal) in [("p", Heal::Own), ("q", Heal::Cluster)] {
+        rig.healer.handle(rig.now, Input::NodeUp { node: atom(node), hidden: false });
+        rig.healer.handle(rig.now, Input::Member { node: atom(node), heal });
+    }
+    assert!(!rig.healer.leads(), "q is willing, and goes before r");
+    assert_eq!(rig.run(10_000), [""; 0]);
+    assert_eq!(rig.healer.poll_timeout(), None, "who does not lead asks nobody");
+    rig.healer.handle(rig.now, Input::NodeDown { node: atom("q") });
+    assert!(rig.healer.leads());
+    assert!(rig.healer.poll_timeout().is_some());
+}
+
+#[test]
+fn other_levels_do_nothing() {
+    for level in [Heal::Off, Heal::Own] {
+        let mut rig = Rig::new(level, &["a", "b"]);
+        assert_eq!(rig.run(10_000), [""; 0]);
+        assert_eq!(rig.healer.poll_timeout(), None);
+    }
+}
+
+#[test]
+fn l1_two_copies_become_one_and_their_nodes_know_each_other() {
+    let mut rig = Rig::new(Heal::Cluster, &["a", "b"]);
+    rig.says("a", "local", "[a,r]");
+    rig.says("b", "local", "[b,r]");
+    assert_eq!(rig.sent(5_000), [""; 0], "as long as they are not connected each runs its own");
+    rig.mesh();
+    let sent = rig.sent(1_200);
+    let from_b = FROM_A.replace("b {", "a {").replace(",1,a,", ",1,b,").replace("{a,true}", "{b,true}");
+    assert_eq!(sent, [FROM_A, from_b.as_str(), "b {dist_ac_app_started,a,app1,ok}"]);
+    rig.says("a", "local", "[a,b,r]");
+    rig.says("b", "{distributed,a}", "[a,b,r]");
+    assert_eq!(rig.sent(10_000), [""; 0]);
+}
+
+#[test]
+fn what_is_seen_once_is_on_its_way() {
+    let mut rig = Rig::new(Heal::Cluster, &["a", "b"]);
+    rig.mesh();
+    rig.says("a", "local", "[a,b,r]");
+    rig.says("b", "local", "[a,b,r]");
+    assert_eq!(rig.sent(0), [""; 0]);
+    rig.says("b", "{distributed,a}", "[a,b,r]");
+    assert_eq!(rig.sent(5_000), [""; 0]);
+}
+
+#[test]
+fn an_act_that_does_not_help_is_no_storm() {
+    let mut rig = Rig::new(Heal::Cluster, &["a", "b"]);
+    rig.mesh();
+    rig.says("a", "local", "[a,b,r]");
+    rig.says("b", "local", "[a,b,r]");
+    let sent = rig.sent(60_000).len();
+    assert!((5..=7).contains(&sent), "{sent}: 1, 2, 4 ... seconds apart");
+    let sent = rig.sent(190_000).len();
+    assert!((3..=5).contains(&sent), "{sent}: once in a minute");
+}
+
+#[test]
+fn the_older_copy_of_two_equals_goes_on() {
+    let mut rig = Rig::new(Heal::Cluster, &["a", "b"]);
+    let list = |rig: &mut Rig| {
+        rig.list = "[{a,b}]";
+        for entry in &mut rig.stock {
+            entry.1 = entry.1.take().map(|info| info.replace(LIST, "[{a,b}]"));
+        }
+    };
+    rig.healer.config.clock = Some((rig.now, SystemTime::UNIX_EPOCH));
+    rig.says("b", "local", "[b,r]");
+    list(&mut rig);
+    assert_eq!(rig.sent(10_000), [""; 0]);
+    rig.says("a", "local", "[a,r]");
+    list(&mut rig);
+    rig.mesh();
+    let sent = rig.sent(1_600);
+    assert_eq!(sent.last().map(String::as_str), Some("a {dist_ac_app_started,b,app1,ok}"), "{sent:?}");
+}
+
+#[test]
+fn l12_two_nodes_that_run_nothing_are_not_introduced() {
+    let mut rig = Rig::new(Heal::Cluster, &["a", "b"]);
+    rig.mesh();
+    rig.says("a", "undefined", "[a,r]");
+    rig.says("b", "undefined", "[b,r]");
+    assert_eq!(rig.sent(10_000), [""; 0]);
+    // One that knows the other already is not told again, unless the answer finds it running something.
+    rig.says("a", "{distributed,r}", "[a,b,r]");
+    assert_eq!(rig.sent(10_000), [""; 0]);
+}
+
+#[test]
+fn l2_a_runner_that_is_back_is_not_taken_for_dead() {
+    let mut rig = Rig::new(Heal::Cluster, &["a", "b"]);
+    rig.mesh();
+    rig.says("a", "local", "[a,r]");
+    rig.says("b", "{failover,a}", "[b,r]");
+    assert_eq!(rig.sent(500), [FROM_A, "b {dist_ac_app_started,a,app1,ok}"]);
+}
+
+#[test]
+fn l3_three_copies_become_one() {
+    let mut rig = Rig::new(Heal::Cluster, &["a", "b", "c"]);
+    rig.mesh();
+    for node in ["a", "b", "c"] {
+        rig.says(node, "local", &format!("[{node},r]"));
+    }
+    let sent = rig.sent(500);
+    assert_eq!(
+        sent.iter().filter(|line| line.contains("new_node")).count(),
+        6,
+        "each pair, both ways: {sent:?}"
+    );
+    assert!(sent.ends_with(&[
+        "b {dist_ac_app_started,a,app1,ok}".to_owned(),
+        "c {dist_ac_app_started,a,app1,ok}".to_owned()
+    ]));
+}
+
+#[test]
+fn l8_the_loser_is_told_what_the_winner_cannot_say() {
+    let mut rig = Rig::new(Heal::Cluster, &["b", "c"]);
+    rig.mesh();
+    rig.says("b", "{distributed,a}", "[b,c,r]");
+    rig.says("c", "{distributed,a}", "[b,c,r]");
+    rig.run(1_500);
+    rig.blocked("b", HERE, "");
+    rig.blocked("c", "{app1,{distributed,a}},", "");
+    assert_eq!(rig.sent(1_300), ["c {dist_ac_app_started,b,app1,ok}"], "within a period and a short wait");
+    rig.blocked("c", "{app1,{distributed,b}},", "");
+    assert_eq!(rig.sent(30_000), [""; 0]);
+}
+
+#[test]
+fn a_blocked_node_that_may_be_starting_it_is_left_alone() {
+    let mut rig = Rig::new(Heal::Cluster, &["b", "c"]);
+    rig.mesh();
+    rig.says("b", "local", "[b,c,r]");
+    rig.blocked("c", "", "{app1,temporary,{takeover,b},undefined}");
+    assert_eq!(rig.sent(30_000), [""; 0]);
+    // One that boots has no kernel yet.
+    rig.stock[1].2 = "[{started,[{app1,temporary}]},{running,[]},{starting,[]}]".into();
+    assert_eq!(rig.sent(30_000), [""; 0]);
+    // And one whose application controller does not answer either says nothing at all.
+    rig.stock[1].2 = "timeout".into();
+    assert_eq!(rig.sent(30_000), [""; 0]);
+}
+
+#[test]
+fn a_blocked_node_is_asked_once_in_a_while() {
+    let mut rig = Rig::new(Heal::Cluster, &["b"]);
+    rig.blocked("b", "", "");
+    let mut questions = 0;
+    let end = rig.now + Duration::from_secs(300);
+    while let Some(at) = rig.healer.poll_timeout().filter(|at| *at <= end) {
+        rig.now = at.max(rig.now);
+        rig.healer.handle(rig.now, Input::Timeout);
+        while let Some(output) = rig.healer.poll_output() {
+            let Output::Ask { node, question, limit } = output else { continue };
+            if question == Question::DistAc && node == "b" {
+                assert!(limit >= Duration::from_secs(60));
+                questions += 1;
+            } else {
+                rig.answer(node, question);
+            }
+        }
+    }
+    assert_eq!(questions, 1, "the first is still there to be answered");
+}
+
+#[test]
+fn l9_who_stands_by_for_one_that_does_not_run_it_takes_over() {
+    let mut rig = Rig::new(Heal::Cluster, &["b", "c"]);
+    rig.mesh();
+    rig.says("b", "{distributed,c}", "[b,c,r]");
+    rig.blocked("c", "", "");
+    assert_eq!(rig.sent(2_500), [""; 0]);
+    assert_eq!(rig.sent(2_500), ["b takeover(app1,temporary)"]);
+}
+
+#[test]
+fn what_was_stopped_on_purpose_stays_stopped() {
+    let mut rig = Rig::new(Heal::Cluster, &["b", "c"]);
+    rig.mesh();
+    rig.says("b", "{distributed,c}", "[b,c,r]");
+    rig.says("c", "undefined", "[b,c,r]");
+    rig.stock[1].2 = rig.stock[1].2.replace("{app1,temporary},", "");
+    assert_eq!(rig.sent(30_000), [""; 0]);
+}
+
+#[test]
+fn a_dry_run_only_reports() {
+    let mut rig = Rig::new(Heal::Cluster, &["a", "b"]);
+    rig.healer.config.dry_run = true;
+    rig.mesh();
+    rig.says("a", "local", "[a,b,r]");
+    rig.says("b", "local", "[a,b,r]");
+    let lines = rig.run(500);
+    let act = Act::Stop { app: atom("app1"), node: atom("b"), winner: atom("a") };
+    let repair = Repair { fault: Fault::Copies, act, dry_run: true };
+    assert_eq!(lines, [format!("{:?}", crate::engine::Event::Repair(repair))]);
+}
+
+#[test]
+fn copies_of_ours_are_left_to_their_node() {
+    let mut rig = Rig::new(Heal::Cluster, &["a", "b"]);
+    rig.mesh();
+    rig.says("a", "local", "[a,b,r]");
+    rig.says("b", "local", "[a,b,r]");
+    rig.healer.handle(rig.now, Input::Member { node: atom("b"), heal: Heal::Own });
+    assert_eq!(rig.sent(10_000), [""; 0]);
+}
+
+#[test]
+fn who_does_not_know_us_may_be_of_ours() {
+    let mut rig = Rig::new(Heal::Cluster, &["a", "b"]);
+    rig.mesh();
+    rig.says("a", "local", "[a,b]");
+    rig.says("b", "local", "[a,b]");
+    assert_eq!(rig.sent(10_000), [""; 0]);
+}
+
+#[test]
+fn what_makes_no_sense_is_left_alone() {
+    let mut rig = Rig::new(Heal::Cluster, &["a", "b"]);
+    rig.mesh();
+    for junk in ["x", "{state}", "{state,[x],[],[],[r],[1],[],[],[],[],[]}", "[]", "{state,1,2,3,4,5}"] {
+        rig.stock[0].1 = Some(junk.to_owned());
+        rig.stock[1].2 = junk.to_owned();
+        assert_eq!(rig.sent(3_000), [""; 0], "{junk}");
+    }
+}
+
+#[test]
+fn a_conflict_is_ordered_by_list_then_age_then_name() {
+    let copy = |node: &str, rank, since: Option<u64>| Copy {
+        node: atom(node),
+        permitted: true,
+        rank,
+        since: since.map(|since| SystemTime::UNIX_EPOCH + Duration::from_secs(since)),
+    };
+    let copies = vec![
+        copy("a", 1, None),
+        copy("b", 1, Some(2)),
+        copy("c", 1, Some(1)),
+        copy("d", 0, None),
+        Copy { permitted: false, ..copy("e", 0, None) },
+    ];
+    let conflict = Conflict::new(atom("app1"), copies);
+    let order: Vec<&str> = conflict.copies.iter().map(|copy| copy.node.as_str()).collect();
+    assert_eq!(order, ["d", "c", "b", "a", "e"]);
+    let mut config = HealConfig::default();
+    assert_eq!(config.winner(&conflict), "d");
+    config.winner = Some(WinnerRule::new(|conflict| conflict.copies.last().map(|copy| copy.node.clone())));
+    assert_eq!(config.winner(&conflict), "e");
+    config.winner = Some(WinnerRule::new(|_| Some(atom("nobody"))));
+    assert_eq!(config.winner(&conflict), "d", "one that has no copy");
+}

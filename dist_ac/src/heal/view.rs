@@ -1,0 +1,142 @@
+//! What a node says of itself: `dist_ac:info()` and `application:info()`. Both are records and lists that no manual
+//! describes, the same in OTP 23 to 29; what is not as expected is left out, and a node that says nothing useful is
+//! left alone.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use etf::{Atom, Term};
+
+use crate::engine::appl::{AppId, Appl, Nodes};
+
+/// The state of a `dist_ac` (dist_ac.md 0).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct DistAc {
+    pub(super) apps: BTreeMap<Atom, App>,
+    pub(super) known: Vec<Atom>,
+    pub(super) started: BTreeSet<Atom>,
+}
+
+/// One of its applications.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct App {
+    pub(super) id: AppId,
+    pub(super) nodes: Nodes,
+    /// The record as it came: what an introduction repeats.
+    pub(super) record: Appl,
+}
+
+/// The state of an application controller.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Controller {
+    pub(super) running: BTreeMap<Atom, Place>,
+    /// Starts under way, and those that wait for the decision of `dist_ac`.
+    pub(super) starting: BTreeSet<Atom>,
+    /// With the restart type.
+    pub(super) started: BTreeMap<Atom, Term>,
+}
+
+/// Where an application controller believes it to run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Place {
+    Here,
+    At(Atom),
+    Nowhere,
+}
+
+impl DistAc {
+    /// The record `state`, or nothing if it is none.
+    pub(super) fn from_term(term: &Term) -> Option<Self> {
+        let [tag, Term::List(appls), _locals, _remote, known, started, ..] = term.as_tuple()? else {
+            return None;
+        };
+        tag.is_atom("state").then_some(())?;
+        Some(Self {
+            apps: appls.iter().filter_map(App::from_term).collect(),
+            known: atoms(known)?,
+            started: atoms(started)?.into_iter().collect(),
+        })
+    }
+
+    /// Applications that run there.
+    pub(super) fn local(&self) -> usize {
+        self.apps.values().filter(|app| app.id == AppId::Local).count()
+    }
+}
+
+impl App {
+    fn from_term(term: &Term) -> Option<(Atom, Self)> {
+        let record = Appl::from_term(term)?;
+        let id = id(&record.id)?;
+        let nodes = Nodes::from_term(&record.nodes)?;
+        Some((record.name.clone(), Self { id, nodes, record }))
+    }
+
+    /// Whether a node may run it, as far as this one knows.
+    pub(super) fn permits(&self, node: &Atom) -> bool {
+        self.record.run.iter().any(|(name, permission)| name == node && *permission == Some(true))
+    }
+}
+
+impl Controller {
+    /// The answer of `application:info()`.
+    pub(super) fn from_term(term: &Term) -> Option<Self> {
+        let entries = |key: &str| {
+            term.as_list()?.iter().find_map(|entry| match entry.as_tuple()? {
+                [name, list] if name.is_atom(key) => list.as_list(),
+                _ => None,
+            })
+        };
+        let name = |entry: &Term| entry.as_tuple()?.first()?.as_atom().cloned();
+        let running = entries("running")?.iter().filter_map(|entry| match entry.as_tuple()? {
+            [app, place] => Some((app.as_atom()?.clone(), Place::from_term(place))),
+            _ => None,
+        });
+        let started = entries("started")?.iter().filter_map(|entry| match entry.as_tuple()? {
+            [app, restart_type] => Some((app.as_atom()?.clone(), restart_type.clone())),
+            _ => None,
+        });
+        Some(Self {
+            running: running.collect(),
+            starting: entries("starting")?.iter().filter_map(name).collect(),
+            started: started.collect(),
+        })
+    }
+}
+
+impl Place {
+    fn from_term(term: &Term) -> Self {
+        match term {
+            Term::Pid(_) => Self::Here,
+            Term::Tuple(_) => match term.as_tuple() {
+                Some([tag, Term::Atom(node)]) if tag.is_atom("distributed") => Self::At(node.clone()),
+                _ => Self::Nowhere,
+            },
+            // An application without processes of its own.
+            term if term.is_atom("undefined") => Self::Here,
+            _ => Self::Nowhere,
+        }
+    }
+}
+
+/// The `Id` of a record.
+fn id(term: &Term) -> Option<AppId> {
+    Some(match term {
+        Term::Atom(word) => match word.as_str() {
+            "undefined" => AppId::Undefined,
+            "run_waiting" => AppId::RunWaiting,
+            "local" => AppId::Local,
+            "takeover" => AppId::Takeover,
+            _ => return None,
+        },
+        _ => match term.as_tuple()? {
+            [tag, Term::Atom(node)] if tag.is_atom("distributed") => AppId::Distributed(node.clone()),
+            [tag, Term::Atom(node)] if tag.is_atom("failover") => AppId::Failover(node.clone()),
+            _ => return None,
+        },
+    })
+}
+
+/// A list of atoms.
+pub(super) fn atoms(term: &Term) -> Option<Vec<Atom>> {
+    term.as_list()?.iter().map(|one| one.as_atom().cloned()).collect()
+}

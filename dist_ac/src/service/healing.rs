@@ -1,0 +1,61 @@
+//! What the healer asks nodes, and has them do: a process for each question, so that one that does not answer keeps
+//! nobody.
+
+use std::time::Duration;
+
+use crabnode::{CallError, Context, Dest, rpc};
+use etf::{Atom, Term};
+use tokio::sync::mpsc;
+
+use super::driver::Event;
+use crate::{
+    engine::wire::DIST_AC,
+    heal::{Answer, Input, Question},
+};
+
+/// `application:takeover/2` waits for a lock and for the start, which may take its time.
+const TAKE_OVER_LIMIT: Duration = Duration::from_secs(120);
+
+/// Asks, and hands the answer to the driver.
+pub(super) async fn ask(
+    mut context: Context,
+    node: Atom,
+    question: Question,
+    limit: Duration,
+    events: mpsc::Sender<Event>,
+) {
+    let rpc = match question {
+        Question::DistAc => None,
+        Question::Controller => Some(("application", "info")),
+        Question::Nodes => Some(("erlang", "nodes")),
+    };
+    let answer = match rpc {
+        None => {
+            let dest = Dest::NameAt(Atom::from_static(DIST_AC), node.clone());
+            match context.call(dest, Term::atom("info"), Some(limit)).await {
+                Ok(term) => Answer::Term(term),
+                Err(CallError::NoProc) => Answer::NoProcess,
+                Err(CallError::Exit { .. } | CallError::NoConnection { .. } | CallError::Timeout) => {
+                    Answer::None
+                }
+            }
+        }
+        Some((module, function)) => {
+            let result =
+                rpc::call(&mut context, node.as_str(), module, function, Vec::new(), Some(limit)).await;
+            result.map_or(Answer::None, Answer::Term)
+        }
+    };
+    // The driver may have ended.
+    let _ = events.send(Event::Healer(Input::Answered { node, question, answer })).await;
+}
+
+/// `application:takeover(App, RestartType)` at a node.
+pub(super) async fn take_over(mut context: Context, node: Atom, app: Atom, restart_type: Term) {
+    let args = vec![Term::from(&app), restart_type];
+    let limit = Some(TAKE_OVER_LIMIT);
+    match rpc::call(&mut context, node.as_str(), "application", "takeover", args, limit).await {
+        Ok(reply) => tracing::info!(%app, %node, %reply, "takeover"),
+        Err(error) => tracing::warn!(%app, %node, ?error, "takeover"),
+    }
+}
