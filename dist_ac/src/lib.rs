@@ -39,6 +39,7 @@
 //! | [`exchange`] | what the application controller and `dist_ac` say to each other |
 //! | [`heal`] | what is mended of the faults of stock nodes |
 //! | [`flags`] | the flags of every program that is a node |
+//! | [`handover`] | what an application knows, on its way to the next owner |
 //!
 //! [`config`], [`startup`], [`engine`] and the application controller are values without clocks, sockets and tasks;
 //! [`Applications`] is the one part that runs them on a [`crabnode::Node`].
@@ -55,6 +56,7 @@ pub use config::SysConfig;
 pub mod engine;
 pub mod exchange;
 pub mod flags;
+pub mod handover;
 pub mod heal;
 pub use heal::Heal;
 mod service;

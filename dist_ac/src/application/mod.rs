@@ -54,6 +54,17 @@ pub enum StartType {
 }
 
 impl StartType {
+    /// The start type of a term. `local`, which a process is told that is started again later, is none.
+    #[must_use]
+    pub fn from_term(term: &Term) -> Option<Self> {
+        match term.as_tuple() {
+            None => term.is_atom("normal").then_some(Self::Normal),
+            Some([tag, Term::Atom(node)]) if tag.is_atom("failover") => Some(Self::Failover(node.clone())),
+            Some([tag, Term::Atom(node)]) if tag.is_atom("takeover") => Some(Self::Takeover(node.clone())),
+            Some(_) => None,
+        }
+    }
+
     /// As an Erlang term.
     #[must_use]
     pub fn to_term(&self) -> Term {
