@@ -15,6 +15,9 @@ pub use cluster::{Cluster, NodeSpec};
 
 pub mod clock;
 
+mod elixir;
+pub use elixir::Elixir;
+
 mod epmd_process;
 pub use epmd_process::EpmdProcess;
 

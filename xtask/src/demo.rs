@@ -12,11 +12,11 @@ use crate::{
 /// What `cargo xtask demo` is asked.
 #[derive(Args)]
 pub(crate) struct Arguments {
-    /// What a, b and c are: `beam` or `rust` each.
-    #[arg(long, value_name = "KIND,KIND,KIND", default_value = "beam,rust,beam")]
-    nodes: String,
+    /// What each of the application's nodes is: `beam` or `rust`. By default one after the other.
+    #[arg(long, value_name = "KIND,KIND,…")]
+    nodes: Option<String>,
     /// The application that moves between them.
-    #[arg(long, default_value = "m8ball")]
+    #[arg(long, default_value = "m8ball", value_parser = ["m8ball", "job_center", "proxima", "chucky"])]
     app: String,
     /// The OTP release of the BEAM nodes; made available if it is not. Without it, the newest on this host.
     #[arg(long, value_name = "RELEASE")]
@@ -25,16 +25,24 @@ pub(crate) struct Arguments {
 
 /// Runs `cargo xtask demo`.
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let mut nodes = arguments.nodes.clone();
+    let nodes_count = match arguments.app.as_str() {
+        "job_center" => 4,
+        "proxima" => 2,
+        _ => 3,
+    };
+    let kinds = |kinds: &[&'static str]| {
+        kinds.iter().cycle().take(nodes_count).copied().collect::<Vec<_>>().join(",")
+    };
+    let mut nodes = arguments.nodes.clone().unwrap_or_else(|| kinds(&["beam", "rust"]));
     let mut release = None;
     if nodes.contains("beam") {
-        match available(arguments.otp) {
+        match available(arguments) {
             Ok(found) => release = Some(found),
             // Asked for by number: anything else would not be what was asked.
             Err(failure) if arguments.otp.is_some() => return Err(failure),
             Err(failure) => {
                 println!("no Erlang here, so the nodes are Rust alone, on the embedded EPMD ({failure})\n");
-                nodes = "rust,rust,rust".into();
+                nodes = kinds(&["rust"]);
             }
         }
     }
@@ -52,12 +60,18 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     run_command(&mut demo)
 }
 
-fn available(asked: Option<u32>) -> Result<u32, Failure> {
+/// The release of the BEAM nodes, and Elixir where they need it.
+fn available(arguments: &Arguments) -> Result<u32, Failure> {
+    let is_elixir = arguments.app == "chucky";
     let newest = || Ok(otp::locate::all().map_err(Failure::Missing)?.last().map(|(release, _)| *release));
-    let release = match asked {
+    let release = match arguments.otp {
         Some(release) => release,
+        None if is_elixir => otp::OTP_OF_ELIXIR,
         None => newest()?.unwrap_or(otp::IF_NONE),
     };
     otp::make_available(release)?;
+    if is_elixir {
+        otp::make_elixir_available()?;
+    }
     Ok(release)
 }

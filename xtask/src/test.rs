@@ -31,6 +31,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     run_command(cargo().args(["build", "-p", "crabnode-cli", "--bins"]))?;
     run_command(cargo().args(["build", "-p", "crabnode-dist-ac", "--examples"]))?;
 
+    let elixir = elixir(&arguments.cargo)?;
+
     println!("test: running");
     let mut test = cargo();
     test.arg("test");
@@ -43,9 +45,22 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
     for (number, erl) in &releases {
         test.env(format!("CRABNODE_ERL_{number}"), erl);
     }
+    if let Some((root, erl)) = elixir {
+        test.env("CRABNODE_ELIXIR", root).env(format!("CRABNODE_ERL_{}", otp::OTP_OF_ELIXIR), erl);
+    }
     run_command(&mut test)?;
     println!("test: all well after {} s, against OTP {numbers}", started.elapsed().as_secs());
     Ok(())
+}
+
+/// Elixir and the `erl` that it runs on, where the tests are run that need them: whatever releases are tested, one of the
+/// applications is written in it.
+fn elixir(cargo: &[String]) -> Result<Option<(PathBuf, PathBuf)>, Failure> {
+    let needs_it = |argument: &String| argument == "interop-tests" || argument == "--workspace";
+    if !cargo.is_empty() && !cargo.iter().any(needs_it) {
+        return Ok(None);
+    }
+    Ok(Some((otp::make_elixir_available()?, otp::make_available(otp::OTP_OF_ELIXIR)?)))
 }
 
 /// The releases to test against: those asked for, else all that are here, else one that is made available.

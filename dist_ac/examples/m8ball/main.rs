@@ -6,19 +6,14 @@
 //! ```
 #![forbid(unsafe_code)]
 
-use std::{
-    hash::{BuildHasher, Hasher, RandomState},
-    process::ExitCode,
-    time::Duration,
-};
+use std::process::ExitCode;
 
 use crabnode::{
-    Context, Pid, Term,
+    Context, Term,
     gen_server::{self, GenServer, Reply, ServerName},
     global::Resolver,
-    supervisor::{self, ChildSpec, SupervisorSpec},
 };
-use crabnode_dist_ac::{Application, Applications, Start, Started};
+use crabnode_dist_ac::{Application, Applications, Start, Started, handover};
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -32,19 +27,12 @@ struct M8ball;
 impl Application for M8ball {
     // normal, {failover, Node} and {takeover, Node} start the same: there is no state to bring along.
     async fn start(&self, context: &mut Context, start: Start) -> Result<Started, Term> {
-        common::say(&format!("m8ball: start {} on {}", start.start_type.to_term(), context.node().name()));
-        let applications = start.applications;
-        let server = ChildSpec::worker("m8ball_server", move |context| {
-            let applications = applications.clone();
-            Box::pin(gen_server::start_link::<Server>(context, ServerName::None, applications))
-        });
-        let mut spec = SupervisorSpec::one_for_one(vec![server]);
-        spec.period = Duration::from_secs(10);
-        // Started without a name. With one the start would fail during a takeover, when the name is still that of
-        // the supervisor on the node taken over, which stops only after this one has started.
-        let pid = supervisor::start_link(context, ServerName::None, spec).await?;
-        register_globally(context, "m8ball_sup", &pid).await;
-        Ok(Started::new(pid))
+        let applications = start.applications.clone();
+        let started = common::supervise::<Server>(context, &start, ServerName::None, applications).await?;
+        // The server has waited for the names of the others.
+        let (name, global) = (Term::atom("m8ball_sup"), context.node().global().clone());
+        global.re_register_name(&name, &started.pid, Resolver::RandomExit).await;
+        Ok(started)
     }
 
     async fn stop(&self, context: &mut Context, _state: Term) {
@@ -61,8 +49,7 @@ impl GenServer for Server {
     type Args = Applications;
 
     async fn init(context: &mut Context, applications: Applications) -> Result<Self, Term> {
-        let pid = context.pid().clone();
-        register_globally(context, "m8ball_server", &pid).await;
+        handover::take_name(context, &Term::atom("m8ball_server")).await;
         Ok(Self { applications })
     }
 
@@ -79,19 +66,7 @@ impl GenServer for Server {
     }
 }
 
-/// Gives a name to a process, taking it from the one who has it.
-async fn register_globally(context: &Context, name: &'static str, pid: &Pid) {
-    let (node, global) = (context.node(), context.node().global());
-    // A node that has just booted may not have been told the names of the others: registering now would make two
-    // owners, of which global kills one at random. Not waited for without end: registering is right even then.
-    let _ = tokio::time::timeout(Duration::from_secs(5), global.sync(node.nodes())).await;
-    global.re_register_name(&Term::atom(name), pid, Resolver::RandomExit).await;
-}
-
 fn pick(answers: &Term) -> Option<Term> {
     let answers = answers.as_tuple().or_else(|| answers.as_list())?;
-    // The standard library's one source of randomness.
-    let random = RandomState::new().build_hasher().finish();
-    let count = u64::try_from(answers.len()).ok().filter(|count| *count > 0)?;
-    answers.get(usize::try_from(random % count).ok()?).cloned()
+    answers.get(common::random(answers.len().max(1))).cloned()
 }

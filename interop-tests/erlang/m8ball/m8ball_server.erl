@@ -8,7 +8,7 @@ start_link() ->
     gen_server:start_link(?MODULE, [], []).
 
 init([]) ->
-    m8ball_sup:register_globally(?MODULE),
+    handover:take_name(?MODULE),
     {ok, no_state}.
 
 handle_call(question, _From, State) ->

@@ -35,6 +35,24 @@ pub fn find(release: u32) -> Result<Option<PathBuf>, String> {
     Ok(cache_dir().map(|dir| dir.join(release.to_string()).join("bin/erl")).filter(|erl| erl.is_file()))
 }
 
+/// The folder of Elixir, with its libraries in `lib`: what `CRABNODE_ELIXIR` names, else that of the `elixir` on the
+/// path, else the one in the cache. An error where `CRABNODE_ELIXIR` names none.
+pub fn elixir() -> Result<Option<PathBuf>, String> {
+    let is_root = |dir: &PathBuf| dir.join("lib/elixir/ebin/elixir.app").is_file();
+    if let Some(root) = env::var_os("CRABNODE_ELIXIR").filter(|value| !value.is_empty()).map(PathBuf::from) {
+        return if is_root(&root) {
+            Ok(Some(root))
+        } else {
+            Err(format!("CRABNODE_ELIXIR names no folder of Elixir: {}", root.display()))
+        };
+    }
+    let path = env::var_os("PATH").unwrap_or_default();
+    let commands = env::split_paths(&path).filter_map(|dir| fs::canonicalize(dir.join("elixir")).ok());
+    let roots = commands.filter_map(|command| Some(command.parent()?.parent()?.to_path_buf()));
+    let cached = cache_dir().map(|dir| dir.join("elixir/usr/lib/elixir"));
+    Ok(roots.chain(cached).find(is_root))
+}
+
 /// Every release found, oldest first: those with a `CRABNODE_ERL_<N>`, the one on the path, those in the cache.
 pub fn all() -> Result<Vec<(u32, PathBuf)>, String> {
     let named = env::vars().filter_map(|(name, _)| name.strip_prefix("CRABNODE_ERL_")?.parse().ok());

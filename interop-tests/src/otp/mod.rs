@@ -9,7 +9,7 @@ use std::{
 };
 
 #[expect(unreachable_pub, reason = "the other crate that compiles this file says pub too")]
-mod locate;
+pub(crate) mod locate;
 
 /// One OTP release of this host.
 #[derive(Clone, Debug)]

@@ -33,7 +33,10 @@ const MIRROR: &str = "http://deb.debian.org/debian";
 ///
 /// The folder appears whole or not at all; what was downloaded before a failure is used by the next run.
 pub(super) fn install(release: u32, suites: &[&str], cache: &Path) -> Result<(), Failure> {
-    check_tools(release)?;
+    check_tools(
+        &format!("OTP {release}"),
+        &format!("install OTP {release} by other means and set CRABNODE_ERL_{release}=/path/to/erl"),
+    )?;
     fs::create_dir_all(cache).map_err(Failure::file(cache))?;
     let lock_file = cache.join(format!(".lock-{release}"));
     let lock = File::create(&lock_file).map_err(Failure::file(&lock_file))?;
@@ -67,17 +70,45 @@ pub(super) fn install(release: u32, suites: &[&str], cache: &Path) -> Result<(),
     remove_dir(&download)
 }
 
-fn check_tools(release: u32) -> Result<(), Failure> {
-    let otherwise =
-        format!("install OTP {release} by other means and set CRABNODE_ERL_{release}=/path/to/erl");
+/// Unpacks Elixir, which is Erlang code for any OTP that runs it, into `cache/elixir`.
+pub(super) fn install_elixir(suite: &str, cache: &Path) -> Result<(), Failure> {
+    check_tools("Elixir", "install Elixir by other means and set CRABNODE_ELIXIR=/path/to/its/folder")?;
+    fs::create_dir_all(cache).map_err(Failure::file(cache))?;
+    let lock_file = cache.join(".lock-elixir");
+    let lock = File::create(&lock_file).map_err(Failure::file(&lock_file))?;
+    lock.lock().map_err(Failure::file(&lock_file))?;
+    let target = cache.join("elixir");
+    if target.is_dir() {
+        return Ok(());
+    }
+    let (mirror, download) = (mirror(), cache.join(".download-elixir"));
+    let apt = Apt::new(&download, &mirror, suite)?;
+    eprintln!("Elixir: reading the package list of Debian {suite} from {mirror}");
+    apt.run("apt-get", &["update"])?;
+    eprintln!("Elixir: downloading {}", apt.version("elixir")?);
+    // Alone: what it depends on is the OTP release that is there already.
+    apt.run("apt-get", &["download", "elixir"])?;
+    let unpacked = cache.join(".unpack-elixir");
+    remove_dir(&unpacked)?;
+    fs::create_dir_all(&unpacked).map_err(Failure::file(&unpacked))?;
+    for archive in list(&download)? {
+        if archive.extension().is_some_and(|extension| extension == "deb") {
+            output(Command::new("dpkg-deb").arg("-x").arg(archive).arg(&unpacked))?;
+        }
+    }
+    fs::rename(&unpacked, &target).map_err(Failure::file(&target))?;
+    remove_dir(&download)
+}
+
+fn check_tools(what: &str, otherwise: &str) -> Result<(), Failure> {
     if !["apt-get", "apt-cache", "dpkg-deb"].iter().all(|program| is_installed(program)) {
         return Err(Failure::Missing(format!(
-            "OTP {release} is not on this host, and without apt-get and dpkg-deb it cannot be downloaded: {otherwise}"
+            "{what} is not on this host, and without apt-get and dpkg-deb it cannot be downloaded: {otherwise}"
         )));
     }
     if keyring().is_none() {
         return Err(Failure::Missing(format!(
-            "OTP {release} is not on this host, and without the package debian-archive-keyring its download cannot \
+            "{what} is not on this host, and without the package debian-archive-keyring its download cannot \
              be verified: install that package, or {otherwise}"
         )));
     }
@@ -185,7 +216,8 @@ impl Apt {
         let mut command = Command::new(program);
         // The host's update hooks see to the host's own caches.
         let quiet = ["-qq", "-o", "APT::Update::Post-Invoke::=", "-o", "APT::Update::Post-Invoke-Success::="];
-        command.args(&self.options).args(quiet).args(arguments);
+        // Where `apt-get download` puts what it downloads.
+        command.current_dir(&self.dir).args(&self.options).args(quiet).args(arguments);
         output(command.env("DEBIAN_FRONTEND", "noninteractive").env("LC_ALL", "C"))
     }
 

@@ -1,15 +1,16 @@
-//! The hidden node from which the demo asks the three.
+//! The hidden node from which the demo asks the others.
 
 use std::time::Duration;
 
-use crabnode::{Atom, Node, NodeConfig, Term, erpc};
+use crabnode::{CallError, Node, NodeConfig, Pid, Term, erpc, tuple};
 use interop_tests::Cluster;
 use tokio::runtime::Runtime;
 
-/// How long a call may take: all that is asked is answered within milliseconds, or by an error.
-const CALL_LIMIT: Duration = Duration::from_secs(5);
+/// How long a call may take: all that is asked is answered within milliseconds, on a machine that is busy within some
+/// seconds, or by an error.
+const CALL_LIMIT: Duration = Duration::from_secs(20);
 
-/// The hidden node. The three do not see it in `nodes()`, and it is no part of `global`.
+/// The hidden node. The others do not see it in `nodes()`, and it is no part of `global`.
 ///
 /// Where no EPMD runs it is also the one that starts it, and stays while the others come and go.
 pub(crate) struct Controller {
@@ -69,12 +70,45 @@ impl Controller {
 
     /// `application:start/1`.
     pub(crate) fn start_application(&self, node: &str, application: &Term) -> Result<(), String> {
-        let reply = self.call(node, "application", "start", vec![application.clone()], CALL_LIMIT)?;
-        if reply.is_atom("ok") {
-            Ok(())
-        } else {
-            Err(format!("application:start({application}) on {node}: {reply}"))
-        }
+        self.must_be_ok(node, "application", "start", vec![application.clone()])
+    }
+
+    /// `application:takeover/2`.
+    pub(crate) fn take_over(&self, node: &str, application: &Term) -> Result<(), String> {
+        let arguments = vec![application.clone(), Term::atom("permanent")];
+        self.must_be_ok(node, "application", "takeover", arguments)
+    }
+
+    /// `init:stop/0`.
+    pub(crate) fn stop_node(&self, node: &str) -> Result<(), String> {
+        self.must_be_ok(node, "init", "stop", vec![])
+    }
+
+    fn must_be_ok(
+        &self,
+        node: &str,
+        module: &'static str,
+        function: &'static str,
+        arguments: Vec<Term>,
+    ) -> Result<(), String> {
+        let call = format!("{module}:{function}({})", Term::from(arguments.clone()));
+        let reply = self.call(node, module, function, arguments, CALL_LIMIT)?;
+        if reply.is_atom("ok") { Ok(()) } else { Err(format!("{call} on {node}: {reply}")) }
+    }
+
+    /// Asks the job center for work and does it, as a process of this node, which lives until it is done. Gives what
+    /// the work was.
+    pub(crate) fn work(&self, server: Pid) -> Result<Term, String> {
+        let work = self.node.run(async move |mut context| {
+            let say = |error: CallError| format!("no work: {error}");
+            let wanted = Term::atom("work_wanted");
+            let work = context.call(&server, wanted, Some(CALL_LIMIT)).await.map_err(say)?;
+            let Some([number, job]) = work.as_tuple() else { return Err(format!("no work, but {work}")) };
+            let done = tuple!(atom "job_done", number.clone());
+            let reply = context.call(&server, done, Some(CALL_LIMIT)).await.map_err(say)?;
+            if reply.is_atom("ok") { Ok(job.clone()) } else { Err(format!("done, and {reply}")) }
+        });
+        self.runtime.block_on(work).ok_or("the controller has stopped")?
     }
 
     /// `application:get_env/2`.
@@ -87,9 +121,9 @@ impl Controller {
         }
     }
 
-    /// The node of the process that has a name in `global`, as `node` sees it.
-    pub(crate) fn whereis_name(&self, node: &str, name: &Term) -> Result<Option<Atom>, String> {
+    /// The process that has a name in `global`, as `node` sees it.
+    pub(crate) fn whereis_name(&self, node: &str, name: &Term) -> Result<Option<Pid>, String> {
         let reply = self.call(node, "global", "whereis_name", vec![name.clone()], CALL_LIMIT)?;
-        Ok(reply.as_pid().map(|pid| pid.node().clone()))
+        Ok(reply.as_pid().cloned())
     }
 }

@@ -1,11 +1,14 @@
-//! One of the three nodes, of either kind.
+//! One of the nodes, of either kind.
 
-use std::{path::PathBuf, time::Instant};
+use std::{
+    process::ExitStatus,
+    time::{Duration, Instant},
+};
 
 use clap::ValueEnum;
-use interop_tests::{Cluster, ErlNode, NodeSpec, Otp, RustNode};
+use interop_tests::{Cluster, Elixir, ErlNode, NodeSpec, Otp, Process, RustNode};
 
-use crate::controller::Controller;
+use crate::{application::Application, config::Config, controller::Controller};
 
 /// What a node is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -34,12 +37,12 @@ impl Kind {
     }
 }
 
-/// One of the three nodes. It is started, killed and started again.
+/// One of the nodes. It is started, killed and started again.
 pub(crate) struct Member {
     pub(crate) name: &'static str,
     kind: Kind,
-    application: String,
-    config: PathBuf,
+    application: Application,
+    config: Config,
     otp: Option<Otp>,
     started: Option<Started>,
 }
@@ -53,11 +56,11 @@ impl Member {
     pub(crate) fn new(
         name: &'static str,
         kind: Kind,
-        application: &str,
-        config: PathBuf,
+        application: Application,
+        config: Config,
         otp: Option<Otp>,
     ) -> Self {
-        Self { name, kind, application: application.to_owned(), config, otp, started: None }
+        Self { name, kind, application, config, otp, started: None }
     }
 
     /// `a@localhost`.
@@ -65,25 +68,40 @@ impl Member {
         format!("{}@localhost", self.name)
     }
 
-    /// Starts it, with the application as part of boot or not, and does not wait.
-    pub(crate) fn start(&mut self, cluster: &Cluster, with_application: bool) {
-        let mut spec = NodeSpec { config: Some(self.config.clone()), ..NodeSpec::default() };
+    /// Starts it, with the application as part of boot or not, and does not wait. With `sync` it waits so long for the
+    /// other nodes, whatever its config says.
+    pub(crate) fn start(&mut self, cluster: &Cluster, with_application: bool, sync: Option<Duration>) {
+        let config = self.config.clone().with_times(None, sync).write(cluster, self.name);
+        let mut spec = NodeSpec { config: Some(config), ..NodeSpec::default() };
         self.started = Some(match (self.kind, &self.otp) {
             (Kind::Beam, Some(otp)) => {
-                if with_application {
-                    // In a process of its own: boot goes on, as it does with a boot script, and says that it is done.
-                    let start = format!("spawn(fun() -> application:start({}) end)", self.application);
-                    spec.args = vec!["-eval".into(), start];
-                }
+                spec.args = self.erl_args(otp, with_application);
                 Started::Beam(cluster.spawn_erl(otp, self.name, &spec))
             }
             _ => {
                 if with_application {
                     spec.args = vec!["--start".into()];
                 }
-                Started::Rust(cluster.spawn_example(&self.application, self.name, &spec))
+                Started::Rust(cluster.spawn_example(self.application.name(), self.name, &spec))
             }
         });
+    }
+
+    fn erl_args(&self, otp: &Otp, with_application: bool) -> Vec<String> {
+        let mut args = Vec::new();
+        if self.application == Application::Chucky {
+            // What the command `elixir` does too.
+            for folder in Elixir::locate().code_path(otp, "chucky") {
+                args.extend(["-pa".into(), folder.display().to_string()]);
+            }
+            args.extend(["-eval".into(), "{ok, _} = application:ensure_all_started(elixir)".into()]);
+        }
+        if with_application {
+            // In a process of its own: boot goes on, as it does with a boot script, and says that it is done.
+            let start = format!("spawn(fun() -> application:start({}) end)", self.application.name());
+            args.extend(["-eval".into(), start]);
+        }
+        args
     }
 
     /// SIGKILL. Returns when it was sent.
@@ -94,6 +112,19 @@ impl Member {
         };
         self.started = None;
         Some(at)
+    }
+
+    /// Waits for its end, which others have asked for.
+    pub(crate) fn wait_for_exit(&mut self, limit: Duration) -> Result<ExitStatus, String> {
+        let name = self.name;
+        self.process().ok_or_else(|| format!("{name} was not started"))?.wait_for_exit(limit)
+    }
+
+    fn process(&mut self) -> Option<&mut Process> {
+        Some(match self.started.as_mut()? {
+            Started::Beam(node) => node.process(),
+            Started::Rust(node) => node.process(),
+        })
     }
 
     /// Whether it has synchronised with the nodes that its config names and let its applications start.

@@ -18,8 +18,11 @@ use interop_tests::clock::{now, pause};
 
 use crate::member::Kind;
 
-/// The columns before an event's text in a terminal: the seconds and three lanes.
-const HEAD_COLUMNS: usize = 9 + 2 + 3 * 13;
+/// The columns before the lanes: the seconds.
+const HEAD_COLUMNS: usize = 9 + 2;
+
+/// The columns of one lane in a terminal.
+const LANE_COLUMNS: usize = 13;
 
 /// How often the last line is drawn.
 const FRAME: Duration = Duration::from_millis(50);
@@ -35,7 +38,7 @@ pub(crate) enum Lane {
     StandsBy,
     /// Up; runs the application.
     Runs,
-    /// Killed.
+    /// Killed, or stopped.
     Dead,
 }
 
@@ -60,7 +63,7 @@ pub(crate) struct Timeline {
 
 struct Shared {
     started: Instant,
-    lanes: [Lane; 3],
+    lanes: Vec<Lane>,
     waiting: Option<(String, Instant)>,
     live: bool,
     open: bool,
@@ -68,15 +71,21 @@ struct Shared {
 
 impl Timeline {
     /// Prints the head and starts the clock.
-    pub(crate) fn new(kinds: [Kind; 3]) -> Self {
+    pub(crate) fn new(names: &[&str], kinds: &[Kind]) -> Self {
         let live = stdout().is_terminal();
         let pad = if live { "  " } else { "" };
-        let heads = ["a", "b", "c"].iter().zip(kinds).map(|(name, kind)| {
+        let heads = names.iter().zip(kinds).map(|(name, kind)| {
             let head = format!("{name} {}", kind.name());
             format!("{pad}{head:<11}")
         });
         println!("{:>9}  {}", "seconds", heads.collect::<String>());
-        let shared = Shared { started: now(), lanes: [Lane::Absent; 3], waiting: None, live, open: true };
+        let shared = Shared {
+            started: now(),
+            lanes: vec![Lane::Absent; names.len()],
+            waiting: None,
+            live,
+            open: true,
+        };
         let shared = Arc::new(Mutex::new(shared));
         let drawer = live.then(|| {
             let shared = Arc::clone(&shared);
@@ -145,7 +154,7 @@ impl Shared {
             let width = terminal::size().map_or(80, |(columns, _)| usize::from(columns));
             let text: String = format!("… {what} ({waited:.1} s)")
                 .chars()
-                .take(width.saturating_sub(HEAD_COLUMNS + 1))
+                .take(width.saturating_sub(HEAD_COLUMNS + LANE_COLUMNS * self.lanes.len() + 1))
                 .collect();
             let _ = queue!(out, Print(head), SetForegroundColor(Color::DarkGrey), Print(text), ResetColor);
         }

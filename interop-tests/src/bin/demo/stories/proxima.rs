@@ -1,0 +1,119 @@
+//! proxima: two nodes, `[a, b]`, and a state that moves with the application.
+//!
+//! What a takeover brings along must come from the old owner and what a failover finds from the file: so the file is
+//! removed before each takeover, and whole again with the next key that is put.
+
+use std::fs;
+
+use etf::{Map, Term, tuple};
+
+use crate::stage::{Stage, named};
+
+const A: usize = 0;
+const B: usize = 1;
+const BOTH: [usize; 2] = [A, B];
+
+/// As the kernel configs have it, in the folder where the nodes run.
+const STATE_FILE: &str = "proxima.state";
+
+pub(super) fn tell(stage: &mut Stage<'_>) -> Result<String, String> {
+    let mut state = Map::new();
+    named("start together", start_together(stage))?;
+    named("start the application on both", start_application(stage, &mut state))?;
+    named("b takes over on request", take_over_on_request(stage, B, &mut state))?;
+    named("a takes over on request", take_over_on_request(stage, A, &mut state))?;
+    let stopped = stage.stop_node(A)?;
+    let stop = named("failover after a stop", fail_over(stage, stopped, &mut state))?;
+    named("a takes over when it returns", come_back(stage, &mut state))?;
+    let killed = stage.kill(A)?;
+    let kill = named("failover after a SIGKILL", fail_over(stage, killed, &mut state))?;
+    named("a takes over when it returns again", come_back(stage, &mut state))?;
+    Ok(format!(
+        "b answered {stop:.3} s after the stop and {kill:.3} s after the SIGKILL, and nothing was lost"
+    ))
+}
+
+fn start_together(stage: &mut Stage<'_>) -> Result<(), String> {
+    stage.start(A, false);
+    stage.start(B, false);
+    stage.timeline.event("a and b are started");
+    stage.wait_until_unlocked(&BOTH)
+}
+
+fn start_application(stage: &mut Stage<'_>, state: &mut Map) -> Result<(), String> {
+    stage.start_application(&BOTH)?;
+    must_have_gone(stage, A, "normal")?;
+    put(stage, state, A)
+}
+
+/// `application:takeover(proxima, permanent)`.
+fn take_over_on_request(stage: &mut Stage<'_>, to: usize, state: &mut Map) -> Result<(), String> {
+    let from = BOTH[usize::from(to == A)];
+    forget_file(stage)?;
+    stage.timeline.event(&format!("application:takeover(proxima, permanent) on {}", stage.name(to)));
+    stage.controller.take_over(&stage.node(to), &stage.application.atom())?;
+    has_taken_over(stage, from, to, state)
+}
+
+/// a starts again, with the application in its boot.
+fn come_back(stage: &mut Stage<'_>, state: &mut Map) -> Result<(), String> {
+    forget_file(stage)?;
+    stage.start(A, true);
+    stage.timeline.event("a is started again, with the application in its boot");
+    stage.wait_until_unlocked(&[A])?;
+    has_taken_over(stage, B, A, state)
+}
+
+fn has_taken_over(stage: &mut Stage<'_>, from: usize, to: usize, state: &mut Map) -> Result<(), String> {
+    stage.wait_until_runs_on(to, &BOTH)?;
+    must_have_gone(stage, to, &format!("{{takeover,{}}}", stage.node(from)))?;
+    stage.must_have_printed(from, "stopped")?;
+    stage.timeline.event(&format!("{} has taken over from {}", stage.name(to), stage.name(from)));
+    expect_state(stage, &BOTH, to, state)?;
+    put(stage, state, to)
+}
+
+fn fail_over(stage: &mut Stage<'_>, since: std::time::Instant, state: &mut Map) -> Result<f64, String> {
+    let after = stage.wait_for_failover(since, B, &[B])?;
+    must_have_gone(stage, B, &format!("{{failover,{}}}", stage.node(A)))?;
+    expect_state(stage, &[B], B, state)?;
+    let reply = stage.call_from(B, &tuple!(atom "put", state.len(), atom "b"))?;
+    if !reply.is_atom("ok") {
+        return Err(format!("put is answered {reply}"));
+    }
+    state.insert(Term::from(state.len()), Term::atom("b"));
+    Ok(after.as_secs_f64())
+}
+
+/// The start and its phases, in their order.
+fn must_have_gone(stage: &Stage<'_>, index: usize, start_type: &str) -> Result<(), String> {
+    for what in ["start", "phase init", "phase takeover", "phase go"] {
+        stage.must_have_printed(index, &format!("{what} {start_type}"))?;
+    }
+    Ok(())
+}
+
+/// One more key from each node.
+fn put(stage: &mut Stage<'_>, state: &mut Map, owner: usize) -> Result<(), String> {
+    for index in BOTH {
+        let (key, value) = (Term::from(state.len()), Term::binary(stage.name(index)));
+        let reply = stage.call_from(index, &tuple!(atom "put", key.clone(), value.clone()))?;
+        if !reply.is_atom("ok") {
+            return Err(format!("put is answered {reply}"));
+        }
+        state.insert(key, value);
+    }
+    expect_state(stage, &BOTH, owner, state)
+}
+
+fn expect_state(stage: &mut Stage<'_>, up: &[usize], owner: usize, state: &Map) -> Result<(), String> {
+    let wanted = Term::from(state.clone());
+    stage.ask_each(up, owner, &Term::atom("get_state"), |answer| {
+        if *answer == wanted { Ok(answer.to_string()) } else { Err(format!("{answer}, not {wanted}")) }
+    })
+}
+
+fn forget_file(stage: &Stage<'_>) -> Result<(), String> {
+    let file = stage.cluster.home().join(STATE_FILE);
+    fs::remove_file(&file).map_err(|error| format!("{}: {error}", file.display()))
+}
