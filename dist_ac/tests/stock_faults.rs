@@ -7,7 +7,6 @@ mod sim;
 use std::ops::Range;
 
 use crabnode_dist_ac::engine::{
-    Request,
     appl::AppId,
     wire::{Message, VERSION},
 };
@@ -59,12 +58,6 @@ fn start(sim: &mut Sim, at: u64, nodes: &[usize], app: usize) {
     for &node in nodes {
         sim.at(at, Op::Start { node, app });
     }
-}
-
-/// Whether a node answers calls of its `dist_ac` at once.
-fn answers(sim: &mut Sim, node: usize) -> bool {
-    let call = sim.call_engine(node, Request::KnownNodes);
-    sim.reply(node, call).is_some()
 }
 
 /// The net splits and heals, for longer than the restart time.
@@ -195,7 +188,7 @@ fn l6_stock_serves_nothing_while_it_waits() {
     for seed in SEEDS {
         let mut sim = l6(seed, Stock);
         assert!(sim.running(1).is_empty(), "seed {seed}: another application has to wait as well");
-        assert!(!answers(&mut sim, B));
+        assert!(!sim.answers(B));
         start(&mut sim, 60_000, &[A], 0);
         sim.run_until(62_000);
         assert_eq!((sim.running(0), sim.running(1)), (vec![A], vec![B]), "seed {seed}: until it is started");
@@ -207,7 +200,7 @@ fn l6_ours() {
     for seed in SEEDS {
         let mut sim = l6(seed, Ours);
         assert_eq!((sim.running(0), sim.running(1)), (vec![], vec![B]), "seed {seed}\n{}", sim.dump());
-        assert!(answers(&mut sim, B));
+        assert!(sim.answers(B));
     }
 }
 
@@ -228,7 +221,7 @@ fn l7_stock_deadlocks() {
         let mut sim = l7(seed, Stock);
         assert!(sim.running(0).is_empty() && sim.running(1).is_empty(), "seed {seed}\n{}", sim.dump());
         assert!(sim.stock(A).is_blocked() && sim.stock(B).is_blocked());
-        assert!(!answers(&mut sim, A) && !answers(&mut sim, B));
+        assert!(!sim.answers(A) && !sim.answers(B));
     }
 }
 
@@ -280,6 +273,27 @@ fn l8_ours() {
         let sim = l8(seed, Ours, 8);
         for app in 0..8 {
             assert_eq!(sim.running(app).len(), 1, "seed {seed}: app{app}\n{}", sim.dump());
+        }
+    }
+}
+
+/// One of the two is ours, and the other is not held up.
+#[test]
+fn l8_mixed() {
+    for (seed, ours) in SEEDS.flat_map(|seed| [(seed, B), (seed, C)]) {
+        let named = |number| App::new(&format!("app{number}"), 1000, &[&[A], &[B, C]]);
+        let stock: Vec<usize> = [A, B, C].into_iter().filter(|node| *node != ours).collect();
+        let mut sim = Sim::new(seed, World::new(3, (0..8).map(named).collect()).with_stock(&stock));
+        for node in [A, B, C] {
+            boot(&mut sim, 0, node);
+        }
+        for app in 0..8 {
+            start(&mut sim, 1_000, &[A, B, C], app);
+        }
+        sim.at(5_000, Op::Kill { node: A });
+        sim.run_until(9_000);
+        for app in 0..8 {
+            assert_eq!(sim.running(app).len(), 1, "seed {seed}, {ours} ours: app{app}\n{}", sim.dump());
         }
     }
 }

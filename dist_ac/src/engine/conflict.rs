@@ -56,10 +56,11 @@ impl Engine {
             self.broadcast(&Message::AppStarted { node: me.clone(), app: app.clone(), result: Ok(()) });
         } else {
             self.started_elsewhere(now, at, node);
-            // Whoever stood by for this node now stands by for the winner; a stock node does not care who says so.
+            // Whoever stood by for this node now stands by for the winner; a stock node does not care who says so. Of
+            // our own kind each settles it with the winner itself: it may have a copy that is better still.
             let message = Message::AppStarted { node: node.clone(), app: app.clone(), result: Ok(()) };
             for other in self.known.clone() {
-                if other != me && other != *node {
+                if other != me && other != *node && !self.is_ours(&other) {
                     self.send(&other, message.clone());
                 }
             }
@@ -76,6 +77,8 @@ impl Engine {
             [runner, node].into_iter().all(|node| self.peers.contains_key(node) && !self.is_ours(node));
         if winner == *node {
             self.started_elsewhere(now, at, node);
+        } else {
+            self.doubt_runner(now, at, node);
         }
         let app = self.apps[at].name.clone();
         if !stock || self.heal.level == Heal::Cluster {

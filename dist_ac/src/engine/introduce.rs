@@ -40,6 +40,8 @@ pub(super) struct Peer {
     ours: bool,
     /// It is, and has said what runs and starts there since it met us.
     confirmed: bool,
+    /// The application of the last weight that it had from us.
+    pub(super) newest_weight: Option<Atom>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,7 +60,8 @@ impl Engine {
             return;
         }
         let introduction = Introduction::Connected;
-        self.peers.insert(node.clone(), Peer { hidden, introduction, ours: false, confirmed: false });
+        let peer = Peer { hidden, introduction, ours: false, confirmed: false, newest_weight: None };
+        self.peers.insert(node.clone(), peer);
         if self.go {
             self.probe(&node);
         }
@@ -209,6 +212,8 @@ impl Engine {
             return;
         }
         peer.confirmed = true;
+        // First what runs: who waits for the end of a start there takes over from it.
+        self.learn_running(now, node, running);
         for at in 0..self.apps.len() {
             let starts = starting.contains(&self.apps[at].name);
             if !running.iter().any(|(app, _)| *app == self.apps[at].name) {
@@ -216,7 +221,6 @@ impl Engine {
             }
             self.set_starter(now, at, node, starts);
         }
-        self.learn_running(now, node, running);
         self.check_first_introductions(now);
         self.evaluate_all(now);
     }
@@ -329,10 +333,21 @@ impl Engine {
         for (name, since) in apps {
             match self.find(name) {
                 // What a node says of itself when it is met may be older than another node's M6 on another link.
-                Some(at) if self.heard_from_another(now, at, node) => {}
+                Some(at) if self.heard_from_another(now, at, node) => self.doubt_runner(now, at, node),
                 Some(at) if self.apps[at].started => self.learn_started(now, at, node, *since),
                 _ => self.remember_started(name, node),
             }
+        }
+    }
+
+    /// Another node is believed to run it. It may have moved from there behind a lost link, so that one is asked.
+    pub(super) fn doubt_runner(&mut self, now: Instant, at: usize, node: &Atom) {
+        match self.apps[at].id.clone() {
+            AppId::Distributed(other) if other != *node && self.is_ours(&other) => {
+                self.started_elsewhere(now, at, node);
+                self.send_status(&other, false);
+            }
+            _ => {}
         }
     }
 

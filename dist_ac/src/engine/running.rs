@@ -12,24 +12,24 @@ impl Engine {
     pub(super) fn on_run(&mut self, now: Instant, at: usize, result: Result<(), Term>) {
         let own = self.apps[at].own_start.take();
         match result {
-            Ok(()) => self.on_run_ok(now, at),
+            Ok(()) => self.on_run_ok(now, at, own),
             Err(reason) => self.on_run_error(now, at, own, reason),
         }
     }
 
-    fn on_run_ok(&mut self, now: Instant, at: usize) {
+    fn on_run_ok(&mut self, now: Instant, at: usize, own: Option<super::OwnStart>) {
         let (me, name) = (self.me.clone(), self.apps[at].name.clone());
+        let takeover = own.is_some_and(|own| own.previous.is_some());
+        self.apps[at].since = self.heal.time_of_day(now);
         if self.better_starter(at) {
             self.apps[at].unannounced = true;
         } else {
-            self.broadcast(&Message::AppStarted { node: me.clone(), app: name.clone(), result: Ok(()) });
+            self.announce(at, takeover);
         }
         self.remote_started.remove(&name);
         self.drop_decision(at);
-        let since = self.heal.time_of_day(now);
         let app = &mut self.apps[at];
         app.started = true;
-        app.since = since;
         app.end_failover();
         app.ballots.reset();
         let waiting = std::mem::take(&mut app.waiting_run);
@@ -146,11 +146,22 @@ impl Engine {
             let silent = app.unannounced && !self.better_starter(at);
             if silent {
                 self.apps[at].unannounced = false;
-                let (me, app) = (self.me.clone(), self.apps[at].name.clone());
-                self.broadcast(&Message::AppStarted { node: me, app, result: Ok(()) });
+                self.announce(at, false);
             }
             self.evaluate(now, at);
         }
+    }
+
+    /// M6: it runs here. It stops any other copy, and is meant to in a takeover. But one that was started in the belief
+    /// that there is no other may have met one meanwhile: then the better place goes on, and peers of our own kind
+    /// learn of this copy in time to say so.
+    fn announce(&mut self, at: usize, takeover: bool) {
+        self.set_id(at, AppId::Local);
+        if !takeover {
+            self.broadcast_status();
+        }
+        let (me, app) = (self.me.clone(), self.apps[at].name.clone());
+        self.broadcast(&Message::AppStarted { node: me, app, result: Ok(()) });
     }
 
     /// Whether a peer of our own kind that goes before this node is starting it too. Two copies that report at

@@ -24,8 +24,9 @@ const START_LOCK_RETRY: Duration = Duration::from_millis(100);
 /// asker, who may be blocked, goes on.
 pub(super) const UNWILLING: i64 = 1_000_000;
 
-/// In so long a node gets at most `2 * tuples + 2` answers about an application. A stock node asks once for each
-/// tuple in a decision; two that merely answer each other's answers would go on for ever (dist_ac.md 6, L13).
+/// Without a pause of so long a node gets at most `2 * tuples + 2` answers about an application. A stock node asks
+/// once for each tuple in a decision; two that merely answer each other's answers would go on for ever
+/// (dist_ac.md 6, L13).
 const ANSWER_WINDOW: Duration = Duration::from_secs(1);
 
 /// A weight from a node that got none from us for so long is a question, and no echo of ours.
@@ -79,7 +80,7 @@ struct Ballot {
     owed: bool,
     /// When we last sent it our weight.
     sent: Option<Instant>,
-    /// Answers since the beginning of the window.
+    /// Answers to questions that came without a pause, and the last of those questions.
     answers: (usize, Option<Instant>),
 }
 
@@ -278,8 +279,17 @@ impl Engine {
             if !echo {
                 self.drop_belief(now, at, &node);
             }
+        } else if weight != 0 && self.is_buried(at, &node) {
+            self.answer_weight(now, at, &node);
         }
         self.evaluate(now, at);
+    }
+
+    /// Whether a stock node that decides now may not find the weight that it had from us before. It looks for the
+    /// newest one of a node, and where that is for another application it waits for one more.
+    fn is_buried(&self, at: usize, node: &Atom) -> bool {
+        let newest = self.peers.get(node).and_then(|peer| peer.newest_weight.as_ref());
+        !self.is_ours(node) && newest != Some(&self.apps[at].name) && self.runner(at).is_none()
     }
 
     /// Who asks for weights does not run the application, whatever we were told before (dist_ac.md 6, L9).
@@ -305,10 +315,11 @@ impl Engine {
         let allowed = 2 * self.apps[at].nodes.tuples() + 2;
         let weight = self.own_weight(at);
         let Some(ballot) = self.apps[at].ballots.peers.get_mut(node) else { return };
-        let (count, since) = &mut ballot.answers;
-        if since.is_none_or(|since| since + ANSWER_WINDOW <= now) {
-            (*count, *since) = (0, Some(now));
+        let (count, last) = &mut ballot.answers;
+        if last.is_none_or(|last| last + ANSWER_WINDOW <= now) {
+            *count = 0;
         }
+        *last = Some(now);
         if *count < allowed {
             *count += 1;
             ballot.owed = false;
@@ -477,8 +488,11 @@ impl Engine {
     }
 
     fn send_weight(&mut self, at: usize, node: &Atom, weight: i64) {
-        let message = Message::Weight { app: self.apps[at].name.clone(), weight, node: self.me.clone() };
-        self.send(node, message);
+        let app = self.apps[at].name.clone();
+        if let Some(peer) = self.peers.get_mut(node) {
+            peer.newest_weight = Some(app.clone());
+        }
+        self.send(node, Message::Weight { app, weight, node: self.me.clone() });
     }
 }
 

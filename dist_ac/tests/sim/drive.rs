@@ -243,7 +243,9 @@ impl Sim {
             engine::Output::Probe { node: to } => self.send(node, index(&to), Parcel::Probe),
             engine::Output::Reply { call, reply } => {
                 if !self.answer_probe(call.0, &reply) {
-                    self.note(format!("{} call {} answered {reply:?}", name(node), call.0));
+                    if self.calls.last().is_some_and(|last| call.0 <= last.number) {
+                        self.note(format!("{} call {} answered {reply:?}", name(node), call.0));
+                    }
                     self.nodes[node].as_mut().unwrap().replies.insert(call.0, reply);
                 }
             }

@@ -21,7 +21,8 @@ use std::{
 
 use crabnode_dist_ac::{
     application::{StartType, controller},
-    engine::{Lock, Request, appl::AppId},
+    engine::{Input, Lock, Request, appl::AppId},
+    exchange::CallId,
 };
 use etf::Term;
 
@@ -209,8 +210,16 @@ impl Sim {
     /// A call of `dist_ac`; gives its number.
     pub fn call_engine(&mut self, node: usize, request: Request) -> u64 {
         let call = self.new_call(node, format!("{request:?}"));
-        self.handle(node, crabnode_dist_ac::engine::Input::Call { call, request });
+        self.handle(node, Input::Call { call, request });
         call.0
+    }
+
+    /// Whether a node answers a call of its `dist_ac` at once.
+    pub fn answers(&mut self, node: usize) -> bool {
+        self.next_call += 1;
+        let call = CallId(self.next_call);
+        self.handle(node, Input::Call { call, request: Request::KnownNodes });
+        self.nodes[node].as_mut().is_some_and(|state| state.replies.remove(&call.0).is_some())
     }
 
     pub fn reply(&self, node: usize, call: u64) -> Option<&Term> {

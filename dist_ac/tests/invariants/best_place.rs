@@ -1,0 +1,48 @@
+//! The node that comes first in the priority list owns the application, and everybody knows who owns it.
+
+use crabnode_dist_ac::engine::appl::AppId;
+
+use crate::{
+    life::{Life, Stock},
+    sim::name,
+};
+
+/// Where nothing was moved by hand: it runs at the best place among the living.
+pub fn owns_it(life: &Life) -> Result<(), String> {
+    // After a lost link the copy that goes on is where it goes on; and a start everywhere may begin anywhere.
+    if life.kind.moves || life.kind.links || life.kind.stops || life.kind.stock == Stock::Several {
+        return Ok(());
+    }
+    for app in life.apps() {
+        let nodes = life.sim.world.apps[app].nodes();
+        let rank = |node: usize| nodes.rank(&name(node));
+        let best = life.candidates(app).into_iter().map(rank).min();
+        let at = life.sim.running(app).first().map(|node| rank(*node));
+        if at.is_some() && at != best {
+            return Err(format!("app{app} runs at a place of rank {at:?}, and could at {best:?}"));
+        }
+    }
+    Ok(())
+}
+
+/// Every node of ours that may run it knows where it runs.
+pub fn is_known(life: &Life) -> Result<(), String> {
+    if life.kind.stock == Stock::Several {
+        return Ok(());
+    }
+    for app in life.apps() {
+        let [runner] = life.sim.running(app)[..] else { continue };
+        for node in life.candidates(app).into_iter().filter(|node| life.is_ours(*node)) {
+            let expected = if node == runner { AppId::Local } else { AppId::Distributed(name(runner)) };
+            let id = life.sim.id(node, app);
+            if id != expected {
+                return Err(format!(
+                    "{} believes {id:?} of app{app}, which runs at {}",
+                    name(node),
+                    name(runner)
+                ));
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,238 @@
+//! Random clusters, and random lives that they lead.
+
+use crate::sim::{App, Op, Rng, Sim, World};
+
+/// What may happen in a life, and to whom.
+#[derive(Debug)]
+pub struct Kind {
+    pub name: &'static str,
+    pub stock: Stock,
+    /// Takeovers and permissions.
+    pub moves: bool,
+    /// Crashes, failing starts, and stops everywhere; each with a start everywhere after it.
+    pub stops: bool,
+    /// Links go down and come back: cuts, flaps, splits.
+    pub links: bool,
+}
+
+/// How many members are stock nodes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stock {
+    None,
+    /// At least two, and at least one of ours.
+    Several,
+}
+
+/// A cluster that has been through something, and was left alone for a while after it.
+pub struct Life {
+    pub kind: &'static Kind,
+    pub sim: Sim,
+    /// Messages that each node had sent in the middle of the quiet time.
+    pub sent_before: Vec<u64>,
+    /// How many things happened.
+    pub events: u64,
+    /// Nodes of ours that did not answer a call at once, and when.
+    pub deaf: Vec<(usize, u64)>,
+    /// It was given up, because messages would not end.
+    pub stormy: bool,
+}
+
+/// How long the cluster is left alone: longer than any wait that our engine has.
+const QUIET_MS: u64 = 60_000;
+
+impl Life {
+    pub fn live(kind: &'static Kind, seed: u64) -> Self {
+        let mut rng = Rng::new(seed);
+        let world = world(kind, &mut rng);
+        let mut story = Story { kind, world: &world, ops: Vec::new(), end: 0 };
+        let events = rng.between(0, 12);
+        story.write(&mut rng, events);
+        let (mut ops, quiet_from) = (story.ops, story.end);
+        ops.sort_by_key(|(at, _)| *at);
+        let events = ops.len() as u64;
+        let mut sim = Sim::new(seed ^ 0xABCD, world);
+        sim.steps_max = 300_000;
+        let mut life = Self { kind, sim, sent_before: Vec::new(), events, deaf: Vec::new(), stormy: false };
+        for (at, op) in ops {
+            life.run_until(at);
+            life.sim.at(at, op);
+            life.ask();
+        }
+        life.run_until(quiet_from + QUIET_MS / 2);
+        life.sent_before = life.sim.sent.clone();
+        life.run_until(quiet_from + QUIET_MS);
+        life.ask();
+        life
+    }
+
+    pub fn apps(&self) -> std::ops::Range<usize> {
+        0..self.sim.world.apps.len()
+    }
+
+    /// Living nodes that may run it.
+    pub fn candidates(&self, app: usize) -> Vec<usize> {
+        self.sim.alive().into_iter().filter(|node| self.sim.may_run(*node, app)).collect()
+    }
+
+    pub fn is_ours(&self, node: usize) -> bool {
+        !self.sim.world.is_stock(node)
+    }
+
+    fn run_until(&mut self, until: u64) {
+        // Stock nodes can send to each other without end (dist_ac.md 6, L12 and L13).
+        self.stormy |= !self.sim.try_run_until(until);
+    }
+
+    /// Calls every node of ours.
+    fn ask(&mut self) {
+        for node in self.sim.alive() {
+            if self.is_ours(node) && !self.sim.answers(node) {
+                self.deaf.push((node, self.sim.now()));
+            }
+        }
+    }
+}
+
+/// Two to six nodes, one to four applications, each with a random priority list of some or all nodes.
+fn world(kind: &Kind, rng: &mut Rng) -> World {
+    let least = if kind.stock == Stock::Several { 3 } else { 2 };
+    let nodes = usize::try_from(rng.between(least, 6)).unwrap();
+    let count = rng.between(1, 4);
+    let apps = (0..count).map(|number| {
+        let mut tiers: Vec<Vec<usize>> = Vec::new();
+        for node in shuffled(nodes, rng) {
+            match tiers.last_mut() {
+                Some(tier) if rng.chance(40) => tier.push(node),
+                _ => tiers.push(vec![node]),
+            }
+        }
+        let tiers: Vec<&[usize]> = tiers.iter().map(Vec::as_slice).collect();
+        let mut app = App::new(&format!("app{number}"), rng.between(0, 3000), &tiers);
+        app.phases = rng.chance(30);
+        app
+    });
+    let mut world = World::new(nodes, apps.collect());
+    world.delay_max = rng.between(1, 50);
+    world.start_max = rng.between(1, 300);
+    let stock = match kind.stock {
+        Stock::None => 0,
+        Stock::Several => usize::try_from(rng.between(2, nodes as u64 - 1)).unwrap(),
+    };
+    world.stock = shuffled(nodes, rng).into_iter().take(stock).collect();
+    world
+}
+
+fn shuffled(nodes: usize, rng: &mut Rng) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..nodes).collect();
+    for at in (1..nodes).rev() {
+        order.swap(at, rng.below(at + 1));
+    }
+    order
+}
+
+struct Story<'a> {
+    kind: &'a Kind,
+    world: &'a World,
+    ops: Vec<(u64, Op)>,
+    /// When the last thing happens.
+    end: u64,
+}
+
+impl Story<'_> {
+    /// Boots everybody and starts everything; then lets things happen.
+    fn write(&mut self, rng: &mut Rng, events: u64) {
+        let (nodes, apps) = (self.world.nodes, self.world.apps.len());
+        for node in 0..nodes {
+            let at = rng.between(0, 500);
+            self.boot(rng, at, node);
+        }
+        let mut dead = vec![false; nodes];
+        let mut at = 4000;
+        for _ in 0..events {
+            at += rng.between(1, 4000);
+            let (node, app) = (rng.below(nodes), rng.below(apps));
+            match rng.between(0, 11) {
+                _ if dead[node] => {
+                    dead[node] = false;
+                    self.boot(rng, at, node);
+                }
+                0..=4 => {
+                    dead[node] = true;
+                    self.put(at, Op::Kill { node });
+                }
+                5 | 6 if self.kind.moves => self.put(at, Op::Takeover { node, app }),
+                7 if self.kind.moves => {
+                    self.put(at, Op::Permit { node, app, permission: false });
+                    self.put(at + rng.between(1, 6000), Op::Permit { node, app, permission: true });
+                }
+                8 | 9 if self.kind.links => self.lose_links(rng, at),
+                10 | 11 if self.kind.stops => self.interrupt(rng, at, node, app),
+                _ => {}
+            }
+        }
+        // Whoever is dead stays dead; cut links are whole at the end.
+        let end = self.end.max(at) + 1;
+        for one in 0..nodes {
+            for other in 0..one {
+                self.put(end, Op::Heal { one, other });
+            }
+        }
+    }
+
+    fn put(&mut self, at: u64, op: Op) {
+        self.end = self.end.max(at);
+        self.ops.push((at, op));
+    }
+
+    fn boot(&mut self, rng: &mut Rng, at: u64, node: usize) {
+        // A stock node that is ready before it is connected stays a stranger for ever (dist_ac.md 2.5).
+        let connected = if self.world.is_stock(node) { 2 * self.world.delay_max } else { 0 };
+        let go_after = connected + rng.between(0, 300);
+        self.put(at, Op::Boot { node, go_after });
+        for app in 0..self.world.apps.len() {
+            self.put(at + go_after + rng.between(1, 1000), Op::Start { node, app });
+        }
+    }
+
+    /// One link, or all between two halves; for a moment, or for longer than the restart time.
+    fn lose_links(&mut self, rng: &mut Rng, at: u64) {
+        let nodes = self.world.nodes;
+        let back = at + if rng.chance(30) { rng.between(1, 300) } else { rng.between(1, 6000) };
+        let split = rng.chance(40);
+        let half: Vec<bool> = (0..nodes).map(|_| rng.chance(50)).collect();
+        let (first, second) = (rng.below(nodes), rng.below(nodes));
+        for one in 0..nodes {
+            for other in 0..one {
+                let chosen = (one, other) == (first, second) || (other, one) == (first, second);
+                if if split { half[one] != half[other] } else { chosen } {
+                    self.put(at, Op::Cut { one, other });
+                    self.put(back, Op::Heal { one, other });
+                }
+            }
+        }
+    }
+
+    /// Something after which nobody starts it by himself; so it is stopped and started everywhere.
+    fn interrupt(&mut self, rng: &mut Rng, at: u64, node: usize, app: usize) {
+        let mut after = at;
+        match rng.between(0, 2) {
+            0 => self.put(at, Op::Crash { node, app }),
+            1 => {
+                after = at + rng.between(500, 4000);
+                self.put(at, Op::Failing { percent: 100 });
+                self.put(after, Op::Failing { percent: 0 });
+            }
+            _ => {}
+        }
+        let apps = if after > at { 0..self.world.apps.len() } else { app..app + 1 };
+        for app in apps {
+            for node in 0..self.world.nodes {
+                // Twice: a node that is told where it runs now while it stops it stands by again, and a start there
+                // would be refused as the second one, as at a stock node.
+                self.put(after + 1 + rng.between(0, 500), Op::Stop { node, app });
+                self.put(after + 1001 + rng.between(0, 500), Op::Stop { node, app });
+                self.put(after + 2500 + rng.between(0, 500), Op::Start { node, app });
+            }
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! What is always true of a cluster once it is quiet, over random clusters and random lives. One file for each
+//! invariant; `life.rs` is what happens.
+//!
+//! A failing seed is printed with its history; `SIM_SEED=n` lives that one alone, `SIM_SEEDS=n` all up to that.
+
+use std::collections::BTreeMap;
+
+mod best_place;
+mod bounded;
+mod life;
+mod never_blocked;
+mod one_copy;
+#[allow(dead_code)]
+#[path = "../sim/mod.rs"]
+mod sim;
+mod somewhere;
+
+use life::{Kind, Life, Stock};
+
+type Check = fn(&Life) -> Result<(), String>;
+
+const INVARIANTS: [(&str, Check); 9] = [
+    ("one copy, once quiet", one_copy::once_quiet),
+    ("one copy, always", one_copy::always),
+    ("runs somewhere", somewhere::check),
+    ("the first of the list owns it", best_place::owns_it),
+    ("everybody knows who owns it", best_place::is_known),
+    ("calls are answered at once", never_blocked::answers_at_once),
+    ("callers are answered", never_blocked::callers_are_answered),
+    ("silence, once quiet", bounded::silence),
+    ("few messages", bounded::few),
+];
+
+/// Nodes die and come back.
+const DEATHS: Kind = Kind { name: "deaths", stock: Stock::None, moves: false, stops: false, links: false };
+/// And applications are moved by hand.
+const MOVES: Kind = Kind { name: "moves", moves: true, ..DEATHS };
+/// And they crash, fail to start, and are stopped.
+const STOPS: Kind = Kind { name: "stops", stops: true, ..MOVES };
+/// And links are lost.
+const LINKS: Kind = Kind { name: "links", links: true, ..MOVES };
+/// Several are, and everything happens.
+const MIXED: Kind = Kind { name: "mixed", stock: Stock::Several, moves: true, stops: true, links: true };
+
+#[test]
+fn deaths() {
+    live(&DEATHS, 200);
+}
+
+#[test]
+fn moves() {
+    live(&MOVES, 200);
+}
+
+#[test]
+fn stops() {
+    live(&STOPS, 200);
+}
+
+#[test]
+fn links() {
+    live(&LINKS, 200);
+}
+
+#[test]
+fn mixed() {
+    live(&MIXED, 150);
+}
+
+fn live(kind: &'static Kind, fixed: u64) {
+    let seeds = seeds(fixed);
+    let count = seeds.len();
+    let mut failures: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
+    let mut first = None;
+    for seed in seeds {
+        let life = Life::live(kind, seed);
+        assert!(
+            !life.stormy || kind.stock == Stock::Several,
+            "{}, seed {seed}: no end of messages",
+            kind.name
+        );
+        // Where stock nodes send to each other without end, the rest of the story was not told.
+        for (name, check) in INVARIANTS.into_iter().filter(|_| !life.stormy) {
+            if let Err(what) = check(&life) {
+                failures.entry(name).or_default().push(seed);
+                first.get_or_insert_with(|| {
+                    format!("{}, seed {seed}: {name}: {what}\n{}", kind.name, life.sim.dump())
+                });
+            }
+        }
+    }
+    if let Some(first) = first {
+        let counted: Vec<String> = failures
+            .iter()
+            .map(|(name, seeds)| format!("{name}: {} seeds, {:?}", seeds.len(), &seeds[..seeds.len().min(8)]))
+            .collect();
+        panic!("{first}\n{} of {count} lives: {}", kind.name, counted.join("; "));
+    }
+}
+
+fn seeds(fixed: u64) -> Vec<u64> {
+    let number = |key: &str| std::env::var(key).ok().and_then(|text| text.parse::<u64>().ok());
+    if let Some(seed) = number("SIM_SEED") {
+        return vec![seed];
+    }
+    if let Some(count) = number("SIM_SEEDS") {
+        return (0..count).collect();
+    }
+    (0..fixed).collect()
+}

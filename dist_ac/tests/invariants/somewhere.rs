@@ -1,0 +1,21 @@
+//! An application that was started, and may run at a node that lives, runs somewhere.
+
+use crate::life::{Life, Stock};
+
+/// Once quiet.
+///
+/// Not with several stock nodes: two of them that wait for each other start nothing (dist_ac.md 6, L7 to L9), and one
+/// that stands by for a node that failed to start it says nothing (L10).
+pub fn check(life: &Life) -> Result<(), String> {
+    if life.kind.stock == Stock::Several {
+        return Ok(());
+    }
+    for app in life.apps() {
+        // Two calls of permit at the same time are answered in any order, so the last one may be `false`.
+        let candidates = life.candidates(app);
+        if !candidates.is_empty() && life.sim.running(app).is_empty() {
+            return Err(format!("app{app} runs nowhere; it may run at {candidates:?}"));
+        }
+    }
+    Ok(())
+}
