@@ -168,15 +168,16 @@ impl Cluster {
     pub fn spawn_peer(&self, name: &str, spec: &NodeSpec) -> RustNode {
         let mut command = Command::new(crabnode_binary());
         command.arg("peer");
-        self.spawn_rust(command, name, spec)
+        self.spawn_program(command, name, spec)
     }
 
     /// Starts one of the example applications of `dist_ac`, such as `m8ball`, without waiting.
     pub fn spawn_example(&self, application: &str, name: &str, spec: &NodeSpec) -> RustNode {
-        self.spawn_rust(Command::new(example_binary(application)), name, spec)
+        self.spawn_program(Command::new(example_binary(application)), name, spec)
     }
 
-    fn spawn_rust(&self, mut command: Command, name: &str, spec: &NodeSpec) -> RustNode {
+    /// Starts another program that takes the flags of a node as `NAME@localhost`, without waiting.
+    pub fn spawn_program(&self, mut command: Command, name: &str, spec: &NodeSpec) -> RustNode {
         let node = full_name(name);
         let kind = if has_long_host(&node) { "--name" } else { "--sname" };
         command.args([kind, &node, "--cookie", spec.cookie.as_ref().unwrap_or(&self.cookie)]);

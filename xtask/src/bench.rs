@@ -9,6 +9,7 @@ use clap::{Args, Subcommand};
 use crate::Failure;
 
 mod bars;
+mod dist_ac;
 mod etf;
 mod lab;
 mod link;
@@ -44,6 +45,11 @@ enum What {
     ///
     /// Prints a table for each work, then bars as `etf` does.
     Services(services::Arguments),
+    /// Failovers, splits and heals of distributed applications, beside stock nodes alone.
+    ///
+    /// Prints a table for each work, then bars as `etf` does.
+    #[command(name = "dist_ac", visible_alias = "failover")]
+    DistAc(dist_ac::Arguments),
 }
 
 /// Runs `cargo xtask bench`.
@@ -52,5 +58,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         What::Etf(arguments) => etf::run(arguments),
         What::Link(arguments) => link::run(arguments),
         What::Services(arguments) => services::run(arguments),
+        What::DistAc(arguments) => dist_ac::run(arguments),
     }
 }

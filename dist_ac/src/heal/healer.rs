@@ -234,6 +234,8 @@ impl Healer {
             Input::NodeDown { node } => {
                 self.nodes.remove(&node);
                 self.since.retain(|(_, at), _| *at != node);
+                // What was done is undone by that, and is no act that did not help.
+                self.done.retain(|act, _| !act.concerns(&node));
                 self.check_leader(now);
                 self.hurry(now);
             }

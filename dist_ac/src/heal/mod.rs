@@ -242,3 +242,17 @@ pub enum Act {
         after: Option<Duration>,
     },
 }
+
+impl Act {
+    /// Whether it is something between this node and another, or done there.
+    fn concerns(&self, node: &Atom) -> bool {
+        match self {
+            Self::Introduce { one, other } => node == one || node == other,
+            Self::Stop { node: at, winner: other, .. } | Self::StandBy { node: at, runner: other, .. } => {
+                node == at || node == other
+            }
+            Self::TakeOver { node: at, .. } => node == at,
+            Self::Start { .. } => false,
+        }
+    }
+}

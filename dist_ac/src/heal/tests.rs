@@ -195,6 +195,23 @@ fn an_act_that_does_not_help_is_no_storm() {
 }
 
 #[test]
+fn an_act_after_a_node_was_lost_is_a_first_one() {
+    let mut rig = Rig::new(Heal::Cluster, &["a", "b"]);
+    rig.mesh();
+    // As often as a link breaks.
+    for _ in 0..8 {
+        rig.says("a", "local", "[a,b,r]");
+        rig.says("b", "local", "[a,b,r]");
+        assert_eq!(rig.sent(900), ["b {dist_ac_app_started,a,app1,ok}"]);
+        rig.says("b", "{distributed,a}", "[a,b,r]");
+        assert_eq!(rig.sent(1_000), [""; 0]);
+        rig.healer.handle(rig.now, Input::NodeDown { node: atom("a") });
+        assert_eq!(rig.sent(1_000), [""; 0]);
+        rig.healer.handle(rig.now, Input::NodeUp { node: atom("a"), hidden: false });
+    }
+}
+
+#[test]
 fn the_older_copy_of_two_equals_goes_on() {
     let mut rig = Rig::new(Heal::Cluster, &["a", "b"]);
     let list = |rig: &mut Rig| {
