@@ -60,7 +60,8 @@ pub struct Handover {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IfSilent {
     /// The start fails. `dist_ac` of a node of ours leaves the old copy running then (dist_ac.md 6 L4), and the global
-    /// name goes back to it: nothing is lost, and the takeover can be asked for again.
+    /// name goes back to it: nothing is lost, and the takeover can be asked for again. With the restart type
+    /// `permanent` a start that fails takes the new node down, as always.
     Refuse,
     /// The start goes on as after a failover: the old copy is stopped, with what only it knows.
     StartWithout,

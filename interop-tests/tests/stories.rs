@@ -26,6 +26,8 @@ struct Story {
     app: &'static str,
     nodes: String,
     release: Option<u32>,
+    /// It is that of an owner that returns.
+    returns: bool,
 }
 
 #[test]
@@ -51,6 +53,16 @@ fn chucky() {
 }
 
 #[test]
+fn the_owner_is_back_within_the_restart_time() {
+    let mut stories = mixes("job_center", 4, 2);
+    stories.extend(mixes("proxima", 2, 2));
+    for story in &mut stories {
+        story.returns = true;
+    }
+    tell(stories);
+}
+
+#[test]
 fn each_release() {
     let mut stories = Vec::new();
     for otp in Otp::available() {
@@ -61,8 +73,8 @@ fn each_release() {
             ["rust,beam", "beam,rust,beam"]
         };
         let release = Some(otp.number());
-        stories.push(Story { app: "proxima", nodes: mix.to_owned(), release });
-        stories.push(Story { app: "m8ball", nodes: other.to_owned(), release });
+        stories.push(Story { app: "proxima", nodes: mix.to_owned(), release, returns: false });
+        stories.push(Story { app: "m8ball", nodes: other.to_owned(), release, returns: false });
     }
     tell(stories);
 }
@@ -91,7 +103,7 @@ fn mixes(app: &'static str, nodes: u32, count: usize) -> Vec<Story> {
     let both = half.into_iter().flat_map(|mix| [mix, all - 1 - mix]);
     let kind = |mix: u32, nth: u32| if mix >> nth & 1 == 0 { "beam" } else { "rust" };
     let nodes = |mix| (0..nodes).map(|nth| kind(mix, nth)).collect::<Vec<_>>().join(",");
-    both.map(|mix| Story { app, nodes: nodes(mix), release: None }).collect()
+    both.map(|mix| Story { app, nodes: nodes(mix), release: None, returns: false }).collect()
 }
 
 /// Tells all of them, and says which went wrong.
@@ -118,6 +130,9 @@ impl Story {
         example_binary(self.app);
         let mut demo = Command::new(env!("CARGO_BIN_EXE_demo"));
         demo.args(["--app", self.app, "--nodes", &self.nodes, "--quick"]);
+        if self.returns {
+            demo.arg("--returns");
+        }
         if let Some(release) = self.release {
             demo.args(["--otp", &release.to_string()]);
         }

@@ -10,8 +10,9 @@
 //! | `{put, Key, Value}` | `ok` |
 //! | `get_state` | a map of all |
 //!
-//! The environment's `state_file` names the file, as one that all nodes can read and write; without it nothing outlives
-//! the node. Nodes that have lost sight of each other would both write it: what is kept elsewhere in earnest is kept by
+//! The environment's `handover_limit` says for how many milliseconds the old owner is asked; if it is silent the new one
+//! does not start, and the old one runs on. `state_file` names the file, as one that all nodes can read and write;
+//! without it nothing outlives the node. Nodes that have lost sight of each other would both write it: what is kept elsewhere in earnest is kept by
 //! something that lets only one of them, such as a database.
 #![forbid(unsafe_code)]
 
@@ -23,6 +24,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use crabnode::{
@@ -31,8 +33,8 @@ use crabnode::{
     match_term, term,
 };
 use crabnode_dist_ac::{
-    Application, Start, StartType, Started,
-    handover::{Handover, Inherited},
+    Application, Applications, Start, StartType, Started,
+    handover::{self, Handover, Inherited},
 };
 use etf::Atom;
 
@@ -47,8 +49,7 @@ struct Proxima;
 
 impl Application for Proxima {
     async fn start(&self, context: &mut Context, start: Start) -> Result<Started, Term> {
-        let file = start.applications.env("proxima", "state_file").and_then(|file| file.as_text());
-        let args = Args { file: file.map(PathBuf::from), has_gone: Arc::default() };
+        let args = Args { applications: start.applications.clone(), has_gone: Arc::default() };
         common::supervise::<Server>(context, &start, ServerName::Local("proxima".into()), args).await
     }
 
@@ -72,7 +73,7 @@ impl Application for Proxima {
 
 #[derive(Clone)]
 struct Args {
-    file: Option<PathBuf>,
+    applications: Applications,
     /// The last start phase is over: a server that starts now follows one of this node that has crashed.
     has_gone: Arc<AtomicBool>,
 }
@@ -116,7 +117,9 @@ impl GenServer for Server {
 impl Server {
     /// The last start phase. Who calls by the global name waits from here on until the state is there.
     async fn go(&mut self, context: &mut Context, start_type: &StartType) -> Result<(), Term> {
+        let limit = self.args.applications.env("proxima", "handover_limit").and_then(|limit| limit.as_u64());
         let handover = Handover::from_local("proxima", term!(get_state)).global(term!(proxima));
+        let handover = handover.limit(limit.map_or(handover::LIMIT, Duration::from_millis));
         match handover.take(context, start_type).await.map_err(|silent| silent.into_reason())? {
             Inherited::State(Term::Map(state)) => self.state = state,
             Inherited::State(other) => return Err(term!({bad_state, (other)})),
@@ -139,8 +142,12 @@ impl Server {
         }
     }
 
+    fn file(&self) -> Option<PathBuf> {
+        self.args.applications.env("proxima", "state_file")?.as_text().map(PathBuf::from)
+    }
+
     fn read(&self) -> io::Result<Map> {
-        let Some(file) = &self.args.file else { return Ok(Map::new()) };
+        let Some(file) = self.file() else { return Ok(Map::new()) };
         let bytes = match fs::read(file) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Map::new()),
             bytes => bytes?,
@@ -153,8 +160,8 @@ impl Server {
 
     /// Whoever reads it finds it as it was before or as it is now.
     fn write(&self, state: &Map) -> io::Result<()> {
-        let Some(file) = &self.args.file else { return Ok(()) };
-        let new = next_to(file);
+        let Some(file) = self.file() else { return Ok(()) };
+        let new = next_to(&file);
         fs::write(&new, format!("{}.\n", Term::from(state.clone())))?;
         fs::rename(new, file)
     }

@@ -5,4 +5,5 @@
   {registered, [proxima]},
   {applications, [kernel, stdlib]},
   {start_phases, [{init, []}, {takeover, []}, {go, []}]},
+  {env, [{handover_limit, 5000}]},
   {mod, {proxima, []}}]}.

@@ -42,7 +42,8 @@ inherit(Type) ->
     handover:take_name(proxima),
     case Type of
         {takeover, Node} ->
-            case handover:ask({proxima, Node}, get_state, 5000) of
+            {ok, Limit} = application:get_env(proxima, handover_limit),
+            case handover:ask({proxima, Node}, get_state, Limit) of
                 {ok, State} -> State;
                 lost -> read()
             end;

@@ -73,10 +73,19 @@ impl Controller {
         self.must_be_ok(node, "application", "start", vec![application.clone()])
     }
 
-    /// `application:takeover/2`.
-    pub(crate) fn take_over(&self, node: &str, application: &Term) -> Result<(), String> {
-        let arguments = vec![application.clone(), Term::atom("permanent")];
-        self.must_be_ok(node, "application", "takeover", arguments)
+    /// `application:takeover/2`. The error is the reason, or why there is no reply.
+    pub(crate) fn take_over(
+        &self,
+        node: &str,
+        application: &Term,
+        restart_type: &'static str,
+    ) -> Result<(), Term> {
+        let arguments = vec![application.clone(), Term::atom(restart_type)];
+        let reply = self.call(node, "application", "takeover", arguments, CALL_LIMIT);
+        match reply.map_err(|error| Term::binary(error.as_str()))? {
+            reply if reply.is_atom("ok") => Ok(()),
+            reply => Err(reply),
+        }
     }
 
     /// `init:stop/0`.
@@ -84,7 +93,8 @@ impl Controller {
         self.must_be_ok(node, "init", "stop", vec![])
     }
 
-    fn must_be_ok(
+    /// Calls a function that must return `ok`.
+    pub(crate) fn must_be_ok(
         &self,
         node: &str,
         module: &'static str,

@@ -44,11 +44,14 @@ const QUICK: Pace = Pace {
     step_limit: Duration::from_secs(90),
     watch: Duration::from_millis(500),
     sync: Some(Duration::from_secs(120)),
-    sync_in_vain: Some(Duration::from_secs(3)),
+    sync_in_vain: Some(Duration::from_secs(4)),
 };
 
 /// From the death of a node to the start on the next one, for tests.
 const QUICK_RESTART: Duration = Duration::from_secs(1);
+
+/// The same where the node is to be back before.
+const LONG_RESTART: Duration = Duration::from_secs(8);
 
 #[derive(Parser)]
 #[command(name = "demo", about = "An application that moves between BEAM and Rust nodes")]
@@ -68,6 +71,9 @@ struct Arguments {
     /// With short times instead of those of the configs.
     #[arg(long)]
     quick: bool,
+    /// Instead of the application's story: its owner dies and is back within the restart time, which is 8 s.
+    #[arg(long)]
+    returns: bool,
 }
 
 fn main() -> ExitCode {
@@ -125,7 +131,7 @@ fn run(
         restart_time,
         pace: if arguments.quick { QUICK } else { AS_CONFIGURED },
     };
-    let result = stories::tell(&mut stage);
+    let result = stories::tell(&mut stage, arguments.returns);
     if result.is_err() {
         eprintln!("{}", stage.last_words());
     }
@@ -135,6 +141,10 @@ fn run(
 fn configs(arguments: &Arguments) -> Result<Vec<Config>, String> {
     let folder: &Path = &arguments.config.join(arguments.app.config_folder());
     let read = |name: &&str| Config::read(&folder.join(format!("{name}.config")));
-    let quick = arguments.quick.then_some(QUICK_RESTART);
-    arguments.app.members().iter().map(|name| Ok(read(name)?.with_times(quick, None))).collect()
+    let restart = match (arguments.returns, arguments.quick) {
+        (true, _) => Some(LONG_RESTART),
+        (false, true) => Some(QUICK_RESTART),
+        (false, false) => None,
+    };
+    arguments.app.members().iter().map(|name| Ok(read(name)?.with_times(restart, None))).collect()
 }

@@ -40,7 +40,7 @@ impl Kind {
 /// One of the nodes. It is started, killed and started again.
 pub(crate) struct Member {
     pub(crate) name: &'static str,
-    kind: Kind,
+    pub(crate) kind: Kind,
     application: Application,
     config: Config,
     otp: Option<Otp>,

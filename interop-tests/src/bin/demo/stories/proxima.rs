@@ -1,13 +1,16 @@
 //! proxima: two nodes, `[a, b]`, and a state that moves with the application.
 //!
-//! What a takeover brings along must come from the old owner and what a failover finds from the file: so the file is
-//! removed before each takeover, and whole again with the next key that is put.
+//! What a takeover brings along must come from the old owner, if that answers, and what a failover finds from the file:
+//! so the file is removed before such a takeover, and whole again with the next key that is put.
 
 use std::fs;
 
 use etf::{Map, Term, tuple};
 
-use crate::stage::{Stage, named};
+use crate::{
+    member::Kind,
+    stage::{Stage, named},
+};
 
 const A: usize = 0;
 const B: usize = 1;
@@ -22,6 +25,7 @@ pub(super) fn tell(stage: &mut Stage<'_>) -> Result<String, String> {
     named("start the application on both", start_application(stage, &mut state))?;
     named("b takes over on request", take_over_on_request(stage, B, &mut state))?;
     named("a takes over on request", take_over_on_request(stage, A, &mut state))?;
+    named("b takes over from a that is silent", take_over_from_silent(stage, &mut state))?;
     let stopped = stage.stop_node(A)?;
     let stop = named("failover after a stop", fail_over(stage, stopped, &mut state))?;
     named("a takes over when it returns", come_back(stage, &mut state))?;
@@ -51,8 +55,45 @@ fn take_over_on_request(stage: &mut Stage<'_>, to: usize, state: &mut Map) -> Re
     let from = BOTH[usize::from(to == A)];
     forget_file(stage)?;
     stage.timeline.event(&format!("application:takeover(proxima, permanent) on {}", stage.name(to)));
-    stage.controller.take_over(&stage.node(to), &stage.application.atom())?;
+    let taken = stage.controller.take_over(&stage.node(to), &stage.application.atom(), "permanent");
+    taken.map_err(|reason| reason.to_string())?;
     has_taken_over(stage, from, to, state)
+}
+
+/// The server of a is there and does not answer: where b is of ours a runs on with what it knows; where b is a stock node
+/// a is stopped, whatever b's start comes to, and b makes do with the file.
+fn take_over_from_silent(stage: &mut Stage<'_>, state: &mut Map) -> Result<(), String> {
+    let (old, new, server) = (stage.node(A), stage.node(B), Term::atom("proxima"));
+    set_handover_limit(stage, 300)?;
+    stage.controller.must_be_ok(&old, "sys", "suspend", vec![server.clone()])?;
+    stage.timeline.event("the server of a is suspended, and b is asked to take over");
+    // A permanent application that does not start would take b down.
+    let taken = stage.controller.take_over(&new, &stage.application.atom(), "temporary");
+    set_handover_limit(stage, 5000)?;
+    match (stage.members[B].kind, taken) {
+        (Kind::Beam, Ok(())) => {
+            stage.wait_until_runs_on(B, &BOTH)?;
+            stage.timeline.event("b has taken over without an answer");
+            expect_state(stage, &BOTH, B, state)?;
+            take_over_on_request(stage, A, state)
+        }
+        (Kind::Rust, Err(reason)) if reason.to_string().contains("no_handover") => {
+            stage.controller.must_be_ok(&old, "sys", "resume", vec![server])?;
+            stage.wait_until_runs_on(A, &BOTH)?;
+            stage.timeline.event("b does not start without an answer; a is resumed, and runs it");
+            expect_state(stage, &BOTH, A, state)?;
+            put(stage, state, A)
+        }
+        (_, taken) => Err(format!("the takeover ends with {taken:?}")),
+    }
+}
+
+fn set_handover_limit(stage: &Stage<'_>, millis: i64) -> Result<(), String> {
+    for index in BOTH {
+        let arguments = vec![Term::atom("proxima"), Term::atom("handover_limit"), millis.into()];
+        stage.controller.must_be_ok(&stage.node(index), "application", "set_env", arguments)?;
+    }
+    Ok(())
 }
 
 /// a starts again, with the application in its boot.
