@@ -32,7 +32,7 @@ struct Story {
 
 #[test]
 fn m8ball() {
-    tell(mixes("m8ball", 3, 8));
+    tell(mixes("m8ball", 3, 4));
 }
 
 #[test]
