@@ -25,11 +25,17 @@ const PERIOD: Duration = Duration::from_secs(1);
 /// The same while something is wrong or on the move.
 const PERIOD_URGENT: Duration = Duration::from_millis(200);
 
+/// The same for so long as two may be waiting for each other: each application they fail over may take a round.
+const PERIOD_BLOCKED: Duration = Duration::from_millis(60);
+
+/// A node that is blocked for longer was not freed by what it was told.
+const BLOCKED_SHORT: Duration = Duration::from_secs(10);
+
 /// A node that is blocked for so long is not urgent any more: it may wait for a person.
 const URGENT_FOR: Duration = Duration::from_secs(60);
 
 /// A `dist_ac` that has not answered after so long is blocked.
-const BLOCKED_AFTER: Duration = Duration::from_millis(400);
+const BLOCKED_AFTER: Duration = Duration::from_millis(300);
 
 /// How long to wait for the answer of a `dist_ac`, blocked or not; then it is asked again.
 const DIST_AC_LIMIT: Duration = Duration::from_secs(60);
@@ -393,7 +399,11 @@ impl Healer {
         self.findings = next;
         self.done.retain(|_, done| now < done.at + 2 * REPEAT_MAX);
         let urgent = !findings.is_empty() || self.is_moving(now) || std::mem::take(&mut self.soon);
-        self.next_round = Some(if urgent { now + PERIOD_URGENT } else { (began + PERIOD).max(now) });
+        self.next_round = Some(match urgent {
+            true if self.is_blocked(now) => now + PERIOD_BLOCKED,
+            true => now + PERIOD_URGENT,
+            false => (began + PERIOD).max(now),
+        });
     }
 
     /// Whether an act may be done, now or again; if so, it counts as done.
@@ -427,6 +437,15 @@ impl Healer {
                 }
             });
         }
+    }
+
+    /// Whether a node is blocked, and was not for long.
+    fn is_blocked(&self, now: Instant) -> bool {
+        let blocked = |seen: &Seen| match seen.dist_ac {
+            Attention::Blocked(since) => now < since + BLOCKED_SHORT,
+            Attention::Answered(_) | Attention::Unknown => false,
+        };
+        self.nodes.values().any(blocked)
     }
 
     /// Whether something goes on that soon looks different.

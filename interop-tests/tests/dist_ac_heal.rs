@@ -1,0 +1,190 @@
+//! Healing of stock nodes: two or three of them, and one Rust member with `{crabnode, [{heal, cluster}]}` that runs none
+//! of their applications (dist_ac.md 6).
+
+#![expect(clippy::print_stdout, reason = "how long it took is worth to see")]
+
+mod peer_support;
+
+use std::{path::PathBuf, time::Duration};
+
+use interop_tests::{
+    Cluster, ErlNode, NodeSpec, Otp, RustNode,
+    clock::{now, pause},
+};
+use peer_support::{each_release, says};
+
+/// How long the cluster may take for anything, on a machine that is busy with other tests.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// An application that is nothing but a supervisor.
+const HZ: &str = "-module(hz). -behaviour(application). -export([start/2, stop/1, init/1]).
+start(_Type, _Args) -> supervisor:start_link(?MODULE, []).
+stop(_State) -> ok.
+init([]) -> {ok, {{one_for_one, 1, 1}, []}}.
+";
+
+/// Stock nodes that share these applications, which are loaded.
+fn stock<const N: usize>(
+    cluster: &Cluster,
+    otp: &Otp,
+    names: [&str; N],
+    apps: &[String],
+    nodes: &str,
+) -> [ErlNode; N] {
+    cluster.write("hz.erl", HZ);
+    let members = names.map(|name| format!("{name}@localhost")).join(",");
+    let config = config(cluster, "stock.config", apps, nodes, &members);
+    let spec = NodeSpec { config: Some(config), ..NodeSpec::default() };
+    let mut started = names.map(|name| cluster.spawn_erl(otp, name, &spec));
+    for node in &mut started {
+        node.wait_until_booted(LIMIT).unwrap_or_else(|error| panic!("{error}"));
+        node.eval("{ok, hz, Code} = compile:file(\"hz.erl\", [binary]), {module, hz} = code:load_binary(hz, \"hz\", Code)");
+        node.eval(
+            "Load = fun(App) -> ok = application:load({application, App, [{vsn, \"1\"}, {modules, []}, {registered, []}, \
+             {applications, [kernel, stdlib]}, {mod, {hz, []}}]}) end",
+        );
+        node.eval("Runs = fun(App) -> lists:keymember(App, 1, application:which_applications()) end");
+        node.eval("Known = fun() -> lists:sort(dist_ac:get_known_nodes()) end");
+        node.eval("Id = fun(App) -> element(3, lists:keyfind(App, 2, element(2, dist_ac:info()))) end");
+    }
+    let known = names.map(|name| format!("{name}@localhost")).join(",");
+    for node in &mut started {
+        node.eval_until("Known()", &format!("[{known}]"), LIMIT);
+        for app in apps {
+            node.eval(&format!("Load({app})"));
+        }
+    }
+    for node in &mut started {
+        node.eval(&format!("[spawn(fun() -> application:start(A) end) || A <- [{}]]", apps.join(",")));
+    }
+    started
+}
+
+/// The `sys.config` of all of them: nobody is waited for for long, and links that are lost take no others along.
+fn config(cluster: &Cluster, file: &str, apps: &[String], nodes: &str, members: &str) -> PathBuf {
+    let distributed: Vec<String> = apps.iter().map(|app| format!("{{{app},1000,{nodes}}}")).collect();
+    cluster.write(
+        file,
+        &format!(
+            "[{{kernel, [{{distributed, [{}]}}, {{sync_nodes_optional, [{members}]}}, {{sync_nodes_timeout, 30000}}, \
+             {{prevent_overlapping_partitions, false}}]}}, {{crabnode, [{{heal, cluster}}]}}].",
+            distributed.join(",")
+        ),
+    )
+}
+
+/// The Rust member, connected to all of them.
+fn healer(cluster: &Cluster, apps: &[String], nodes: &str, stock: &mut [&mut ErlNode]) -> RustNode {
+    let members: Vec<&str> = stock.iter().map(|node| node.node()).collect();
+    let config = config(cluster, "healer.config", apps, nodes, &members.join(","));
+    let spec = NodeSpec { config: Some(config), ..NodeSpec::default() };
+    let mut healer = cluster.spawn_example("m8ball", "r", &spec);
+    healer.wait_until_ready(LIMIT).unwrap_or_else(|error| panic!("{error}"));
+    for node in stock {
+        node.eval_until("lists:member(r@localhost, nodes())", "true", LIMIT);
+    }
+    healer
+}
+
+fn name(number: usize) -> String {
+    format!("hz{number}")
+}
+
+/// L1: two stock nodes that lost each other and went on alone. When the link is back one copy stops, both know each
+/// other, and takeover and failover work as if nothing had happened.
+#[test]
+fn l1_two_stock_copies() {
+    each_release(|otp| {
+        let cluster = Cluster::new(otp);
+        let apps = [name(1)];
+        let nodes = "[a@localhost,b@localhost]";
+        let [mut a, mut b] = stock(&cluster, otp, ["a", "b"], &apps, nodes);
+        let healer = healer(&cluster, &apps, nodes, &mut [&mut a, &mut b]);
+        let all = "[a@localhost,b@localhost,r@localhost]";
+        for node in [&mut a, &mut b] {
+            node.eval_until("Known()", all, LIMIT);
+        }
+        a.eval_until("Runs(hz1)", "true", LIMIT);
+        b.eval_until("Id(hz1)", "{distributed,a@localhost}", LIMIT);
+
+        // Its `global` may still have something to say, and would connect again.
+        for node in [&mut a, &mut b] {
+            says(node, "application:set_env(kernel, dist_auto_connect, never)", "ok");
+        }
+        says(&mut b, "erlang:disconnect_node(a@localhost)", "true");
+        b.eval_until("Runs(hz1)", "true", LIMIT);
+        // Two clusters, with the healer in both: each goes on.
+        pause(Duration::from_millis(2_500));
+        says(&mut a, "{nodes(), Runs(hz1)}", "{[r@localhost],true}");
+        says(&mut b, "{nodes(), Runs(hz1)}", "{[r@localhost],true}");
+
+        says(&mut a, "net_kernel:connect_node(b@localhost)", "true");
+        let back = now();
+        b.eval_until("Runs(hz1)", "false", LIMIT);
+        println!("OTP {}: one copy {} ms after the link was back", otp.number(), back.elapsed().as_millis());
+        b.eval_until("Id(hz1)", "{distributed,a@localhost}", LIMIT);
+        for node in [&mut a, &mut b] {
+            node.eval_until("Known()", all, LIMIT);
+            let permitted = "[lists:member({N, true}, element(6, lists:keyfind(hz1, 2, element(2, dist_ac:info())))) || \
+                             N <- [a@localhost, b@localhost]]";
+            node.eval_until(permitted, "[true,true]", LIMIT);
+        }
+        says(&mut a, "Runs(hz1)", "true");
+
+        says(&mut b, "application:takeover(hz1, temporary)", "ok");
+        a.eval_until("{Runs(hz1), Id(hz1)}", "{false,{distributed,b@localhost}}", LIMIT);
+        b.kill9();
+        a.eval_until("Runs(hz1)", "true", LIMIT);
+        let said = healer.output();
+        assert!(said.contains("(L1"), "{said}");
+    });
+}
+
+/// L8: eight applications that fail over together, among two stock nodes. Alone they wait for each other for ever; a
+/// member that comes later tells each what the other cannot.
+#[test]
+fn l8_eight_applications() {
+    each_release(|otp| {
+        let cluster = Cluster::new(otp);
+        let apps: Vec<String> = (1..=8).map(name).collect();
+        let nodes = "[a@localhost,{b@localhost,c@localhost}]";
+        let [mut a, mut b, mut c] = stock(&cluster, otp, ["a", "b", "c"], &apps, nodes);
+        let count = "length([A || {A, _, _} <- application:which_applications(), lists:prefix(\"hz\", atom_to_list(A))])";
+        a.eval_until(count, "8", LIMIT);
+        for node in [&mut b, &mut c] {
+            node.eval_until(
+                "lists:usort([Id(A) || A <- [hz1,hz2,hz3,hz4,hz5,hz6,hz7,hz8]])",
+                "[{distributed,a@localhost}]",
+                LIMIT,
+            );
+        }
+        a.kill9();
+        let answers = "try gen_server:call(dist_ac, info, 1000) of _ -> true catch exit:_ -> false end";
+        for node in [&mut b, &mut c] {
+            // Both at once, and for longer than a message takes.
+            node.eval_until(&format!("{{{answers}, {answers}, {answers}}}"), "{false,false,false}", LIMIT);
+        }
+        let running = |b: &mut ErlNode, c: &mut ErlNode| {
+            let parse = |text: String| text.parse::<usize>().expect("a number");
+            parse(b.eval(count)) + parse(c.eval(count))
+        };
+        let alone = running(&mut b, &mut c);
+        assert!(alone < 8, "stock nodes came through without help: {alone}");
+
+        let began = now();
+        let healer = healer(&cluster, &apps, nodes, &mut [&mut b, &mut c]);
+        while running(&mut b, &mut c) < 8 {
+            assert!(began.elapsed() < LIMIT, "{} of 8; {}", running(&mut b, &mut c), healer.output());
+        }
+        println!(
+            "OTP {}: {alone} of 8 alone, all {} ms after the healer came",
+            otp.number(),
+            began.elapsed().as_millis()
+        );
+        for node in [&mut b, &mut c] {
+            node.eval_until(answers, "true", LIMIT);
+        }
+        let said = healer.output();
+        assert!(said.contains("(L8)"), "{said}");
+    });
+}
