@@ -470,20 +470,16 @@ impl Controller {
     /// An order about an application that is not both running and started.
     fn on_early_change(&mut self, app: &Atom, change: Change) {
         match change {
-            Change::StartIt if !self.loaded.contains_key(app) || self.is_in_running(app) => {}
-            Change::StartIt => {
-                let starting = self.starting.iter().any(|starting| starting.app == *app);
-                if starting || self.restart_type(app).is_some() {
-                    self.restart(app, None, StartType::Normal);
-                }
+            Change::StartIt if self.loaded.contains_key(app) && self.may_restart(app) => {
+                self.restart(app, None, StartType::Normal);
             }
             Change::Started(node) => {
                 self.running.retain(|(name, _)| name != app);
                 self.running.insert(0, (app.clone(), Running::Distributed(Some(node))));
             }
-            // A stock node drops these two as well, and its `dist_ac` waits for ever. Told that nothing runs, ours
-            // does not.
-            Change::Failover(_) | Change::Takeover { .. } => {
+            // A stock node drops these as well, and its `dist_ac` waits for ever. Told that nothing runs, ours does
+            // not.
+            Change::Failover(_) | Change::StartIt | Change::Takeover { .. } => {
                 let reason = tuple!(atom "not_started", app);
                 self.tell_if_controlled(app, FromController::Run { app: app.clone(), result: Err(reason) });
             }
@@ -492,6 +488,12 @@ impl Controller {
             }
             Change::NotRunning => {}
         }
+    }
+
+    /// It was started, or is being started, and neither runs here nor stands by.
+    fn may_restart(&self, app: &Atom) -> bool {
+        let starting = self.starting.iter().any(|starting| starting.app == *app);
+        !self.is_in_running(app) && (starting || self.restart_type(app).is_some())
     }
 
     /// A start of `dist_ac`, or one that it repeats.

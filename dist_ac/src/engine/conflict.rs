@@ -21,6 +21,7 @@ impl Engine {
             return;
         }
         match app.id.clone() {
+            AppId::Local if app.yielding.contains(node) => {}
             AppId::Local => self.resolve_conflict(now, at, node, since),
             AppId::Distributed(other) if other != *node => self.resolve_for_others(now, at, &other, node),
             _ => self.started_elsewhere(now, at, node),
@@ -56,11 +57,11 @@ impl Engine {
             self.broadcast(&Message::AppStarted { node: me.clone(), app: app.clone(), result: Ok(()) });
         } else {
             self.started_elsewhere(now, at, node);
-            // Whoever stood by for this node now stands by for the winner; a stock node does not care who says so. Of
-            // our own kind each settles it with the winner itself: it may have a copy that is better still.
+            // Whoever stood by for this node now stands by for the winner; a stock node does not care who says so. One
+            // of our own kind that is just met may have a copy too, a better one; it settles that with the winner.
             let message = Message::AppStarted { node: node.clone(), app: app.clone(), result: Ok(()) };
             for other in self.known.clone() {
-                if other != me && other != *node && !self.is_ours(&other) {
+                if other != me && other != *node && !self.is_unconfirmed(&other) {
                     self.send(&other, message.clone());
                 }
             }

@@ -234,6 +234,11 @@ impl Engine {
         }
     }
 
+    /// It is of our own kind, and has not said yet what runs there.
+    pub(super) fn is_unconfirmed(&self, node: &Atom) -> bool {
+        self.peers.get(node).is_some_and(|peer| peer.ours && !peer.confirmed)
+    }
+
     pub(super) fn is_ours(&self, node: &Atom) -> bool {
         self.peers.get(node).is_some_and(|peer| peer.ours)
     }
@@ -347,6 +352,7 @@ impl Engine {
                 self.started_elsewhere(now, at, node);
                 self.send_status(&other, false);
             }
+            AppId::Failover(_) => self.started_elsewhere(now, at, node),
             _ => {}
         }
     }

@@ -19,12 +19,12 @@ impl Engine {
 
     fn on_run_ok(&mut self, now: Instant, at: usize, own: Option<super::OwnStart>) {
         let (me, name) = (self.me.clone(), self.apps[at].name.clone());
-        let takeover = own.is_some_and(|own| own.previous.is_some());
+        let previous = own.and_then(|own| own.previous);
         self.apps[at].since = self.heal.time_of_day(now);
         if self.better_starter(at) {
             self.apps[at].unannounced = true;
         } else {
-            self.announce(at, takeover);
+            self.announce(at, previous.as_ref());
         }
         self.remote_started.remove(&name);
         self.drop_decision(at);
@@ -146,7 +146,7 @@ impl Engine {
             let silent = app.unannounced && !self.better_starter(at);
             if silent {
                 self.apps[at].unannounced = false;
-                self.announce(at, false);
+                self.announce(at, None);
             }
             self.evaluate(now, at);
         }
@@ -155,10 +155,15 @@ impl Engine {
     /// M6: it runs here. It stops any other copy, and is meant to in a takeover. But one that was started in the belief
     /// that there is no other may have met one meanwhile: then the better place goes on, and peers of our own kind
     /// learn of this copy in time to say so.
-    fn announce(&mut self, at: usize, takeover: bool) {
+    fn announce(&mut self, at: usize, previous: Option<&Atom>) {
         self.set_id(at, AppId::Local);
-        if !takeover {
-            self.broadcast_status();
+        match previous {
+            None => self.broadcast_status(),
+            // Taken over from there: it still runs there until it has heard of it.
+            Some(previous) if self.is_ours(previous) => {
+                self.apps[at].yielding.insert(previous.clone());
+            }
+            Some(_) => {}
         }
         let (me, app) = (self.me.clone(), self.apps[at].name.clone());
         self.broadcast(&Message::AppStarted { node: me, app, result: Ok(()) });

@@ -326,6 +326,7 @@ impl Engine {
             ballot.sent = Some(now);
             self.send_weight(at, node, weight);
         } else {
+            ballot.owed = false;
             let message = Message::Weight { app: self.apps[at].name.clone(), weight, node: node.clone() };
             self.ignore(message, "asked too often");
         }

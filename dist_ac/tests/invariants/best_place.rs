@@ -2,15 +2,12 @@
 
 use crabnode_dist_ac::engine::appl::AppId;
 
-use crate::{
-    life::{Life, Stock},
-    sim::name,
-};
+use crate::{life::Life, sim::name};
 
 /// Where nothing was moved by hand: it runs at the best place among the living.
 pub fn owns_it(life: &Life) -> Result<(), String> {
     // After a lost link the copy that goes on is where it goes on; and a start everywhere may begin anywhere.
-    if life.kind.moves || life.kind.links || life.kind.stops || life.kind.stock == Stock::Several {
+    if life.kind.moves || life.kind.links || life.kind.stops || life.is_up_to_stock() {
         return Ok(());
     }
     for app in life.apps() {
@@ -27,7 +24,7 @@ pub fn owns_it(life: &Life) -> Result<(), String> {
 
 /// Every node of ours that may run it knows where it runs.
 pub fn is_known(life: &Life) -> Result<(), String> {
-    if life.kind.stock == Stock::Several {
+    if life.is_up_to_stock() {
         return Ok(());
     }
     for app in life.apps() {

@@ -14,7 +14,7 @@ pub fn silence(life: &Life) -> Result<(), String> {
 }
 
 /// Each thing that happens costs each node of ours at most so many messages for each peer and application.
-const MESSAGES_MAX: u64 = 6;
+const MESSAGES_MAX: u64 = 12;
 
 pub fn few(life: &Life) -> Result<(), String> {
     let world = &life.sim.world;

@@ -19,6 +19,7 @@ pub struct Kind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stock {
     None,
+    One,
     /// At least two, and at least one of ours.
     Several,
 }
@@ -74,6 +75,14 @@ impl Life {
         self.sim.alive().into_iter().filter(|node| self.sim.may_run(*node, app)).collect()
     }
 
+    /// Several stock nodes do to each other what they like, and one that is blocked runs, stops and tells nothing. One
+    /// alone can be: it waits for a node that it elected before another one booted, and that elected the other one
+    /// (dist_ac.md 6, L6).
+    pub fn is_up_to_stock(&self) -> bool {
+        let blocked = |node: &usize| self.sim.world.is_stock(*node) && self.sim.stock(*node).is_blocked();
+        self.kind.stock == Stock::Several || self.sim.alive().iter().any(blocked)
+    }
+
     pub fn is_ours(&self, node: usize) -> bool {
         !self.sim.world.is_stock(node)
     }
@@ -116,6 +125,7 @@ fn world(kind: &Kind, rng: &mut Rng) -> World {
     world.start_max = rng.between(1, 300);
     let stock = match kind.stock {
         Stock::None => 0,
+        Stock::One => 1,
         Stock::Several => usize::try_from(rng.between(2, nodes as u64 - 1)).unwrap(),
     };
     world.stock = shuffled(nodes, rng).into_iter().take(stock).collect();
@@ -185,8 +195,10 @@ impl Story<'_> {
     }
 
     fn boot(&mut self, rng: &mut Rng, at: u64, node: usize) {
-        // A stock node that is ready before it is connected stays a stranger for ever (dist_ac.md 2.5).
-        let connected = if self.world.is_stock(node) { 2 * self.world.delay_max } else { 0 };
+        // A stock node that is ready before it is connected stays a stranger for ever (dist_ac.md 2.5); one of ours
+        // starts what others run, and settles it with them when it meets them.
+        let alone = self.kind.links && !self.world.is_stock(node);
+        let connected = if alone { 0 } else { 2 * self.world.delay_max };
         let go_after = connected + rng.between(0, 300);
         self.put(at, Op::Boot { node, go_after });
         for app in 0..self.world.apps.len() {

@@ -39,6 +39,8 @@ const MOVES: Kind = Kind { name: "moves", moves: true, ..DEATHS };
 const STOPS: Kind = Kind { name: "stops", stops: true, ..MOVES };
 /// And links are lost.
 const LINKS: Kind = Kind { name: "links", links: true, ..MOVES };
+/// One of the nodes is a stock node.
+const ONE_STOCK: Kind = Kind { name: "one stock", stock: Stock::One, ..DEATHS };
 /// Several are, and everything happens.
 const MIXED: Kind = Kind { name: "mixed", stock: Stock::Several, moves: true, stops: true, links: true };
 
@@ -60,6 +62,11 @@ fn stops() {
 #[test]
 fn links() {
     live(&LINKS, 200);
+}
+
+#[test]
+fn one_stock() {
+    live(&ONE_STOCK, 200);
 }
 
 #[test]

@@ -17,7 +17,7 @@ use crate::{
 pub fn once_quiet(life: &Life) -> Result<(), String> {
     for app in life.apps() {
         let mut running = life.sim.running(app);
-        if life.kind.stock == Stock::Several {
+        if life.is_up_to_stock() {
             running.retain(|node| life.is_ours(*node));
         }
         if running.len() > 1 {

@@ -1,13 +1,13 @@
 //! An application that was started, and may run at a node that lives, runs somewhere.
 
-use crate::life::{Life, Stock};
+use crate::life::Life;
 
 /// Once quiet.
 ///
-/// Not with several stock nodes: two of them that wait for each other start nothing (dist_ac.md 6, L7 to L9), and one
+/// Not where stock nodes hang: two of them that wait for each other start nothing (dist_ac.md 6, L7 to L9), and one
 /// that stands by for a node that failed to start it says nothing (L10).
 pub fn check(life: &Life) -> Result<(), String> {
-    if life.kind.stock == Stock::Several {
+    if life.is_up_to_stock() {
         return Ok(());
     }
     for app in life.apps() {
