@@ -9,6 +9,7 @@ use crabnode_dist_ac::{
     },
     engine::{self, Request},
     exchange::CallId,
+    heal::{self, Healer},
 };
 use etf::{Atom, Term};
 
@@ -36,6 +37,20 @@ impl Sim {
                 let due = |state: &mut Node| state.member.poll_timeout().is_some_and(|at| at <= now);
                 if self.node(node, life).is_some_and(due) {
                     self.handle(node, engine::Input::Timeout);
+                }
+                let due = |healer: &mut Healer| healer.poll_timeout().is_some_and(|at| at <= now);
+                if self.node(node, life).is_some() && self.healer_of(node).is_some_and(due) {
+                    self.healer(node, heal::Input::Timeout);
+                }
+            }
+            What::Question { node, life, number } => {
+                if self.node(node, life).is_some() {
+                    self.question(number);
+                }
+            }
+            What::GiveUp { node, life, number } => {
+                if self.node(node, life).is_some() {
+                    self.answered(number, heal::Answer::None);
                 }
             }
             What::LockTry { node, life, lock, nodes, retry } => self.lock(node, life, lock, nodes, retry),
@@ -173,7 +188,7 @@ impl Sim {
     }
 
     /// Does what the two machines of a node want done.
-    fn drain(&mut self, node: usize) {
+    pub(super) fn drain(&mut self, node: usize) {
         let life = self.nodes[node].as_ref().unwrap().life;
         loop {
             let now = self.instant();
@@ -182,6 +197,8 @@ impl Sim {
                 self.controller_output(node, life, output, now);
             } else if let Some(output) = state.member.poll_output() {
                 self.member_output(node, life, output);
+            } else if let Some(output) = state.healer.as_mut().and_then(Healer::poll_output) {
+                self.healer_output(node, life, output);
             } else {
                 break;
             }
@@ -190,7 +207,8 @@ impl Sim {
         if state.member.stock().is_some_and(|stock| stock.crashed) {
             return self.schedule(self.now, What::Op(Op::Kill { node }));
         }
-        if let Some(at) = state.member.poll_timeout() {
+        let healer = state.healer.as_ref().and_then(Healer::poll_timeout);
+        if let Some(at) = state.member.poll_timeout().into_iter().chain(healer).min() {
             let millis = u64::try_from(at.saturating_duration_since(self.base).as_millis()).unwrap();
             self.schedule(millis.max(self.now), What::Wake { node, life });
         }
@@ -206,6 +224,7 @@ impl Sim {
             controller::Output::Halt { reason } => {
                 self.nodes[node].as_mut().unwrap().halted = Some(reason);
             }
+            controller::Output::Reply { call, reply } if self.answer(call.0, &reply) => {}
             controller::Output::Reply { call, reply } => {
                 self.nodes[node].as_mut().unwrap().replies.insert(call.0, reply);
             }
@@ -242,7 +261,7 @@ impl Sim {
             }
             engine::Output::Probe { node: to } => self.send(node, index(&to), Parcel::Probe),
             engine::Output::Reply { call, reply } => {
-                if !self.answer_probe(call.0, &reply) {
+                if !self.answer_probe(call.0, &reply) && !self.answer(call.0, &reply) {
                     if self.calls.last().is_some_and(|last| call.0 <= last.number) {
                         self.note(format!("{} call {} answered {reply:?}", name(node), call.0));
                     }

@@ -8,10 +8,11 @@ use std::{
 use crabnode_dist_ac::{
     application::controller::Controller,
     engine::{Engine, Event, Input, Output, appl::AppId},
+    heal::Healer,
 };
 use etf::{Atom, Term};
 
-use super::{stock::Stock, world::App, world::World, world::name};
+use super::{healing, stock::Stock, world::App, world::World, world::name};
 
 /// Whose `dist_ac` it is. Both take the same inputs and give the same outputs.
 #[derive(Debug)]
@@ -26,7 +27,9 @@ impl Member {
         if world.is_stock(node) {
             Self::Stock(Box::new(Stock::new(name(node), distributed)))
         } else {
-            Self::Ours(Box::new(Engine::new(name(node), distributed, &BTreeMap::new())))
+            Self::Ours(Box::new(
+                Engine::new(name(node), distributed, &BTreeMap::new()).with_heal(healing::config(world.heal)),
+            ))
         }
     }
 
@@ -81,6 +84,8 @@ pub struct Node {
     pub member: Member,
     /// Ours at stock nodes too: what a peer can see of OTP's is the same.
     pub controller: Controller,
+    /// Of a node of ours.
+    pub(super) healer: Option<Healer>,
     /// Which of the node's lives this is.
     pub(super) life: u64,
     /// Connected nodes, with the number of the connection, as this node sees it.
@@ -99,6 +104,7 @@ impl Node {
         Self {
             member: Member::new(world, node),
             controller: Controller::new(name(node), specs, Vec::new()),
+            healer: (!world.is_stock(node)).then(|| Healer::new(name(node), healing::config(world.heal))),
             life,
             links: BTreeMap::new(),
             masters: BTreeSet::new(),

@@ -11,6 +11,7 @@
 //! | `member.rs` | a node: either `dist_ac`, and the application controller |
 //! | `stock/` | the model of OTP's `dist_ac` |
 //! | `network.rs` | links, what travels along them, global locks |
+//! | `healing.rs` | the healers of our nodes |
 //! | `drive.rs` | what happens is done, and what the members want done |
 
 use std::{
@@ -27,12 +28,14 @@ use crabnode_dist_ac::{
 use etf::Term;
 
 mod drive;
+mod healing;
 mod member;
 mod network;
 mod rng;
 pub mod stock;
 mod world;
 
+use healing::Asked;
 pub use member::Node;
 use network::Parcel;
 pub use rng::Rng;
@@ -49,6 +52,8 @@ enum What {
     NodeDown { at: usize, node: usize, epoch: u64 },
     Go { node: usize, life: u64 },
     Wake { node: usize, life: u64 },
+    Question { node: usize, life: u64, number: u64 },
+    GiveUp { node: usize, life: u64, number: u64 },
     LockTry { node: usize, life: u64, lock: Lock, nodes: Vec<usize>, retry: bool },
     Unlock { node: usize, life: u64, lock: Lock },
     MasterStarted { node: usize, life: u64, app: usize },
@@ -104,6 +109,8 @@ pub struct Sim {
     next_call: u64,
     /// Calls of `get_known_nodes` by a peer: who asked whom, over which connection.
     probes: BTreeMap<u64, (usize, usize, u64)>,
+    /// Questions of healers that are not answered yet.
+    questions: BTreeMap<u64, Asked>,
     /// Messages sent by each node.
     pub sent: Vec<u64>,
     pub log: Vec<String>,
@@ -132,6 +139,7 @@ impl Sim {
             locks: vec![Vec::new(); world.nodes],
             next_call: 0,
             probes: BTreeMap::new(),
+            questions: BTreeMap::new(),
             sent: vec![0; world.nodes],
             log: Vec::new(),
             history: Vec::new(),

@@ -3,6 +3,7 @@
 use crabnode_dist_ac::{
     engine::{self, Lock, Request, wire::Message},
     exchange::CallId,
+    heal,
 };
 use etf::{Atom, Term};
 
@@ -18,6 +19,11 @@ pub(super) enum Parcel {
     Probe,
     /// Its answer.
     Known(Vec<Atom>),
+    /// Of a healer, by its number.
+    Question(u64),
+    Answer(u64, Term),
+    /// A healer calls `application:takeover/2`.
+    TakeOver(Atom),
 }
 
 impl Sim {
@@ -42,6 +48,7 @@ impl Sim {
         let current = self.connected.get(&pair(at, node)) == Some(&epoch);
         let Some(state) = self.nodes[at].as_mut().filter(|_| current) else { return };
         state.links.insert(node, epoch);
+        self.healer(at, heal::Input::NodeUp { node: name(node), hidden: false });
         self.handle(at, engine::Input::NodeUp { node: name(node), hidden: false });
     }
 
@@ -50,6 +57,7 @@ impl Sim {
         if state.links.get(&node) == Some(&epoch) {
             state.links.remove(&node);
             self.note(format!("{} nodedown {}", name(at), name(node)));
+            self.healer(at, heal::Input::NodeDown { node: name(node) });
             self.handle(at, engine::Input::NodeDown { node: name(node) });
         }
     }
@@ -78,6 +86,10 @@ impl Sim {
                 self.note(format!("{} < {:?}", name(to), message.to_term()));
                 // What cannot be read on the other side is not sent here either.
                 let message = Message::from_term(&message.to_term()).unwrap();
+                if let Message::Status { node, heal, .. } = &message {
+                    let (node, heal) = (node.clone(), *heal);
+                    self.healer(to, heal::Input::Member { node, heal });
+                }
                 self.handle(to, engine::Input::Message(message));
             }
             Parcel::Probe => {
@@ -86,6 +98,9 @@ impl Sim {
                 self.probes.insert(self.next_call, (from, to, epoch));
                 self.handle(to, engine::Input::Call { call, request: Request::KnownNodes });
             }
+            Parcel::Question(number) => self.question(number),
+            Parcel::Answer(number, reply) => self.answered(number, heal::Answer::Term(reply)),
+            Parcel::TakeOver(app) => self.take_over(to, app),
             Parcel::Known(nodes) => {
                 self.handle(to, engine::Input::Known { node: name(from), nodes: Some(nodes) });
             }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use crabnode_dist_ac::{
     application::spec::{Spec, StartSpec},
     engine::appl::{Distribution, Nodes, RestartTime},
+    heal::Heal,
 };
 use etf::{Atom, Term};
 
@@ -15,6 +16,8 @@ pub struct World {
     /// The nodes whose `dist_ac` is the model of OTP's; the others are ours.
     pub stock: BTreeSet<usize>,
     pub apps: Vec<App>,
+    /// How much our nodes heal.
+    pub heal: Heal,
     /// Longest delay of a message, in milliseconds.
     pub delay_max: u64,
     /// Longest start and stop of an application, in milliseconds.
@@ -84,7 +87,8 @@ pub enum Op {
 impl World {
     /// All nodes ours, short delays, and nothing fails.
     pub fn new(nodes: usize, apps: Vec<App>) -> Self {
-        Self { nodes, stock: BTreeSet::new(), apps, delay_max: 5, start_max: 20, failing: 0 }
+        let (stock, heal) = (BTreeSet::new(), Heal::Own);
+        Self { nodes, stock, apps, heal, delay_max: 5, start_max: 20, failing: 0 }
     }
 
     pub fn with_stock(mut self, nodes: &[usize]) -> Self {

@@ -86,7 +86,7 @@ impl Stock {
                 }
                 ok
             }
-            Request::Info => Term::atom("state"),
+            Request::Info => self.state.info(),
             Request::KnownNodes => self.state.known.iter().map(Term::from).collect::<Vec<_>>().into(),
             Request::LoadApplication { .. } => ok,
             Request::Nodes(app) => {

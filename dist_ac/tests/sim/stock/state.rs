@@ -4,7 +4,7 @@ use crabnode_dist_ac::{
     engine::appl::{AppId, Appl as WireAppl, Distribution, Nodes, RestartTime, Run, Tier},
     exchange::CallId,
 };
-use etf::Atom;
+use etf::{Atom, Term, tuple};
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct State {
@@ -96,6 +96,26 @@ impl State {
             run: appl.run.clone(),
         };
         self.appls.iter().map(record).collect()
+    }
+
+    /// `dist_ac:info()`, as far as anybody reads it.
+    pub(super) fn info(&self) -> Term {
+        let appl = |record: WireAppl| {
+            let run: Vec<Term> = record
+                .run
+                .iter()
+                .map(|(node, able)| tuple!(node, able.map_or(Term::atom("undefined"), Term::from)))
+                .collect();
+            tuple!(atom "appl", &record.name, record.id, record.restart_time, record.nodes, run)
+        };
+        let appls: Vec<Term> = self.records().into_iter().map(appl).collect();
+        let remote: Vec<Term> = self.remote_started.iter().map(|(node, app)| tuple!(node, app)).collect();
+        let known: Vec<Term> = self.known.iter().map(Term::from).collect();
+        let started: Vec<Term> = self.started.iter().map(Term::from).collect();
+        let none = || Term::NIL;
+        tuple!(
+            atom "state", appls, none(), remote, known, started, none(), none(), none(), none(), none()
+        )
     }
 
     /// Takes over what a peer says of its own permissions, and nothing else.
