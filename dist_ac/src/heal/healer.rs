@@ -182,6 +182,8 @@ pub(super) enum Attention {
 struct Done {
     at: Instant,
     times: u32,
+    /// What it mended was gone afterwards. If it comes again that is another time.
+    helped: bool,
 }
 
 /// The machine. Members that do not lead ask nothing and do nothing.
@@ -396,6 +398,9 @@ impl Healer {
             acts += 1;
             self.act(finding);
         }
+        for (act, done) in &mut self.done {
+            done.helped |= !next.keys().any(|(found, _)| found == act);
+        }
         self.findings = next;
         self.done.retain(|_, done| now < done.at + 2 * REPEAT_MAX);
         let urgent = !findings.is_empty() || self.is_moving(now) || std::mem::take(&mut self.soon);
@@ -408,17 +413,19 @@ impl Healer {
 
     /// Whether an act may be done, now or again; if so, it counts as done.
     fn is_due(&mut self, now: Instant, act: &Act) -> bool {
-        let done = self.done.entry(act.clone()).or_insert(Done { at: now, times: 0 });
+        let done = self.done.entry(act.clone()).or_insert(Done { at: now, times: 0, helped: false });
         let least = match act {
             Act::Introduce { .. } => INTRODUCE_AGAIN,
             Act::TakeOver { .. } => TAKE_OVER_AGAIN,
             Act::StandBy { .. } | Act::Start { .. } | Act::Stop { .. } => REPEAT_MIN,
         };
         let wait = least.saturating_mul(1 << done.times.saturating_sub(1).min(6)).min(REPEAT_MAX);
+        let wait = if done.helped { REPEAT_MIN } else { wait };
         if done.times > 0 && now < done.at + wait {
             return false;
         }
-        (done.at, done.times) = (now, done.times.saturating_add(1));
+        let times = if done.helped { 0 } else { done.times };
+        *done = Done { at: now, times: times.saturating_add(1), helped: false };
         true
     }
 

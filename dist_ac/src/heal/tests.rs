@@ -212,6 +212,28 @@ fn an_act_after_a_node_was_lost_is_a_first_one() {
 }
 
 #[test]
+fn a_link_between_stock_nodes_may_break_as_often_as_it_likes() {
+    let mut rig = Rig::new(Heal::Cluster, &["a", "b"]);
+    for _ in 0..8 {
+        rig.mesh();
+        rig.says("a", "local", "[a,r]");
+        rig.says("b", "local", "[b,r]");
+        let sent = rig.sent(1_300);
+        assert_eq!(sent.last().map(String::as_str), Some("b {dist_ac_app_started,a,app1,ok}"), "{sent:?}");
+        assert_eq!(sent.len(), 3, "{sent:?}");
+        rig.says("a", "local", "[a,b,r]");
+        rig.says("b", "{distributed,a}", "[a,b,r]");
+        assert_eq!(rig.sent(1_300), [""; 0]);
+        for at in 0..2 {
+            rig.stock[at].3 = "[r]".into();
+        }
+        rig.says("a", "local", "[a,r]");
+        rig.says("b", "local", "[b,r]");
+        assert_eq!(rig.sent(1_300), [""; 0]);
+    }
+}
+
+#[test]
 fn the_older_copy_of_two_equals_goes_on() {
     let mut rig = Rig::new(Heal::Cluster, &["a", "b"]);
     let list = |rig: &mut Rig| {
