@@ -5,7 +5,7 @@
 
 mod peer_support;
 
-use std::{path::PathBuf, time::Duration};
+use std::{fs, path::PathBuf, time::Duration};
 
 use interop_tests::{
     Cluster, ErlNode, NodeSpec, Otp, RustNode,
@@ -23,7 +23,7 @@ stop(_State) -> ok.
 init([]) -> {ok, {{one_for_one, 1, 1}, []}}.
 ";
 
-/// Stock nodes that share these applications, which are loaded.
+/// Stock nodes that share these applications, which are loaded and started.
 fn stock<const N: usize>(
     cluster: &Cluster,
     otp: &Otp,
@@ -31,33 +31,51 @@ fn stock<const N: usize>(
     apps: &[String],
     nodes: &str,
 ) -> [ErlNode; N] {
-    cluster.write("hz.erl", HZ);
     let members = names.map(|name| format!("{name}@localhost")).join(",");
-    let config = config(cluster, "stock.config", apps, nodes, &members);
-    let spec = NodeSpec { config: Some(config), ..NodeSpec::default() };
-    let mut started = names.map(|name| cluster.spawn_erl(otp, name, &spec));
+    let mut started = names.map(|name| spawn(cluster, otp, name, apps, nodes, &members));
     for node in &mut started {
-        node.wait_until_booted(LIMIT).unwrap_or_else(|error| panic!("{error}"));
-        node.eval("{ok, hz, Code} = compile:file(\"hz.erl\", [binary]), {module, hz} = code:load_binary(hz, \"hz\", Code)");
-        node.eval(
-            "Load = fun(App) -> ok = application:load({application, App, [{vsn, \"1\"}, {modules, []}, {registered, []}, \
-             {applications, [kernel, stdlib]}, {mod, {hz, []}}]}) end",
-        );
-        node.eval("Runs = fun(App) -> lists:keymember(App, 1, application:which_applications()) end");
-        node.eval("Known = fun() -> lists:sort(dist_ac:get_known_nodes()) end");
-        node.eval("Id = fun(App) -> element(3, lists:keyfind(App, 2, element(2, dist_ac:info()))) end");
+        prepare(node, apps);
     }
-    let known = names.map(|name| format!("{name}@localhost")).join(",");
     for node in &mut started {
-        node.eval_until("Known()", &format!("[{known}]"), LIMIT);
-        for app in apps {
-            node.eval(&format!("Load({app})"));
-        }
+        node.eval_until("Known()", &format!("[{members}]"), LIMIT);
     }
     for node in &mut started {
         node.eval(&format!("[spawn(fun() -> application:start(A) end) || A <- [{}]]", apps.join(",")));
     }
     started
+}
+
+/// A stock node that waits for these members before it is up.
+fn spawn(cluster: &Cluster, otp: &Otp, name: &str, apps: &[String], nodes: &str, members: &str) -> ErlNode {
+    cluster.write("hz.erl", HZ);
+    let config = config(cluster, &format!("{name}.config"), apps, nodes, members);
+    cluster.spawn_erl(otp, name, &NodeSpec { config: Some(config), ..NodeSpec::default() })
+}
+
+/// One that waits for nobody now, and for longer than others after a death.
+fn spawn_slow(cluster: &Cluster, otp: &Otp, name: &str, apps: &[String], nodes: &str) -> ErlNode {
+    cluster.write("hz.erl", HZ);
+    let path = config(cluster, &format!("{name}.config"), apps, nodes, "");
+    let text = fs::read_to_string(&path).expect("it was written just now");
+    fs::write(&path, text.replace(",1000,", ",4000,")).expect("as before");
+    cluster.spawn_erl(otp, name, &NodeSpec { config: Some(path), ..NodeSpec::default() })
+}
+
+/// It is up, and these are loaded.
+fn prepare(node: &mut ErlNode, apps: &[String]) {
+    node.wait_until_booted(LIMIT).unwrap_or_else(|error| panic!("{error}"));
+    node.eval(
+        "{ok, hz, Code} = compile:file(\"hz.erl\", [binary]), {module, hz} = code:load_binary(hz, \"hz\", Code)",
+    );
+    node.eval("Runs = fun(App) -> lists:keymember(App, 1, application:which_applications()) end");
+    node.eval("Known = fun() -> lists:sort(dist_ac:get_known_nodes()) end");
+    node.eval("Id = fun(App) -> element(3, lists:keyfind(App, 2, element(2, dist_ac:info()))) end");
+    for app in apps {
+        node.eval(&format!(
+            "ok = application:load({{application, {app}, [{{vsn, \"1\"}}, {{modules, []}}, {{registered, []}}, \
+             {{applications, [kernel, stdlib]}}, {{mod, {{hz, []}}}}]}})"
+        ));
+    }
 }
 
 /// The `sys.config` of all of them: nobody is waited for for long, and links that are lost take no others along.
@@ -186,5 +204,46 @@ fn l8_eight_applications() {
         }
         let said = healer.output();
         assert!(said.contains("(L8)"), "{said}");
+    });
+}
+
+/// L9: a node that was told twice who runs it, before it started it itself, forgets one of the two. When the runner dies it
+/// stands by for a node that waits for it.
+#[test]
+fn l9_nobody_runs_it() {
+    each_release(|otp| {
+        let cluster = Cluster::new(otp);
+        let apps = [name(1)];
+        let nodes = "[a@localhost,{b@localhost,c@localhost}]";
+        let start = "application:start(hz1)";
+        // c decides after b, or it would ask for a weight that b does not tell before it has decided.
+        let mut c = spawn_slow(&cluster, otp, "c", &apps, nodes);
+        prepare(&mut c, &apps);
+        says(&mut c, start, "ok");
+        let mut b = spawn(&cluster, otp, "b", &apps, nodes, "c@localhost");
+        prepare(&mut b, &apps);
+        b.eval_until("Known()", "[b@localhost,c@localhost]", LIMIT);
+        let mut a = spawn(&cluster, otp, "a", &apps, nodes, "b@localhost,c@localhost");
+        prepare(&mut a, &apps);
+        let all = "[a@localhost,b@localhost,c@localhost]";
+        for node in [&mut a, &mut b, &mut c] {
+            node.eval_until("Known()", all, LIMIT);
+        }
+        says(&mut a, start, "ok");
+        c.eval_until("Id(hz1)", "{distributed,a@localhost}", LIMIT);
+        b.eval_until("element(4, dist_ac:info())", "[{a@localhost,hz1},{c@localhost,hz1}]", LIMIT);
+        says(&mut b, start, "ok");
+        a.kill9();
+        b.eval_until("Id(hz1)", "{distributed,c@localhost}", LIMIT);
+        let answers = "try gen_server:call(dist_ac, info, 1000) of _ -> true catch exit:_ -> false end";
+        c.eval_until(&format!("{{{answers}, {answers}}}"), "{false,false}", LIMIT);
+        says(&mut c, "Runs(hz1)", "false");
+
+        let healer = healer(&cluster, &apps, nodes, &mut [&mut b, &mut c]);
+        b.eval_until("Runs(hz1)", "true", LIMIT);
+        c.eval_until(answers, "true", LIMIT);
+        c.eval_until("Id(hz1)", "{distributed,b@localhost}", LIMIT);
+        let said = healer.output();
+        assert!(said.contains("(L9"), "{said}");
     });
 }
