@@ -9,6 +9,7 @@
 //!
 //! | file | events |
 //! |---|---|
+//! | `inquiry.rs` | a node that is waited for and says nothing |
 //! | `introduce.rs` | nodeup, M1, the answer of `get_known_nodes` |
 //! | `load.rs` | load and unload here, M2, M3 |
 //! | `start.rs` | start requests, M5, the decision |
@@ -35,6 +36,7 @@ mod api;
 pub use api::{Error, Event, Input, Lock, Output, Request};
 pub mod appl;
 mod conflict;
+mod inquiry;
 mod introduce;
 mod load;
 mod node_down;
@@ -145,6 +147,8 @@ pub struct Engine {
     calls: BTreeMap<CallId, LockedCall>,
     heal: HealConfig,
     outputs: VecDeque<Output>,
+    /// Whose state is wanted.
+    inquiries: VecDeque<Atom>,
 }
 
 /// Where the lock `sync_dacs` is.
@@ -195,6 +199,7 @@ impl Engine {
             calls: BTreeMap::new(),
             heal: HealConfig::default(),
             outputs: VecDeque::new(),
+            inquiries: VecDeque::new(),
         };
         for Distribution { app, restart_time, nodes } in distributed {
             // Configured applications count as loaded from boot on (dist_ac.md 0).

@@ -13,7 +13,7 @@ use etf::{Atom, Term, tuple};
 
 use super::{
     AppId, CallId, Engine, Event, FOREIGN_APPS_MAX, INTRODUCTION_PATIENCE, Lock, Message, Output, OwnStart,
-    appl::Tier,
+    appl::Tier, inquiry::Inquiry,
 };
 use crate::exchange::{Change, StartReply};
 
@@ -46,6 +46,7 @@ pub(super) struct Decision {
     /// That all connected nodes have it loaded is asked once, at the beginning.
     checked: bool,
     pub(super) waiting: Waiting,
+    pub(super) inquiry: Inquiry,
 }
 
 /// What a decision waits for.
@@ -160,6 +161,7 @@ impl Engine {
             since: now,
             checked: false,
             waiting: Waiting::Any,
+            inquiry: Inquiry::default(),
         });
         decision.reply |= reply;
         decision.callers.extend(caller);
@@ -206,6 +208,7 @@ impl Engine {
         if let Some(decision) = &mut self.apps[at].decision {
             decision.waiting = waiting;
         }
+        self.inquire(now, at);
     }
 
     /// Who is known to run it elsewhere.
@@ -335,7 +338,10 @@ impl Engine {
     /// The walk along the priority list (dist_ac.md 2.2, steps 2 to 4). Sends what weights it needs to send.
     fn walk(&mut self, now: Instant, at: usize) -> Verdict {
         let app = &self.apps[at];
-        let candidate = |node: &Atom| app.permits(node) && self.takes_part(at, node);
+        let absent = |node: &Atom| {
+            app.decision.as_ref().is_some_and(|decision| decision.inquiry.stands_by_for_us(node))
+        };
+        let candidate = |node: &Atom| app.permits(node) && self.takes_part(at, node) && !absent(node);
         let candidates: Vec<Atom> = app.nodes.flat().into_iter().filter(candidate).collect();
         let running = self.remote_started.get(&app.name).cloned();
         if !candidates.contains(&self.me) {
@@ -498,11 +504,15 @@ impl Engine {
 }
 
 impl super::App {
-    /// Until when the decision waits for introductions.
+    /// When to look at the decision again: the wait for introductions is over, or somebody is to be asked.
     pub(super) fn patience_ends(&self) -> Option<Instant> {
-        let decision =
-            self.decision.as_ref().filter(|decision| decision.waiting == Waiting::Introductions)?;
-        Some(decision.since + INTRODUCTION_PATIENCE)
+        let decision = self.decision.as_ref()?;
+        match decision.waiting {
+            Waiting::Introductions => Some(decision.since + INTRODUCTION_PATIENCE),
+            Waiting::Any | Waiting::Node(_) | Waiting::Starter(_) | Waiting::Weights => {
+                decision.inquiry.timeout()
+            }
+        }
     }
 }
 
@@ -512,6 +522,12 @@ impl Ballots {
         let ballot = self.peers.entry(node).or_default();
         ballot.weight = Some((weight, now));
         ballot.owed = true;
+    }
+
+    /// Who was asked and has not answered.
+    pub(super) fn silent(&self) -> Vec<Atom> {
+        let silent = self.peers.iter().filter(|(_, ballot)| ballot.asked && ballot.weight.is_none());
+        silent.map(|(node, _)| node.clone()).collect()
     }
 
     /// The weights that peers have told.

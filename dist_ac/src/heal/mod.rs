@@ -22,6 +22,7 @@ use etf::Atom;
 mod diagnosis;
 mod healer;
 mod view;
+pub(crate) use view::id_in;
 
 pub use healer::{Answer, Healer, Input, Output, Question};
 

@@ -43,6 +43,11 @@ pub(super) enum Place {
     Nowhere,
 }
 
+/// The `Id` of an application in what `dist_ac:info()` gave.
+pub(crate) fn id_in(info: &Term, app: &Atom) -> Option<AppId> {
+    DistAc::from_term(info)?.apps.remove(app).map(|app| app.id)
+}
+
 impl DistAc {
     /// The record `state`, or nothing if it is none.
     pub(super) fn from_term(term: &Term) -> Option<Self> {

@@ -36,6 +36,11 @@ pub(super) enum Event {
     CallDistAc(engine::Request, Caller),
     /// What a node has said to the healer.
     Healer(heal::Input),
+    /// The `dist_ac:info()` of a node.
+    Info {
+        node: Atom,
+        info: Term,
+    },
     Known {
         node: Atom,
         nodes: Option<Vec<Atom>>,
@@ -219,6 +224,7 @@ impl Driver {
             }
             Event::CallDistAc(request, caller) => self.call_dist_ac(request, caller),
             Event::Healer(input) => self.healer.handle(now(), input),
+            Event::Info { node, info } => self.engine.handle_info(now(), &node, &info),
             Event::Known { node, nodes } => self.engine_input(engine::Input::Known { node, nodes }),
             Event::Locked { lock, granted } => {
                 if !granted {
@@ -279,6 +285,9 @@ impl Driver {
                 self.controller_output(context, output);
             } else if let Some(output) = self.engine.poll_output() {
                 self.engine_output(context, output);
+            } else if let Some(node) = self.engine.poll_inquiry() {
+                let events = self.applications.0.events.clone();
+                context.spawn(move |asker| inquire(asker, node, events));
             } else if let Some(output) = self.healer.poll_output() {
                 self.healer_output(context, output);
             } else {
@@ -459,6 +468,17 @@ impl Driver {
                 context.receive_match(&mut down).await;
             }
         }
+    }
+}
+
+/// How long a node may take to tell its state. One that is blocked is asked again by then, or not any more.
+const INFO_LIMIT: Duration = Duration::from_secs(10);
+
+/// Asks a node's `dist_ac` for its state.
+async fn inquire(mut context: Context, node: Atom, events: mpsc::Sender<Event>) {
+    let dest = Dest::NameAt(Atom::from_static(DIST_AC), node.clone());
+    if let Ok(info) = context.call(dest, Term::atom("info"), Some(INFO_LIMIT)).await {
+        let _ = events.send(Event::Info { node, info }).await;
     }
 }
 

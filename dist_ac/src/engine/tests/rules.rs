@@ -143,6 +143,76 @@ fn l9_an_echo_of_our_own_weight_proves_nothing() {
     assert_eq!(b.id(), "{distributed,c}");
 }
 
+/// c has lost the tie to b, which is a stock node.
+fn c_waits_for_b() -> Rig {
+    let mut c = standby("c", "[a,{b,c}]", &["a", "b"], "a");
+    c.node_down("a");
+    c.wait(1000);
+    assert_eq!(c.take(), ["b {dist_ac_weight,app1,2,c}"]);
+    c.message("{dist_ac_weight,app1,2,b}");
+    assert_eq!(c.take(), [""; 0]);
+    assert_eq!(c.engine.poll_inquiry(), None);
+    c
+}
+
+fn b_says(rig: &mut Rig, id: &str) {
+    let info = format!(
+        "{{state,[{{appl,app1,{id},1000,[a,{{b,c}}],[{{c,true}},{{b,true}}]}}],[],[],[c,b],[app1],[],[],[],[],[]}}"
+    );
+    let info = etf::text::parse_term(&info).expect("a term");
+    rig.engine.handle_info(rig.now, &atom("b"), &info);
+}
+
+#[test]
+fn l9_a_chosen_node_that_stands_by_for_us_will_not_start_it() {
+    let mut c = c_waits_for_b();
+    c.wait(1000);
+    assert_eq!(c.engine.poll_inquiry(), Some(atom("b")));
+    b_says(&mut c, "{distributed,c}");
+    assert_eq!(c.take(), ["AC change {failover,a,undefined}"]);
+    c.run("app1");
+    assert_eq!(c.take(), ["b {dist_ac_app_started,c,app1,ok}"]);
+    assert_eq!(c.id(), "local");
+}
+
+#[test]
+fn l9_whose_weight_does_not_come_may_stand_by_for_us() {
+    let mut c = standby("c", "[a,{b,c}]", &["a", "b"], "a");
+    c.node_down("a");
+    c.wait(1000);
+    c.take();
+    c.wait(1000);
+    assert_eq!(c.engine.poll_inquiry(), Some(atom("b")));
+    b_says(&mut c, "{failover,a}");
+    assert_eq!(c.take(), [""; 0]);
+    c.wait(2000);
+    assert_eq!(c.engine.poll_inquiry(), Some(atom("b")));
+    b_says(&mut c, "{distributed,c}");
+    assert_eq!(c.take(), ["AC change {failover,a,undefined}"]);
+}
+
+#[test]
+fn l9_a_chosen_node_may_take_its_time() {
+    let mut c = c_waits_for_b();
+    let mut asked = 0;
+    for _ in 0..600 {
+        c.wait(1000);
+        while c.engine.poll_inquiry().is_some() {
+            asked += 1;
+            for id in ["run_waiting", "{failover,a}", "undefined", "{distributed,a}"] {
+                b_says(&mut c, id);
+            }
+        }
+    }
+    assert_eq!(asked, 5);
+    assert_eq!(c.engine.poll_timeout(), None);
+    assert_eq!(c.take(), [""; 0]);
+    c.message("{dist_ac_app_started,b,app1,ok}");
+    // An answer that comes late.
+    b_says(&mut c, "{distributed,c}");
+    assert_eq!((c.take(), c.id()), (vec!["AC change {started,b}".to_owned()], "{distributed,b}".to_owned()));
+}
+
 #[test]
 fn l10_errors_before_the_own_start_are_not_remembered() {
     let mut b = Rig::up("b", "[a,b]", &["a"]);

@@ -137,6 +137,12 @@ fn came_back(otp: &Otp, b: Kind, c: Kind) -> Result<Option<f64>, String> {
     let time = time_until(killed, RESTART + MORE_MAX, || copies() > 0);
     // A second one would come by now.
     pause(Duration::from_millis(300));
+    // Of stock nodes alone nothing else is expected.
+    if copies() != 1 && [b, c].contains(&Kind::Rust) {
+        for name in ["b", "c"] {
+            eprintln!("bench: {name} says {:?}", lab.asker.call(name, "dist_ac", "info", vec![]));
+        }
+    }
     Ok(time.filter(|_| copies() == 1))
 }
 
