@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crabnode::{Node, NodeConfig, Term, erpc};
-use interop_tests::Cluster;
+use interop_tests::{Cluster, clock::wait_for};
 use tokio::runtime::Runtime;
 
 /// How long a call may take.
@@ -69,13 +69,13 @@ impl Asker {
     /// They can again, and are connected when this returns.
     pub(crate) fn join(&self, name: &str, other: &str, cookie: &str) -> Result<(), String> {
         self.set_cookie(name, other, cookie)?;
-        let other = Term::Atom(full(other).as_str().into());
-        let connected = self.call(name, "net_kernel", "connect_node", vec![other])?;
-        if connected.is_atom("true") {
-            Ok(())
-        } else {
-            Err(format!("{name} cannot connect again: {connected}"))
-        }
+        // Refused where the other tries just now with what it knew before.
+        let connect = || {
+            let other = Term::Atom(full(other).as_str().into());
+            let connected = self.call(name, "net_kernel", "connect_node", vec![other]);
+            connected.is_ok_and(|connected| connected.is_atom("true")).then_some(())
+        };
+        wait_for(CALL_LIMIT, connect).ok_or_else(|| format!("{name} cannot connect to {other} again"))
     }
 
     fn set_cookie(&self, name: &str, other: &str, cookie: &str) -> Result<(), String> {
