@@ -14,9 +14,9 @@
 //! ```
 //!
 //! The name comes first: whoever calls by it from then on waits in the mailbox of the new server until that has the
-//! state, and nothing that the old server has answered is missing in it. The one gap: a call that looked the name up
-//! before and reaches the old server after it has answered is answered there, and lost. A server for which that matters
-//! looks, before it changes anything, whether it still has its name.
+//! state, and nothing that the old server has answered before is missing in it. A call that looked the name up earlier
+//! may reach the old server after it has handed its state over: what would change that state is passed on to the one who
+//! has the name ([`pass_on`]), and so nothing that anybody was answered is lost.
 //!
 //! ```no_run
 //! # use crabnode::{Context, Map, Term};
@@ -35,7 +35,7 @@
 
 use std::time::Duration;
 
-use crabnode::{CallError, Context, Dest, global::Resolver};
+use crabnode::{CallError, Context, Dest, gen_server, global::Resolver};
 use etf::{Atom, Pid, Term, tuple};
 
 use crate::StartType;
@@ -195,4 +195,18 @@ pub async fn take_name(context: &Context, name: &Term) -> Option<Pid> {
     let before = global.whereis(name).filter(|pid| pid != context.pid());
     global.re_register_name(name, context.pid(), Resolver::RandomExit).await;
     before
+}
+
+/// Passes a call on to the process that has a name in `global`, if that is another than the one of the context, and says
+/// whether it has; the caller is answered by that one then. For a server that has lost its name in a takeover and runs
+/// on for a moment: what changes its state would be lost. Not for the request of [`Handover`], which is meant for itself.
+///
+/// Dropping the future may leave the call with nobody.
+pub async fn pass_on(context: &Context, name: &Term, request: &Term, from: &gen_server::From) -> bool {
+    let Some(owner) = context.node().global().whereis(name).filter(|owner| owner != context.pid()) else {
+        return false;
+    };
+    let from = tuple!(from.pid(), from.tag().clone());
+    context.send(&owner, tuple!(atom "$gen_call", from, request.clone())).await;
+    true
 }

@@ -13,7 +13,7 @@ use crabnode::{
 };
 use crabnode_dist_ac::{
     Application, Applications, Builder, RestartType, Spec, Start, StartType, Started, SysConfig,
-    handover::{Handover, IfSilent, Inherited, Silent},
+    handover::{self, Handover, IfSilent, Inherited, Silent},
 };
 
 /// Longer than anything here takes on a busy machine.
@@ -22,7 +22,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// For owners that do not answer.
 const SHORT: Duration = Duration::from_millis(300);
 
-/// Answers `get` with its state; `sleep` is never answered, `crash` ends it.
+/// Answers `get` with its state, `set` as well if it has the name; `sleep` is never answered, `crash` ends it.
 struct Keeper(Term);
 
 impl GenServer for Keeper {
@@ -32,9 +32,10 @@ impl GenServer for Keeper {
         Ok(Self(state))
     }
 
-    async fn handle_call(&mut self, _: &mut Context, request: Term, _: &gen_server::From) -> Reply {
+    async fn handle_call(&mut self, context: &mut Context, request: Term, from: &gen_server::From) -> Reply {
         match request.as_atom().map(|atom| atom.as_str()) {
-            Some("get") => Reply::Reply(self.0.clone()),
+            Some("set") if handover::pass_on(context, &term!(keeper), &request, from).await => Reply::NoReply,
+            Some("get" | "set") => Reply::Reply(self.0.clone()),
             Some("crash") => Reply::Stop(term!(crashed)),
             _ => Reply::NoReply,
         }
@@ -142,6 +143,22 @@ async fn an_owner_that_is_gone_is_no_error() {
     assert_eq!(two.take(crashing.clone(), takeover()).await.0, Ok(Inherited::Lost));
     two.old.stop().await;
     assert_eq!(two.take(crashing, takeover()).await.0, Ok(Inherited::Lost));
+}
+
+#[tokio::test]
+async fn who_has_lost_the_name_passes_calls_on() {
+    let two = Two::start().await;
+    let old = two.keeper().await;
+    let new = gen_server::start::<Keeper>(&two.new, ServerName::None, term!(new)).await.expect("it starts");
+    let set = async |node: &Node, to: Pid| {
+        let call =
+            node.run(async move |mut context: Context| context.call(to, term!(set), Some(LIMIT)).await);
+        call.await.expect("the node runs").expect("somebody answers")
+    };
+    assert_eq!(set(&two.new, old.clone()).await, term!(memories));
+    assert!(two.new.global().re_register_name(&term!(keeper), &new, Default::default()).await);
+    assert_eq!(set(&two.new, old.clone()).await, term!(new), "from the new owner's node");
+    assert_eq!(set(&two.old, old).await, term!(new), "from the old owner's node");
 }
 
 /// An application that is a keeper, and that does not start without what the old one knows.

@@ -1,7 +1,7 @@
 %% What an application knows, on its way to the next owner: as crabnode_dist_ac::handover.
 -module(handover).
 
--export([take_name/1, ask/3]).
+-export([take_name/1, ask/3, pass_on/3]).
 
 %% Gives a global name to the calling process, taking it from the one who has it. Returns that one, or undefined.
 take_name(Name) ->
@@ -22,4 +22,14 @@ take_name(Name) ->
 ask(Server, Request, Limit) ->
     try {ok, gen_server:call(Server, Request, Limit)}
     catch exit:_ -> lost
+    end.
+
+%% Passes a call on to the process that has a global name, if that is another, and says whether it has.
+pass_on(Name, Request, From) ->
+    case global:whereis_name(Name) of
+        Owner when is_pid(Owner), Owner =/= self() ->
+            Owner ! {'$gen_call', From, Request},
+            true;
+        _ ->
+            false
     end.

@@ -94,10 +94,13 @@ impl GenServer for Server {
         Ok(server)
     }
 
-    async fn handle_call(&mut self, context: &mut Context, request: Term, _from: &gen_server::From) -> Reply {
+    async fn handle_call(&mut self, context: &mut Context, request: Term, from: &gen_server::From) -> Reply {
         Reply::Reply(match_term!(&request,
             get_state => self.state.clone().into(),
             {put, (key), (value)} => {
+                if handover::pass_on(context, &term!(proxima), &request, from).await {
+                    return Reply::NoReply;
+                }
                 let mut state = self.state.clone();
                 state.insert(key.clone(), value.clone());
                 self.replace(state)

@@ -20,12 +20,10 @@ init([]) ->
 
 handle_call(get_state, _From, State) ->
     {reply, State, State};
-handle_call({put, Key, Value}, _From, State) ->
-    %% What is answered is in the file.
-    Next = State#{Key => Value},
-    case write(Next) of
-        ok -> {reply, ok, Next};
-        {error, Reason} -> {reply, {error, {state_file, Reason}}, State}
+handle_call({put, Key, Value} = Request, From, State) ->
+    case handover:pass_on(proxima, Request, From) of
+        true -> {noreply, State};
+        false -> put(Key, Value, State)
     end;
 handle_call({go, Type}, _From, _State) ->
     {reply, ok, inherit(Type)};
@@ -37,6 +35,14 @@ handle_cast(_Message, State) ->
 
 handle_info(_Message, State) ->
     {noreply, State}.
+
+%% What is answered is in the file.
+put(Key, Value, State) ->
+    Next = State#{Key => Value},
+    case write(Next) of
+        ok -> {reply, ok, Next};
+        {error, Reason} -> {reply, {error, {state_file, Reason}}, State}
+    end.
 
 inherit(Type) ->
     handover:take_name(proxima),

@@ -12,6 +12,9 @@ const FACTS: &str = include_str!("../../../../dist_ac/examples/chucky/facts.txt"
 /// The release that Debian's Elixir runs on.
 const OTP_OF_ELIXIR: u32 = 25;
 
+/// A line of the timeline has room for so many.
+const KEYS_SHOWN_MAX: usize = 6;
+
 /// An application that the demo can run: an example of `dist_ac` with a twin in Erlang or Elixir.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Application {
@@ -123,7 +126,15 @@ impl Application {
             Some(answers) if !answers.contains(answer) => Err(format!("{answer} is none of its answers")),
             Some(_) => answer.as_text().ok_or_else(|| format!("{answer} is no text")),
             None if answer.as_map().is_none() => Err(format!("{answer} is no map")),
-            None => Ok(answer.to_string()),
+            None => Ok(Self::show(answer)),
+        }
+    }
+
+    /// An answer as text, for the timeline.
+    pub(crate) fn show(answer: &Term) -> String {
+        match answer.as_map() {
+            Some(map) if map.len() > KEYS_SHOWN_MAX => format!("{} keys", map.len()),
+            _ => answer.as_text().unwrap_or_else(|| answer.to_string()),
         }
     }
 }

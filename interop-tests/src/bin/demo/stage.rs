@@ -208,7 +208,8 @@ impl Stage<'_> {
         Ok(())
     }
 
-    fn owners(&self, up: &[usize]) -> Result<Vec<&'static str>, String> {
+    /// The nodes that run the application.
+    pub(crate) fn owners(&self, up: &[usize]) -> Result<Vec<&'static str>, String> {
         let mut owners = Vec::new();
         for &index in up {
             let running = self.controller.which_applications(&self.node(index))?;
@@ -326,7 +327,7 @@ impl Stage<'_> {
             match self.controller.gen_server_call(&node, &server, &question, Duration::from_millis(200)) {
                 Ok(answer) => {
                     let at = now();
-                    return Ok((answer.as_text().unwrap_or_else(|| answer.to_string()), at));
+                    return Ok((Application::show(&answer), at));
                 }
                 Err(error) if now() > deadline => return Err(format!("no answer from {node}: {error}")),
                 Err(_) => pause(ASK_EVERY),

@@ -3,11 +3,18 @@
 //! What a takeover brings along must come from the old owner, if that answers, and what a failover finds from the file:
 //! so the file is removed before such a takeover, and whole again with the next key that is put.
 
-use std::fs;
+use std::{
+    fs,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::Duration,
+};
 
 use etf::{Map, Term, tuple};
+use interop_tests::clock::{pause, wait_for};
 
 use crate::{
+    application::Application,
     member::Kind,
     stage::{Stage, named},
 };
@@ -19,6 +26,9 @@ const BOTH: [usize; 2] = [A, B];
 /// As the kernel configs have it, in the folder where the nodes run.
 const STATE_FILE: &str = "proxima.state";
 
+/// Often enough that several are on their way in each takeover.
+const PUT_EVERY: Duration = Duration::from_millis(1);
+
 pub(super) fn tell(stage: &mut Stage<'_>) -> Result<String, String> {
     let mut state = Map::new();
     named("start together", start_together(stage))?;
@@ -26,6 +36,7 @@ pub(super) fn tell(stage: &mut Stage<'_>) -> Result<String, String> {
     named("b takes over on request", take_over_on_request(stage, B, &mut state))?;
     named("a takes over on request", take_over_on_request(stage, A, &mut state))?;
     named("b takes over from a that is silent", take_over_from_silent(stage, &mut state))?;
+    named("takeovers while others write", take_over_while_written(stage, &mut state))?;
     let stopped = stage.stop_node(A)?;
     let stop = named("failover after a stop", fail_over(stage, stopped, &mut state))?;
     named("a takes over when it returns", come_back(stage, &mut state))?;
@@ -86,6 +97,53 @@ fn take_over_from_silent(stage: &mut Stage<'_>, state: &mut Map) -> Result<(), S
         }
         (_, taken) => Err(format!("the takeover ends with {taken:?}")),
     }
+}
+
+/// While b puts one key after the other the application moves there and back: what was answered is there afterwards.
+fn take_over_while_written(stage: &mut Stage<'_>, state: &mut Map) -> Result<(), String> {
+    let (seen, moves_over) = (&*stage, AtomicBool::new(false));
+    let written = thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            let mut written = Vec::new();
+            for nth in 0_u64.. {
+                let key = tuple!(atom "meanwhile", nth);
+                // A call may fail: its server stops before it has answered, or nobody has the name. Then it may be there
+                // or not.
+                if seen
+                    .call_from(B, &tuple!(atom "put", key.clone(), nth))
+                    .is_ok_and(|reply| reply.is_atom("ok"))
+                {
+                    written.push(key);
+                }
+                if moves_over.load(Ordering::Relaxed) {
+                    break;
+                }
+                pause(PUT_EVERY);
+            }
+            written
+        });
+        let moved = [B, A, B, A].into_iter().try_for_each(|to| move_to(seen, to));
+        moves_over.store(true, Ordering::Relaxed);
+        let written = writer.join().map_err(|_| "the writer has panicked".to_owned())?;
+        moved.map(|()| written)
+    })?;
+    let answer = stage.call_from(B, &Term::atom("get_state"))?;
+    let found = answer.as_map().ok_or_else(|| format!("the state is {answer}"))?.clone();
+    let before = state.iter().map(|(key, _)| key);
+    if let Some(lost) = before.chain(&written).find(|key| found.get(key).is_none()) {
+        return Err(format!("of {} keys {lost} is lost", state.len() + written.len()));
+    }
+    stage.timeline.event(&format!("4 takeovers while {} keys were put, and none is lost", written.len()));
+    *state = found;
+    Ok(())
+}
+
+fn move_to(stage: &Stage<'_>, to: usize) -> Result<(), String> {
+    let taken = stage.controller.take_over(&stage.node(to), &stage.application.atom(), "permanent");
+    taken.map_err(|reason| reason.to_string())?;
+    let wanted = [stage.name(to)];
+    let moved = || stage.owners(&BOTH).is_ok_and(|owners| owners == wanted).then_some(());
+    wait_for(stage.pace.step_limit, moved).ok_or_else(|| format!("it does not come to run on {}", wanted[0]))
 }
 
 fn set_handover_limit(stage: &Stage<'_>, millis: i64) -> Result<(), String> {
@@ -150,7 +208,7 @@ fn put(stage: &mut Stage<'_>, state: &mut Map, owner: usize) -> Result<(), Strin
 fn expect_state(stage: &mut Stage<'_>, up: &[usize], owner: usize, state: &Map) -> Result<(), String> {
     let wanted = Term::from(state.clone());
     stage.ask_each(up, owner, &Term::atom("get_state"), |answer| {
-        if *answer == wanted { Ok(answer.to_string()) } else { Err(format!("{answer}, not {wanted}")) }
+        if *answer == wanted { Ok(Application::show(answer)) } else { Err(format!("{answer}, not {wanted}")) }
     })
 }
 
