@@ -38,7 +38,7 @@ enum Running {
     Local(Option<Pid>),
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Starting {
     app: Atom,
     restart_type: RestartType,
@@ -46,7 +46,7 @@ struct Starting {
 }
 
 /// What a stop was for.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum AfterStop {
     /// `application:stop`.
     Called(CallId),
@@ -59,7 +59,7 @@ enum AfterStop {
 }
 
 /// The machine.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Controller {
     me: Atom,
     available: BTreeMap<Atom, Spec>,

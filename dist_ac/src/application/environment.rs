@@ -11,7 +11,7 @@ pub type Parameters = Vec<(Atom, Term)>;
 ///
 /// As in OTP, setting a parameter does not ask whether the application is loaded; loading one writes its parameters,
 /// those of the configuration before those of its `.app` file; and unloading one removes them.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Environment {
     configured: Vec<(Atom, Parameters)>,
     current: BTreeMap<Atom, Vec<(Term, Term)>>,

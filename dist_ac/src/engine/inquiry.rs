@@ -27,7 +27,7 @@ const ASK_AFTER: Duration = Duration::from_secs(1);
 const ASKED_MAX: u32 = 5;
 
 /// What a decision keeps of it.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Inquiry {
     /// Who is waited for.
     awaited: Vec<Atom>,

@@ -32,7 +32,7 @@ const SYNC_LOCK_PATIENCE: Duration = Duration::from_secs(5);
 const HEARD_LIFE: Duration = Duration::from_secs(5);
 
 /// A connected node.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Peer {
     pub(super) hidden: bool,
     introduction: Introduction,

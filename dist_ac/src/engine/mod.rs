@@ -66,7 +66,7 @@ pub const INTRODUCTION_PATIENCE: Duration = Duration::from_secs(10);
 
 /// The state of one distributed application here: the `appl` record, and what a stock node keeps in the stack of a
 /// blocked process.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct App {
     name: Atom,
     restart_time: RestartTime,
@@ -121,7 +121,7 @@ struct OwnStart {
 }
 
 /// The machine.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Engine {
     me: Atom,
     go: bool,
@@ -164,14 +164,14 @@ enum SyncLock {
 }
 
 /// Where the own lock for start requests is.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct StartLock {
     asked: bool,
     requests: Vec<Atom>,
     again_at: Option<Instant>,
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum LockedCall {
     Waiting(Request),
     Asked(Request),

@@ -36,7 +36,7 @@ const ECHO_WINDOW: Duration = Duration::from_secs(10);
 const WEIGHT_LIFE: Duration = Duration::from_secs(60);
 
 /// An application about which it is not yet clear who starts it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Decision {
     /// A local start request, whose caller the application controller answers; else our own initiative.
     pub(super) reply: bool,
@@ -65,14 +65,14 @@ pub(super) enum Waiting {
 }
 
 /// The weights of one application.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Ballots {
     /// The own weight since it was first told; the same until a start result is seen (dist_ac.md 2.4, rule 2).
     own: Option<i64>,
     peers: BTreeMap<Atom, Ballot>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Ballot {
     weight: Option<(i64, Instant)>,
     /// We sent our weight and have had none since: the next one is the answer.
@@ -205,8 +205,14 @@ impl Engine {
             (Verdict::Any, None) => Waiting::Any,
             (Verdict::Weights, _) => Waiting::Weights,
         };
-        if let Some(decision) = &mut self.apps[at].decision {
-            decision.waiting = waiting;
+        let Some(decision) = &mut self.apps[at].decision else { return };
+        let changed = std::mem::replace(&mut decision.waiting, waiting.clone()) != waiting;
+        if let Waiting::Node(node) = waiting
+            && changed
+            && self.is_ours(&node)
+        {
+            // It may run there already: its M6 may have been forgotten for a later one of a node that is dead now.
+            self.send_status(&node, false);
         }
         self.inquire(now, at);
     }
