@@ -385,8 +385,10 @@ fn l9_stock_waits_for_a_node_that_believes_another() {
 #[test]
 fn l9_healed() {
     for seed in SEEDS_HEALED {
-        // c may go on waiting for the weight of b, which had its question and forgot it.
-        let sim = l9(seed, Healed);
+        // c may wait for the weight of b, which had its question and forgot it.
+        let mut sim = l9(seed, Healed);
+        sim.run_until(sim.now() + 5_000);
+        assert_healed(&mut sim, seed);
         assert_eq!(sim.running(0), [B], "seed {seed}\n{}", sim.dump());
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! Nothing is done about an application that is on the move, nor at a node that does not answer; and nothing that would
 //! make two nodes answer each other without end: an introduction is forged only where one of the two runs a
-//! distributed application (L12), and a weight never (L13).
+//! distributed application (L12), and a weight only to a node
+//! that waits for it (L13).
 
 use std::{
     collections::BTreeSet,
@@ -26,6 +27,9 @@ const LASTS: Duration = Duration::from_millis(150);
 
 /// For so long a runner may be missed that nobody takes for dead: it starts, or the news of it is on the way.
 const ORPHAN_LASTS: Duration = Duration::from_secs(3);
+
+/// A node that waits for a weight is waiting for so long, and not because the answer is on its way.
+const WEIGHS_LASTS: Duration = Duration::from_secs(1);
 
 /// Two copies that were first seen so shortly after one another count as equally old.
 const AGE_DIFFERENCE: Duration = Duration::from_secs(5);
@@ -130,6 +134,7 @@ impl Healer {
         for app in self.lists.keys() {
             let copies: Vec<&Atom> = self.runners(app);
             all.extend(self.wedged(app, &copies));
+            all.extend(self.weighs(app, &copies));
             let moving = self.nodes.values().any(|seen| seen.may_start(app));
             match copies.as_slice() {
                 _ if moving => {}
@@ -295,6 +300,40 @@ impl Healer {
             });
         }
         all
+    }
+
+    /// L9: a node waits for the weight of the one that runs it, which had its question before it was to answer, and forgot
+    /// it. A weight that nobody waits for is never forgotten (L13), so there has to be no other application and no other
+    /// node that it could wait for.
+    fn weighs(&self, app: &Atom, copies: &[&Atom]) -> Option<Finding> {
+        let [runner] = copies else { return None };
+        let (node, _) = self.nodes.iter().find(|(node, seen)| {
+            let (Attention::Blocked(_), true, None) = (&seen.dist_ac, seen.collects, seen.ours) else {
+                return false;
+            };
+            let (Some(controller), Some(nodes)) = (&seen.controller, &seen.nodes) else { return false };
+            let open = |app: &Atom| match controller.running.get(app) {
+                Some(Place::Here) => false,
+                Some(Place::At(at)) => !self.nodes.get(at).is_some_and(|seen| seen.runs(app)),
+                Some(Place::Nowhere) | None => true,
+            };
+            let collected = |app: &Atom| {
+                let list = &self.lists[app];
+                list.tuples() > 0 && list.contains(node) && controller.started.contains_key(app) && open(app)
+            };
+            let apps: Vec<&Atom> = self.lists.keys().filter(|app| collected(app)).collect();
+            let mut asked = self.lists[app].flat();
+            asked.retain(|other| other != *node && nodes.contains(other));
+            let starting = !controller.starting.is_empty();
+            apps == [app] && asked == [(*runner).clone()] && !starting && self.connected(node, runner)
+        })?;
+        let message = Message::Weight { app: app.clone(), weight: 0, node: (*runner).clone() };
+        Some(Finding {
+            fault: Fault::Wedged,
+            act: Act::Weigh { app: app.clone(), node: node.clone(), runner: (*runner).clone() },
+            lasts: WEIGHS_LASTS,
+            treatments: vec![Treatment::Send { node: node.clone(), message }],
+        })
     }
 
     /// L9, L11: it runs nowhere, and the best node that stands by for somebody takes it over.

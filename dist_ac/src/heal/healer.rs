@@ -56,6 +56,12 @@ const INTRODUCE_AGAIN: Duration = Duration::from_secs(10);
 /// The first wait after a takeover was asked for: it takes a lock and a start.
 const TAKE_OVER_AGAIN: Duration = Duration::from_secs(10);
 
+/// The first wait after a weight was told: a second one would be answered (L13).
+const WEIGH_AGAIN: Duration = Duration::from_secs(30);
+
+/// In what a node is blocked is asked after so long.
+const WAITING_AFTER: Duration = Duration::from_secs(2);
+
 /// The longest of these waits. An act that was not needed for twice as long starts afresh.
 const REPEAT_MAX: Duration = Duration::from_secs(60);
 
@@ -106,6 +112,8 @@ pub enum Question {
     DistAc,
     /// `erlang:nodes()`, by rpc.
     Nodes,
+    /// `erlang:process_info(whereis(dist_ac), current_function)`, by rpc: in what it is blocked.
+    Waiting,
 }
 
 /// What came of a question.
@@ -159,6 +167,8 @@ pub(super) struct Seen {
     pub(super) dist_ac: Attention,
     pub(super) controller: Option<Controller>,
     pub(super) nodes: Option<Vec<Atom>>,
+    /// Its `dist_ac` is blocked, and collects weights.
+    pub(super) collects: bool,
     /// Unanswered questions, and since when.
     asked: BTreeMap<Question, Instant>,
     /// It has no `dist_ac`; it is asked again then.
@@ -315,15 +325,19 @@ impl Healer {
     fn begin_round(&mut self, now: Instant) {
         (self.round, self.next_round) = (Some(now), None);
         for (node, seen) in &mut self.nodes {
-            (seen.controller, seen.nodes) = (None, None);
+            (seen.controller, seen.nodes, seen.collects) = (None, None, false);
             if let Attention::Answered(_) = seen.dist_ac {
                 seen.dist_ac = Attention::Unknown;
             }
             if seen.again_at.take_if(|at| *at <= now).is_none() && seen.again_at.is_some() {
                 continue;
             }
+            let blocked = matches!(seen.dist_ac, Attention::Blocked(since) if since + WAITING_AFTER <= now);
             let questions: &[Question] = match seen.ours {
                 Some(_) => &[Question::DistAc],
+                None if blocked => {
+                    &[Question::DistAc, Question::Controller, Question::Nodes, Question::Waiting]
+                }
                 None => &[Question::DistAc, Question::Controller, Question::Nodes],
             };
             for question in questions {
@@ -369,7 +383,11 @@ impl Healer {
             (Question::DistAc, Answer::None) => {}
             (Question::Controller, Answer::Term(term)) => seen.controller = Controller::from_term(&term),
             (Question::Nodes, Answer::Term(term)) => seen.nodes = view::atoms(&term),
-            (Question::Controller | Question::Nodes, Answer::None | Answer::NoProcess) => {}
+            (Question::Waiting, Answer::Term(term)) => seen.collects = view::collects(&term),
+            (
+                Question::Controller | Question::Nodes | Question::Waiting,
+                Answer::None | Answer::NoProcess,
+            ) => {}
         }
     }
 
@@ -417,6 +435,7 @@ impl Healer {
         let least = match act {
             Act::Introduce { .. } => INTRODUCE_AGAIN,
             Act::TakeOver { .. } => TAKE_OVER_AGAIN,
+            Act::Weigh { .. } => WEIGH_AGAIN,
             Act::StandBy { .. } | Act::Start { .. } | Act::Stop { .. } => REPEAT_MIN,
         };
         let wait = least.saturating_mul(1 << done.times.saturating_sub(1).min(6)).min(REPEAT_MAX);

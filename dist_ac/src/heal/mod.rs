@@ -228,6 +228,15 @@ pub enum Act {
         /// Who runs it.
         runner: Atom,
     },
+    /// A node that waits for the weight of the runner gets one, which says that the runner is elected (M5).
+    Weigh {
+        /// The application.
+        app: Atom,
+        /// Who waits.
+        node: Atom,
+        /// Who runs it.
+        runner: Atom,
+    },
     /// A node takes it over from where it was believed to run.
     TakeOver {
         /// The application.
@@ -249,9 +258,9 @@ impl Act {
     fn concerns(&self, node: &Atom) -> bool {
         match self {
             Self::Introduce { one, other } => node == one || node == other,
-            Self::Stop { node: at, winner: other, .. } | Self::StandBy { node: at, runner: other, .. } => {
-                node == at || node == other
-            }
+            Self::Stop { node: at, winner: other, .. }
+            | Self::StandBy { node: at, runner: other, .. }
+            | Self::Weigh { node: at, runner: other, .. } => node == at || node == other,
             Self::TakeOver { node: at, .. } => node == at,
             Self::Start { .. } => false,
         }

@@ -12,6 +12,8 @@ struct Rig {
     /// What each stock node answers: `dist_ac:info()`, `application:info()`, `nodes()`.
     stock: Vec<(&'static str, Option<String>, String, String)>,
     list: &'static str,
+    /// In what every blocked node is.
+    waiting: &'static str,
 }
 
 fn atom(text: &str) -> Atom {
@@ -50,7 +52,7 @@ impl Rig {
         let quiet = |node: &&'static str| {
             (*node, Some(info("undefined", "[]", "[]", "[]")), controller("", ""), "[]".to_owned())
         };
-        Self { healer, now, stock: stock.iter().map(quiet).collect(), list: LIST }
+        Self { healer, now, stock: stock.iter().map(quiet).collect(), list: LIST, waiting: "wait_dist_start" }
     }
 
     /// A stock node that runs it, or stands by, and knows these.
@@ -121,6 +123,7 @@ impl Rig {
                     None => return,
                 },
                 Question::Nodes => term(nodes),
+                Question::Waiting => term(&format!("{{current_function,{{dist_ac,{},4}}}}", self.waiting)),
             },
             None => term(&info("undefined", "[]", "[r]", "[]").replace(LIST, self.list)),
         };
@@ -352,6 +355,25 @@ fn l9_who_stands_by_for_one_that_does_not_run_it_takes_over() {
     rig.blocked("c", "", "");
     assert_eq!(rig.sent(2_500), [""; 0]);
     assert_eq!(rig.sent(2_500), ["b takeover(app1,temporary)"]);
+}
+
+#[test]
+fn l9_who_waits_for_the_weight_of_the_runner_gets_it_once() {
+    let mut rig = Rig::new(Heal::Cluster, &["b", "c"]);
+    rig.list = "[a,{b,c}]";
+    rig.mesh();
+    rig.says("b", "local", "[b,c,r]");
+    rig.stock[0].1 = rig.stock[0].1.take().map(|info| info.replace(LIST, rig.list));
+    rig.blocked("c", "{app1,{distributed,a}},", "");
+    let weights = |sent: Vec<String>| sent.iter().filter(|line| line.contains("weight")).count();
+    assert_eq!(weights(rig.sent(20_000)), 0, "it waits for a start, and was told");
+    rig.waiting = "collect_answers";
+    let sent = rig.sent(2_500);
+    assert!(sent.contains(&"c {dist_ac_weight,app1,0,b}".to_owned()), "{sent:?}");
+    assert_eq!(weights(rig.sent(20_000)), 0);
+    // Another candidate may be the one that it waits for.
+    rig.stock[1].3 = "[a,b,r]".into();
+    assert_eq!(weights(rig.sent(300_000)), 0);
 }
 
 #[test]

@@ -141,6 +141,16 @@ fn id(term: &Term) -> Option<AppId> {
     })
 }
 
+/// Whether a process is in the function in which a `dist_ac` waits for weights.
+pub(super) fn collects(current_function: &Term) -> bool {
+    let function = match current_function.as_tuple() {
+        Some([_, function]) => function.as_tuple(),
+        _ => None,
+    };
+    let collects = |module: &Term, name: &Term| module.is_atom("dist_ac") && name.is_atom("collect_answers");
+    matches!(function, Some([module, name, _]) if collects(module, name))
+}
+
 /// A list of atoms.
 pub(super) fn atoms(term: &Term) -> Option<Vec<Atom>> {
     term.as_list()?.iter().map(|one| one.as_atom().cloned()).collect()

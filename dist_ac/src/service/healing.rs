@@ -25,11 +25,12 @@ pub(super) async fn ask(
     events: mpsc::Sender<Event>,
 ) {
     let rpc = match question {
-        Question::DistAc => None,
+        Question::DistAc | Question::Waiting => None,
         Question::Controller => Some(("application", "info")),
         Question::Nodes => Some(("erlang", "nodes")),
     };
     let answer = match rpc {
+        None if question == Question::Waiting => waiting(&mut context, &node, limit).await,
         None => {
             let dest = Dest::NameAt(Atom::from_static(DIST_AC), node.clone());
             match context.call(dest, Term::atom("info"), Some(limit)).await {
@@ -48,6 +49,17 @@ pub(super) async fn ask(
     };
     // The driver may have ended.
     let _ = events.send(Event::Healer(Input::Answered { node, question, answer })).await;
+}
+
+/// In what function its `dist_ac` is.
+async fn waiting(context: &mut Context, node: &Atom, limit: Duration) -> Answer {
+    let (node, name) = (node.as_str(), Term::atom(DIST_AC));
+    let pid = rpc::call(context, node, "erlang", "whereis", vec![name], Some(limit)).await;
+    let Ok(pid @ Term::Pid(_)) = pid else { return Answer::None };
+    let args = vec![pid, Term::atom("current_function")];
+    rpc::call(context, node, "erlang", "process_info", args, Some(limit))
+        .await
+        .map_or(Answer::None, Answer::Term)
 }
 
 /// `application:takeover(App, RestartType)` at a node.

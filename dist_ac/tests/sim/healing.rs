@@ -6,7 +6,7 @@ use crabnode_dist_ac::{
     exchange::CallId,
     heal::{Answer, Heal, HealConfig, Healer, Input, Output, Question},
 };
-use etf::{Atom, Term};
+use etf::{Atom, Term, tuple};
 
 use super::{
     Sim, What,
@@ -82,6 +82,14 @@ impl Sim {
                 let Some(state) = &self.nodes[asked] else { return };
                 let nodes: Vec<Term> = state.links.keys().map(|node| Term::from(name(*node))).collect();
                 self.answer(number, &nodes.into());
+            }
+            Question::Waiting => {
+                let Some(stock) = self.nodes[asked].as_ref().and_then(|state| state.member.stock()) else {
+                    return;
+                };
+                let function = Term::atom(if stock.is_collecting() { "collect_answers" } else { "loop" });
+                let function = tuple!(atom "dist_ac", function, 4);
+                self.answer(number, &tuple!(atom "current_function", function));
             }
         }
     }

@@ -160,6 +160,11 @@ impl Stock {
         self.wait != Wait::MainLoop
     }
 
+    /// Whether it waits for weights.
+    pub fn is_collecting(&self) -> bool {
+        matches!(self.wait, Wait::Weight(..))
+    }
+
     pub fn known(&self) -> &[Atom] {
         &self.state.known
     }
