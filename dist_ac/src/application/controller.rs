@@ -63,6 +63,8 @@ enum AfterStop {
 pub struct Controller {
     me: Atom,
     available: BTreeMap<Atom, Spec>,
+    /// Why those cannot be loaded that are there and not in order.
+    unloadable: BTreeMap<Atom, Term>,
     loaded: BTreeMap<Atom, Spec>,
     env: Environment,
     loading: Vec<(Atom, CallId)>,
@@ -88,6 +90,7 @@ impl Controller {
         let mut controller = Self {
             me,
             available: available.into_iter().map(|spec| (spec.name.clone(), spec)).collect(),
+            unloadable: BTreeMap::new(),
             loaded: BTreeMap::new(),
             env: Environment::new(configured),
             loading: Vec::new(),
@@ -110,6 +113,11 @@ impl Controller {
             controller.loaded.insert(name, spec);
         }
         controller
+    }
+
+    /// An application whose load fails for this reason: its `.app` file cannot be read.
+    pub fn put_unloadable(&mut self, app: Atom, reason: Term) {
+        self.unloadable.insert(app, reason);
     }
 
     /// Takes what happened.
@@ -264,6 +272,9 @@ impl Controller {
 
     fn find_available(&self, name: &Atom) -> Result<Spec, Term> {
         self.available.get(name).cloned().ok_or_else(|| {
+            if let Some(reason) = self.unloadable.get(name) {
+                return reason.clone();
+            }
             let file = Term::charlist(&format!("{}.app", name.as_str()));
             tuple!(Term::charlist("no such file or directory"), file)
         })

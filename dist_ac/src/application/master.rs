@@ -124,8 +124,20 @@ impl<A: Application> Program for A {
     }
 }
 
-/// The programs of a node by their applications' names.
-pub(crate) type Programs = BTreeMap<Atom, Arc<dyn Program>>;
+/// The programs of a node.
+#[derive(Default)]
+pub(crate) struct Programs {
+    /// By their applications' names. These go before those of modules.
+    pub(crate) applications: BTreeMap<Atom, Arc<dyn Program>>,
+    /// By the names of the callback modules that specifications give.
+    pub(crate) modules: BTreeMap<Atom, Arc<dyn Program>>,
+}
+
+impl Programs {
+    fn get(&self, app: &Atom, module: &Atom) -> Option<&Arc<dyn Program>> {
+        self.applications.get(app).or_else(|| self.modules.get(module))
+    }
+}
 
 /// One thing to do after `start`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -213,8 +225,8 @@ where
         // The sender is gone only with the node.
         _ = job.stop.wait_for(|stop| *stop) => None,
     };
-    let program = job.programs.get(&job.spec.name).cloned();
-    let program = program.expect("it has started");
+    let program = callback(&job.spec).and_then(|(module, ..)| job.programs.get(&job.spec.name, &module));
+    let program = program.cloned().expect("it has started");
     let state = program.prep_stop(&mut context, state).await;
     if reason.is_none() {
         context.exit(&pid, Term::atom("shutdown"));
@@ -230,7 +242,7 @@ async fn start(context: &mut Context, job: &Job) -> Result<Started, Term> {
     let Some((module, args, _)) = callback(&job.spec) else { return Err(tuple!(atom "not_loaded", app)) };
     let start_type = job.start_type.to_term();
     let call = tuple!(&module, atom "start", vec![start_type.clone(), args.clone()]);
-    let Some(program) = job.programs.get(app) else {
+    let Some(program) = job.programs.get(app, &module) else {
         let frame = tuple!(&module, atom "start", vec![start_type, args], Term::NIL);
         let exit = tuple!(atom "EXIT", tuple!(atom "undef", vec![frame]));
         return Err(tuple!(atom "bad_return", tuple!(call, exit)));
@@ -243,7 +255,7 @@ async fn start(context: &mut Context, job: &Job) -> Result<Started, Term> {
             Step::Phase { app, module, phase, args } => {
                 let arguments = vec![phase.into(), start_type.clone(), args.clone()];
                 let call = tuple!(module, atom "start_phase", arguments);
-                match job.programs.get(app) {
+                match job.programs.get(app, module) {
                     Some(program) => program
                         .start_phase(context, phase.clone(), job.start(app, args.clone()))
                         .await

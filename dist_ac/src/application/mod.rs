@@ -5,6 +5,7 @@ use etf::{Atom, Term, tuple};
 
 pub mod controller;
 pub mod environment;
+pub(crate) mod files;
 pub mod master;
 pub mod spec;
 

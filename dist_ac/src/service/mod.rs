@@ -4,7 +4,10 @@
 //! Both machines, [`Controller`](crate::application::controller::Controller) and [`Engine`](crate::engine::Engine),
 //! are driven by one process, that of `dist_ac`; `application_controller` hands its calls over to it.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use crabnode::{Context, Message, NameTaken, Node, NodeEvent, SpawnOptions};
 use etf::{Atom, Term, tuple};
@@ -14,6 +17,7 @@ use crate::{
     application::{
         RestartType,
         controller::{self, Controller, Loadable},
+        files,
         master::{Application, Program, Programs},
         spec::Spec,
     },
@@ -53,6 +57,7 @@ pub struct Builder {
     specs: Vec<Spec>,
     programs: Programs,
     heal: HealConfig,
+    folders: Vec<PathBuf>,
 }
 
 /// Why the applications of a node did not come up.
@@ -73,7 +78,8 @@ impl Builder {
     /// With what a `sys.config` says; an empty one is good too.
     pub fn new(config: SysConfig) -> Result<Self, ConfigError> {
         let (kernel, heal) = (config.kernel()?, config.heal()?);
-        Ok(Self { config, kernel, specs: Vec::new(), programs: Programs::new(), heal })
+        let (specs, programs) = (Vec::new(), Programs::default());
+        Ok(Self { config, kernel, specs, programs, folders: Vec::new(), heal })
     }
 
     /// How much is mended of what stock nodes leave broken. Default: what the configuration says with `{crabnode,
@@ -105,8 +111,26 @@ impl Builder {
     #[must_use]
     pub fn application(mut self, spec: Spec, application: impl Application) -> Self {
         let program: Arc<dyn Program> = Arc::new(application);
-        self.programs.insert(spec.name.clone(), program);
+        self.programs.applications.insert(spec.name.clone(), program);
         self.specs.push(spec);
+        self
+    }
+
+    /// Adds a callback module: the start of every application whose specification says `{mod, {Name, Args}}`, and the
+    /// start phases of every such application that another includes.
+    #[must_use]
+    pub fn module(mut self, name: &str, application: impl Application) -> Self {
+        self.programs.modules.insert(Atom::from(name), Arc::new(application));
+        self
+    }
+
+    /// Adds a folder of `NAME.app` files, as `erl -pa`: the node can load those applications by their names, and start
+    /// those whose callback module it has. The folder is read by [`start`](Self::start); where an application is in two
+    /// folders the first counts, and one that was added as a specification goes before both. Unlike in OTP a later
+    /// change of a file is not seen; `application:load` of a specification does that.
+    #[must_use]
+    pub fn path(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.folders.push(folder.into());
         self
     }
 
@@ -120,10 +144,21 @@ impl Builder {
     /// Starts the two processes and serves the calls. Nothing is started and nobody is waited for before
     /// [`Applications::boot`].
     pub fn start(self, node: &Node) -> Result<Applications, BootError> {
-        let Self { config, kernel, specs, programs, mut heal } = self;
+        let Self { config, kernel, mut specs, programs, folders, mut heal } = self;
+        let mut unloadable = Vec::new();
+        for (app, found) in files::find(&folders) {
+            match found {
+                _ if specs.iter().any(|spec| spec.name == app) => {}
+                Ok(spec) => specs.push(spec),
+                Err(reason) => unloadable.push((app, reason)),
+            }
+        }
         let me = node.name().clone();
         let (events, received) = mpsc::channel(EVENTS_MAX);
-        let controller = Controller::new(me.clone(), specs, config.applications().to_vec());
+        let mut controller = Controller::new(me.clone(), specs, config.applications().to_vec());
+        for (app, reason) in unloadable {
+            controller.put_unloadable(app, reason);
+        }
         let applications = Applications(Arc::new(Shared {
             node: node.clone(),
             controller: Mutex::new(controller),
@@ -224,9 +259,12 @@ impl Applications {
     /// [`startup::terminated`] and exit with 1.
     pub async fn halted(&self) -> Term {
         let mut halted = self.0.halted.subscribe();
-        match halted.wait_for(Option::is_some).await {
-            Ok(reason) => reason.clone().unwrap_or(Term::NIL),
-            Err(_) => std::future::pending().await,
+        // Taken out of what guards it, so that the future may go to another thread.
+        let reason = halted.wait_for(Option::is_some).await.ok().and_then(|reason| reason.clone());
+        match reason {
+            Some(reason) => reason,
+            // The sender is gone: nobody is left to say it.
+            None => std::future::pending().await,
         }
     }
 
