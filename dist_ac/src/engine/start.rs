@@ -69,6 +69,8 @@ pub(super) enum Waiting {
 pub(super) struct Ballots {
     /// The own weight since it was first told; the same until a start result is seen (dist_ac.md 2.4, rule 2).
     own: Option<i64>,
+    /// When this node last found itself elected.
+    elected_at: Option<Instant>,
     peers: BTreeMap<Atom, Ballot>,
 }
 
@@ -195,7 +197,7 @@ impl Engine {
             (Verdict::Already(node), _) => return self.decided_elsewhere(at, &node),
             (Verdict::Elect(node), _) if node == self.me => match self.apps[at].starters.first() {
                 Some(starter) => Waiting::Starter(starter.clone()),
-                None => return self.elected(at),
+                None => return self.elected(now, at),
             },
             (Verdict::NoPermission, _) => return self.nobody_may(at),
             // It is for another node to move it, or for none, and it runs: there is nothing to wait for. A stock
@@ -322,7 +324,7 @@ impl Engine {
 
     fn answer_weight(&mut self, now: Instant, at: usize, node: &Atom) {
         let allowed = 2 * self.apps[at].nodes.tuples() + 2;
-        let weight = self.own_weight(at);
+        let weight = self.own_weight(now, at);
         let Some(ballot) = self.apps[at].ballots.peers.get_mut(node) else { return };
         let (count, last) = &mut ballot.answers;
         if last.is_none_or(|last| last + ANSWER_WINDOW <= now) {
@@ -392,7 +394,7 @@ impl Engine {
     /// A round of weights among all candidates, not only those of one tuple: sends the own weight where it is needed,
     /// and gives all of them in the order of election, or nothing as long as one is missing.
     fn collect(&mut self, now: Instant, at: usize, candidates: &[Atom]) -> Option<Vec<(i64, Atom)>> {
-        let own = self.own_weight(at);
+        let own = self.own_weight(now, at);
         let mut all = vec![(own, self.me.clone())];
         let (mut complete, mut ask) = (true, Vec::new());
         for node in candidates.iter().filter(|node| **node != self.me) {
@@ -419,7 +421,7 @@ impl Engine {
         complete.then_some(all)
     }
 
-    fn elected(&mut self, at: usize) {
+    fn elected(&mut self, now: Instant, at: usize) {
         let Some(decision) = &mut self.apps[at].decision else { return };
         let callers = std::mem::take(&mut decision.callers);
         let remote = self.remote_started.get(&self.apps[at].name).cloned();
@@ -451,6 +453,7 @@ impl Engine {
         };
         let app = &mut self.apps[at];
         app.own_start = Some(OwnStart { reply, previous, failover });
+        app.ballots.elected_at = Some(now);
         // Callers wait for the result, but without the lock: others may start it meanwhile.
         app.waiting_run.extend(&callers);
         for call in callers {
@@ -489,9 +492,13 @@ impl Engine {
     }
 
     /// The weight to tell: the one told before, or the number of running applications.
-    fn own_weight(&mut self, at: usize) -> i64 {
+    ///
+    /// A stock node asks anew for every tuple of which nobody lives, and may do so when we have started already: what it
+    /// is told then must still make it elect us, or it starts a second copy.
+    fn own_weight(&mut self, now: Instant, at: usize) -> i64 {
         let app = &mut self.apps[at];
-        if app.id == AppId::RunWaiting {
+        let just = |at: Option<Instant>| at.is_some_and(|at| now < at + ECHO_WINDOW);
+        if app.id == AppId::RunWaiting || (app.id == AppId::Local && just(app.ballots.elected_at)) {
             0
         } else if !app.permits(&self.me) {
             UNWILLING

@@ -99,6 +99,22 @@ fn a_weight_of_zero_is_no_question() {
 }
 
 #[test]
+fn who_asks_again_after_our_start_is_told_that_we_were_elected() {
+    let mut b = standby("b", "[{a,d},{b,c}]", &["a", "c"], "a");
+    b.node_down("a");
+    b.wait(1000);
+    b.message("{dist_ac_weight,app1,2,c}");
+    b.controller(FromController::RunningApplications(3));
+    b.run("app1");
+    b.take();
+    b.message("{dist_ac_weight,app1,2,c}");
+    assert_eq!(b.take(), ["c {dist_ac_weight,app1,0,b}"], "c holds a round for each tuple");
+    b.wait(10_000);
+    b.message("{dist_ac_weight,app1,2,c}");
+    assert_eq!(b.take(), ["c {dist_ac_weight,app1,3,b}"]);
+}
+
+#[test]
 fn l4_a_failed_takeover_leaves_the_old_copy_alone() {
     let mut b = standby("b", "[a,b]", &["a"], "a");
     b.takeover(1);
