@@ -80,17 +80,27 @@ impl Context {
             }
             left = timeout.map(|timeout| timeout.saturating_sub(clock::now().duration_since(began)));
         }
-        let pending = self.send_labelled(label, dest, request);
+        let near = match &dest {
+            Dest::Pid(pid) => self.take_near(|near| near == pid),
+            _ => None,
+        };
+        let pending = self.send_labelled(label, dest, request, near);
         self.wait_response(pending, left).await
     }
 
     /// Sends a gen call without waiting for its answer; see [`wait_response`](Self::wait_response).
     pub fn send_request(&self, dest: impl Into<Dest>, request: impl Into<Term>) -> PendingCall {
-        self.send_labelled(Term::atom("$gen_call"), dest.into(), request.into())
+        self.send_labelled(Term::atom("$gen_call"), dest.into(), request.into(), None)
     }
 
-    /// The same with another word than `'$gen_call'` in front.
-    pub(crate) fn send_labelled(&self, label: Term, mut dest: Dest, request: Term) -> PendingCall {
+    /// The same with another word than `'$gen_call'` in front, and the process that it goes to, where that is known.
+    pub(crate) fn send_labelled(
+        &self,
+        label: Term,
+        mut dest: Dest,
+        request: Term,
+        near: Option<Arc<Process>>,
+    ) -> PendingCall {
         // A global name is looked up once: its owner may change between the monitor and the request.
         if let Dest::Global(name) = &dest {
             dest = match self.inner().whereis_global(name) {
@@ -106,17 +116,17 @@ impl Context {
         let message = Term::tuple([label, Term::tuple([self.pid().into(), tag]), request]);
         let node = dest.node().unwrap_or(inner.node_atom()).clone();
         let process = Arc::clone(self.process());
-        let mut guard =
-            CallGuard { inner: None, process, reference: reference.clone(), server: None, is_over: false };
-        if let (Some(process), false) = (self.process_here(&dest), matches!(dest, Dest::Alias(_))) {
-            guard.server = self.request_here(&reference, process, dest, message);
+        let mut guard = CallGuard { inner: None, process, reference, server: None, is_over: false };
+        let reference = &guard.reference;
+        if let Some(process) = near.or_else(|| self.process_here(&dest)) {
+            guard.server = self.request_here(reference, process, dest, message);
         } else {
             if let Some(signals) = &mut *self.process().signals() {
                 signals.alias(reference.clone(), AliasOptions::default());
             }
-            guard.inner = Some(Arc::clone(inner));
-            self.monitor_as(&reference, dest.clone(), false);
+            self.monitor_as(reference, dest.clone(), false);
             self.send_now(dest, message);
+            guard.inner = Some(Arc::clone(inner));
         }
         PendingCall { guard, node }
     }
@@ -147,8 +157,7 @@ impl Context {
         };
         let item = self.monitored(dest);
         if let Some(signals) = &mut *self.process().signals() {
-            signals.alias(reference.clone(), AliasOptions::default());
-            signals.watch(reference.clone(), item);
+            signals.begin_call(reference.clone(), item);
         }
         let is_there = match &mut *server.signals() {
             Some(signals) => {
@@ -278,10 +287,7 @@ impl CallGuard {
         if mem::replace(&mut self.is_over, true) {
             return false;
         }
-        let item = self.process.signals().as_mut().and_then(|signals| {
-            signals.unalias(&self.reference);
-            signals.unwatch(&self.reference)
-        });
+        let item = self.process.signals().as_mut().and_then(|signals| signals.end_call(&self.reference));
         if let (Some(_), Some(server)) = (&item, &self.server) {
             server.with_signals(|signals| signals.unwatched_by(&self.reference));
         } else if let (Some(item), Some(inner)) = (&item, &self.inner) {
@@ -307,6 +313,9 @@ struct WaitingCall<'a> {
 impl Drop for WaitingCall<'_> {
     fn drop(&mut self) {
         if self.pending.guard.end() && self.answered {
+            if let Some(server) = self.pending.guard.server.take() {
+                self.context.keep_near(server);
+            }
             return;
         }
         self.context.flush(|message| self.pending.is_response(message));

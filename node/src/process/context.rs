@@ -4,7 +4,6 @@ use std::{
     collections::VecDeque,
     future::poll_fn,
     mem,
-    pin::pin,
     sync::Arc,
     task::{self, Poll, ready},
     time::Duration,
@@ -37,6 +36,8 @@ struct Taken {
     messages: VecDeque<Arrived>,
     /// How many of them, from the front, are priority messages.
     urgent: usize,
+    /// The process of this node that it called or answered last, as it is likely to be the next one too.
+    near: Option<Arc<Process>>,
 }
 
 impl Drop for Context {
@@ -262,7 +263,7 @@ impl Context {
 
     /// The next message, or nothing after the timeout. Dropping the future loses nothing.
     pub async fn receive_timeout(&mut self, timeout: Duration) -> Option<Message> {
-        within(timeout, self.receive()).await
+        self.receive_where_timeout(Some(timeout), |_| true).await
     }
 
     fn poll_receive(&mut self, cx: &mut task::Context<'_>) -> Poll<Message> {
@@ -357,12 +358,15 @@ impl Context {
     pub async fn receive_match_timeout<T>(
         &mut self,
         timeout: Option<Duration>,
-        wanted: impl FnMut(&Message) -> Option<T>,
+        mut wanted: impl FnMut(&Message) -> Option<T>,
     ) -> Option<T> {
-        match timeout {
-            Some(timeout) => within(timeout, self.receive_match(wanted)).await,
-            None => Some(self.receive_match(wanted).await),
-        }
+        let mut found = None;
+        self.receive_where_timeout(timeout, |message| {
+            found = wanted(message);
+            found.is_some()
+        })
+        .await?;
+        found
     }
 
     /// A selective receive of a message as it is: the first that is wanted. The others stay, in order. Dropping the future
@@ -370,32 +374,63 @@ impl Context {
     pub async fn receive_where(&mut self, mut wanted: impl FnMut(&Message) -> bool) -> Message {
         let mut seen = 0;
         loop {
-            if let Some(before) = self.take_urgent() {
-                seen = seen.min(before);
-            }
-            while let Some(arrived) = self.arrived(seen) {
-                if wanted(&arrived.0) {
-                    if self.is_in_other_span(arrived) {
-                        tokio::task::yield_now().await;
-                    }
-                    return self.remove(seen);
-                }
-                seen += 1;
+            if let Some(found) = self.look(&mut seen, &mut wanted) {
+                return self.take_found(found).await;
             }
             poll_fn(|cx| self.poll_more(cx)).await;
         }
     }
 
     /// The same with an end; no timeout is `infinity`, one of zero looks at what is there.
+    ///
+    /// A timer costs more than a call to a process of the same thread. So it is looked twice before one is set: in
+    /// between such a process has its turn.
     pub async fn receive_where_timeout(
         &mut self,
         timeout: Option<Duration>,
-        wanted: impl FnMut(&Message) -> bool,
+        mut wanted: impl FnMut(&Message) -> bool,
     ) -> Option<Message> {
-        match timeout {
-            Some(timeout) => within(timeout, self.receive_where(wanted)).await,
-            None => Some(self.receive_where(wanted).await),
+        let Some(timeout) = timeout else { return Some(self.receive_where(wanted).await) };
+        let (mut seen, mut is_last) = (0, timeout.is_zero());
+        let soon = poll_fn(|cx| {
+            let found = self.look(&mut seen, &mut wanted);
+            if found.is_some() || mem::replace(&mut is_last, true) {
+                return Poll::Ready(found);
+            }
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        });
+        match soon.await {
+            Some(found) => Some(self.take_found(found).await),
+            None if timeout.is_zero() => None,
+            None => tokio::time::timeout(timeout, self.receive_where(wanted)).await.ok(),
         }
+    }
+
+    /// Where the first message is that is wanted, among those that have come. The first `seen` of them are not.
+    fn look(&mut self, seen: &mut usize, wanted: &mut impl FnMut(&Message) -> bool) -> Option<usize> {
+        loop {
+            if let Some(before) = self.take_urgent() {
+                *seen = (*seen).min(before);
+            }
+            while let Some((message, _)) = self.arrived(*seen) {
+                if wanted(message) {
+                    return Some(*seen);
+                }
+                *seen += 1;
+            }
+            if !self.take_more() && !self.process.mailbox.has_urgent() {
+                return None;
+            }
+        }
+    }
+
+    /// Takes out a message that was found, in its span.
+    async fn take_found(&mut self, nth: usize) -> Message {
+        if self.arrived(nth).is_some_and(|arrived| self.is_in_other_span(arrived)) {
+            tokio::task::yield_now().await;
+        }
+        self.remove(nth)
     }
 
     /// How many messages wait.
@@ -419,6 +454,18 @@ impl Context {
         self.process.mailbox.set_taken(taken.messages.len());
     }
 
+    /// The process of this node that was kept by [`keep_near`](Self::keep_near), if it is this one.
+    pub(crate) fn take_near(&mut self, wanted: impl FnOnce(&Pid) -> bool) -> Option<Arc<Process>> {
+        self.taken.as_mut()?.near.take_if(|near| wanted(&near.pid))
+    }
+
+    /// Keeps a process for the next [`take_near`](Self::take_near), which is faster than looking it up.
+    pub(crate) fn keep_near(&mut self, process: Arc<Process>) {
+        if let Some(taken) = &mut self.taken {
+            taken.near = Some(process);
+        }
+    }
+
     /// Another context of the same process, for answering in its name after its body is done, or for a function that
     /// the process calls: what that takes out of the mailbox and leaves goes back there.
     pub(crate) fn twin(&self) -> Self {
@@ -439,27 +486,5 @@ impl Context {
 
     pub(crate) fn inner(&self) -> &Arc<Inner> {
         self.node.inner()
-    }
-}
-
-/// What a future gives, if it does in time.
-///
-/// A timer costs more than a call to a process of the same thread. So the future is polled twice before one is set: in
-/// between such a process has its turn.
-async fn within<F: Future>(timeout: Duration, future: F) -> Option<F::Output> {
-    let mut future = pin!(future);
-    let mut is_first = !timeout.is_zero();
-    let soon = poll_fn(|cx| match future.as_mut().poll(cx) {
-        Poll::Ready(output) => Poll::Ready(Some(output)),
-        Poll::Pending if is_first => {
-            is_first = false;
-            cx.waker().wake_by_ref();
-            Poll::Pending
-        }
-        Poll::Pending => Poll::Ready(None),
-    });
-    match soon.await {
-        None if !timeout.is_zero() => tokio::time::timeout(timeout, future).await.ok(),
-        soon => soon,
     }
 }

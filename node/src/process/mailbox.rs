@@ -4,10 +4,10 @@ use std::{
     collections::VecDeque,
     fmt, mem,
     sync::{
-        Mutex, MutexGuard,
+        Mutex, MutexGuard, OnceLock,
         atomic::{
-            AtomicBool, AtomicUsize,
-            Ordering::{Acquire, Relaxed, Release},
+            AtomicBool, AtomicU8, AtomicUsize,
+            Ordering::{AcqRel, Acquire, Relaxed, Release},
         },
     },
     task::Waker,
@@ -144,8 +144,12 @@ pub(crate) struct Mailbox {
     /// Priority messages: the process puts them before all others that are not.
     urgent: Mutex<Vec<Arrived>>,
     has_urgent: AtomicBool,
-    /// The process, where it waits. Who puts the first message in wakes it.
-    owner: AtomicWaker,
+    /// How the process waits. Who puts the first message in wakes it.
+    waits: AtomicU8,
+    /// Its task, by whose waker it waits as a rule.
+    task: OnceLock<Waker>,
+    /// Whatever else it waits by: what it awaits besides may have wakers of its own.
+    other: AtomicWaker,
     /// How many messages the process has taken out and not received yet.
     taken: AtomicUsize,
     messages_max: usize,
@@ -154,14 +158,20 @@ pub(crate) struct Mailbox {
 /// The mailbox has as many messages as it may have.
 pub(crate) struct MailboxFull;
 
+/// The process does not wait.
+const NOT: u8 = 0;
+/// It is woken by the waker of its task.
+const BY_TASK: u8 = 1;
+/// It is woken by `other`.
+const BY_OTHER: u8 = 2;
+
 /// A queue that has grown past this many messages gives its memory back when it is empty.
 const KEEP_MESSAGES_MAX: usize = 1024;
 
 impl Mailbox {
     pub(crate) fn new(messages_max: usize) -> Self {
-        let (owner, taken) = (AtomicWaker::new(), AtomicUsize::new(0));
-        let (queue, has_some, urgent, has_urgent) = Default::default();
-        Self { queue, has_some, urgent, has_urgent, owner, taken, messages_max }
+        let (queue, has_some, urgent, has_urgent, waits, task, other, taken) = Default::default();
+        Self { queue, has_some, urgent, has_urgent, waits, task, other, taken, messages_max }
     }
 
     /// Puts a priority message in.
@@ -173,7 +183,7 @@ impl Mailbox {
         urgent.push(arrived);
         self.has_urgent.store(true, Release);
         drop(urgent);
-        self.owner.wake();
+        self.wake();
         Ok(())
     }
 
@@ -199,7 +209,7 @@ impl Mailbox {
         self.has_some.store(!queue.is_empty(), Release);
         drop(queue);
         if was_empty {
-            self.owner.wake();
+            self.wake();
         }
         if count > room { Err(MailboxFull) } else { Ok(()) }
     }
@@ -225,9 +235,41 @@ impl Mailbox {
         true
     }
 
+    /// The task of the process. What was put in before it was known wakes nobody.
+    pub(crate) fn set_task(&self, task: &Waker) {
+        self.task.get_or_init(|| task.clone());
+    }
+
+    /// Wakes the task of the process, which looks at more than its mailbox.
+    pub(crate) fn wake_task(&self) {
+        if let Some(task) = self.task.get() {
+            task.wake_by_ref();
+        }
+    }
+
     /// Who is woken by the first message that is put in, or by a priority message.
-    pub(crate) fn register(&self, owner: &Waker) {
-        self.owner.register(owner);
+    pub(crate) fn register(&self, waker: &Waker) {
+        let is_task = self.task.get().is_some_and(|task| task.will_wake(waker));
+        if !is_task {
+            self.other.register(waker);
+        }
+        // Together with the one in `wake`: either that one comes later and sees this, or what was put in before it is seen
+        // by the look that follows.
+        self.waits.swap(if is_task { BY_TASK } else { BY_OTHER }, AcqRel);
+    }
+
+    fn wake(&self) {
+        match self.waits.swap(NOT, AcqRel) {
+            BY_TASK => self.wake_task(),
+            BY_OTHER => self.other.wake(),
+            _ => {}
+        }
+    }
+
+    /// The process has ended: nobody receives what is left.
+    pub(crate) fn clear(&self) {
+        drop(mem::take(&mut *self.queue()));
+        drop(mem::take(&mut *self.urgent()));
     }
 
     /// Whether priority messages have come.
@@ -244,7 +286,7 @@ impl Mailbox {
         messages.into_iter().rev().for_each(|arrived| queue.push_front(arrived));
         self.has_some.store(true, Release);
         drop(queue);
-        self.owner.wake();
+        self.wake();
     }
 
     /// So many of what was taken out are still to be received.

@@ -2,10 +2,9 @@
 
 use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+    atomic::{AtomicBool, AtomicU64, Ordering, fence},
 };
 
-use atomic_waker::AtomicWaker;
 use etf::{Atom, Pid, Term};
 
 mod calls;
@@ -31,7 +30,7 @@ pub(crate) use panic::watch as watch_panics;
 mod priority;
 pub use priority::AliasOptions;
 mod registry;
-pub(crate) use registry::Registry;
+pub(crate) use registry::{Registry, key as process_key};
 mod run;
 mod seq_trace;
 pub(crate) use seq_trace::{SeqTrace, Token};
@@ -55,8 +54,6 @@ pub(crate) struct Process {
     exit: Mutex<Option<Box<Term>>>,
     /// Whether there is something in `exit`.
     is_exiting: AtomicBool,
-    /// Its task, to be woken when it is to end.
-    task: AtomicWaker,
     group_leader: Mutex<Pid>,
     pub(crate) seq_trace: SeqTrace,
     call: InitialCall,
@@ -128,7 +125,9 @@ impl Process {
 
     /// Has it looked at whether it has to end.
     fn wake(&self) {
-        self.task.wake();
+        // Either its task is known by now, or it sees when it begins why it is woken.
+        fence(Ordering::SeqCst);
+        self.mailbox.wake_task();
     }
 
     /// Why it has to end, if it has to; else whoever makes it so wakes the task. All have to where the node ends.
@@ -153,8 +152,9 @@ impl Process {
         self.signals().is_none()
     }
 
+    /// Only its own task does that, so nothing is lost between reading and writing.
     fn count_run(&self) {
-        self.runs.fetch_add(1, Ordering::Relaxed);
+        self.runs.store(self.runs().wrapping_add(1), Ordering::Relaxed);
     }
 
     fn set_body_bytes(&self, bytes: usize) {
@@ -234,7 +234,6 @@ impl Inner {
             signals: Mutex::new(Some(Signals::default())),
             exit: Mutex::default(),
             is_exiting: AtomicBool::new(false),
-            task: AtomicWaker::new(),
             seq_trace: SeqTrace::default(),
             call: match options.initial_call {
                 Some(call) => InitialCall::Mfa(Box::new(call)),

@@ -232,9 +232,14 @@ impl Registry {
     }
 
     /// The process that an alias would be of. Whether it is one it knows itself.
-    fn owner(&self, alias: &Reference) -> Option<Arc<Process>> {
+    pub(crate) fn owner(&self, alias: &Reference) -> Option<Arc<Process>> {
+        self.owner_key(alias).and_then(|key| self.by_key(key))
+    }
+
+    /// What tells that process from all others that live.
+    pub(crate) fn owner_key(&self, alias: &Reference) -> Option<Key> {
         let is_ours = alias.creation() == self.creation && *alias.node() == *self.node;
-        alias.words().get(2).filter(|_| is_ours).and_then(|key| self.by_key(*key))
+        alias.words().get(2).filter(|_| is_ours).copied()
     }
 
     /// Does something with the process behind an alias. The alias stays while that is done: nothing comes by it once it
@@ -270,7 +275,7 @@ impl Registry {
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "the lower half is what is wanted")]
-fn key(pid: &Pid) -> Key {
+pub(crate) fn key(pid: &Pid) -> Key {
     (u64::from(pid.serial) << NUMBER_BITS | u64::from(pid.id)) as Key
 }
 

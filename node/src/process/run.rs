@@ -2,7 +2,10 @@
 
 use std::{
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{Ordering, fence},
+    },
     task::{Context as TaskContext, Poll, ready},
 };
 
@@ -82,8 +85,9 @@ where
         let mut this = self.project();
         let (inner, process) = (&*this.inner, &*this.process);
         if !*this.is_known {
-            // Once: a task is woken by the same waker for good, and who wakes it to end it does so only once.
-            process.task.register(cx.waker());
+            // Once: a task is woken by the same waker for good.
+            process.mailbox.set_task(cx.waker());
+            fence(Ordering::SeqCst);
             *this.is_known = true;
         }
         let reason = match process.exit_reason(inner.registry.is_halted()) {
@@ -130,6 +134,7 @@ impl Inner {
         let Some(signals) = process.signals().take() else { return };
         let end = signals.end();
         self.registry.remove(&process.pid, &end);
+        process.mailbox.clear();
         if end.is_subscriber {
             self.unsubscribe(&process.pid);
         }

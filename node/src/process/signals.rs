@@ -54,12 +54,19 @@ pub(crate) struct Signals {
     /// It hears of nodes that come and go.
     pub(crate) is_subscriber: bool,
     links: Table<Pid, Link>,
-    watching: Table<Reference, Monitored>,
+    /// What it watches, and its aliases.
+    own: Table<Reference, Own>,
     watchers: Table<Reference, Watcher>,
-    aliases: Table<Reference, AliasOptions>,
     /// The nodes that it may have something to do with: never too few, once each.
     concerns: Table<Atom, ()>,
     rare: Option<Box<Rare>>,
+}
+
+/// What a reference of the process itself stands for: a monitor, an alias, or both, as that of a call.
+#[derive(Debug, Default)]
+struct Own {
+    item: Option<Monitored>,
+    alias: Option<AliasOptions>,
 }
 
 /// What few processes have.
@@ -171,7 +178,10 @@ impl Signals {
 
     /// `monitor/2`.
     pub(crate) fn watch(&mut self, reference: Reference, item: Monitored) {
-        self.watching.insert(reference, item);
+        match self.own.get_mut(&reference) {
+            Some(own) => own.item = Some(item),
+            None => _ = self.own.insert(reference, Own { item: Some(item), alias: None }),
+        }
     }
 
     /// The `DOWN` of a monitor is a priority message.
@@ -188,7 +198,9 @@ impl Signals {
     pub(crate) fn fire(&mut self, reference: &Reference) -> Option<(Monitored, bool)> {
         let rare = self.rare.as_mut();
         let is_urgent = rare.is_some_and(|rare| rare.urgent_monitors.remove(reference).is_some());
-        self.watching.remove(reference).map(|item| (item, is_urgent))
+        let own = self.own.get_mut(reference)?;
+        let item = if own.alias.is_some() { own.item.take() } else { self.own.remove(reference)?.item };
+        item.map(|item| (item, is_urgent))
     }
 
     /// MONITOR_P came.
@@ -220,17 +232,38 @@ impl Signals {
 
     /// `alias/1`.
     pub(crate) fn alias(&mut self, alias: Reference, options: AliasOptions) {
-        self.aliases.insert(alias, options);
+        match self.own.get_mut(&alias) {
+            Some(own) => own.alias = Some(options),
+            None => _ = self.own.insert(alias, Own { item: None, alias: Some(options) }),
+        }
     }
 
     /// `unalias/1`: whether it was one.
     pub(crate) fn unalias(&mut self, alias: &Reference) -> bool {
-        self.aliases.remove(alias).is_some()
+        let Some(own) = self.own.get_mut(alias) else { return false };
+        let was_one = own.alias.take().is_some();
+        if own.item.is_none() {
+            self.own.remove(alias);
+        }
+        was_one
     }
 
     /// What an alias is for, if it is one.
     pub(crate) fn aliased(&self, alias: &Reference) -> Option<AliasOptions> {
-        self.aliases.get(alias).copied()
+        self.own.get(alias)?.alias
+    }
+
+    /// A call begins: a monitor and an alias in one.
+    pub(crate) fn begin_call(&mut self, reference: Reference, item: Monitored) {
+        self.own.insert(reference, Own { item: Some(item), alias: Some(AliasOptions::default()) });
+    }
+
+    /// It is over. What was watched, if it still was.
+    pub(crate) fn end_call(&mut self, reference: &Reference) -> Option<Monitored> {
+        if let Some(rare) = &mut self.rare {
+            rare.urgent_monitors.remove(reference);
+        }
+        self.own.remove(reference)?.item
     }
 
     /// A process was asked for at a node.
@@ -265,11 +298,16 @@ impl Signals {
         // An unlink that nobody will acknowledge any more is over, without an exit.
         self.links.retain(|pid, link| *link == Link::Active || pid.node() != node);
         let links = self.links.iter().map(|(pid, _)| pid).filter(|pid| pid.node() == node).cloned().collect();
-        let monitors = self.watching.extract(|_, item| item.node() == node);
-        let mut rare = self.rare.as_mut();
-        let monitors = monitors.into_iter().map(|(reference, item)| {
-            let urgent = rare.as_mut().and_then(|rare| rare.urgent_monitors.remove(&reference));
-            (urgent.is_some(), reference, item)
+        let is_there = |own: &Own| own.item.as_ref().is_some_and(|item| item.node() == node);
+        let there: Vec<Reference> = self
+            .own
+            .iter()
+            .filter(|(_, own)| is_there(own))
+            .map(|(reference, _)| reference.clone())
+            .collect();
+        let monitors = there.into_iter().filter_map(|reference| {
+            let (item, is_urgent) = self.fire(&reference)?;
+            Some((is_urgent, reference, item))
         });
         let monitors = monitors.collect();
         let requests = self.rare.as_mut().map(|rare| rare.requests.extract(|_, asked| asked.node == *node));
@@ -283,12 +321,12 @@ impl Signals {
 
     /// The process ends: everyone who must hear of it, and what it watched itself.
     pub(crate) fn end(self) -> End {
-        let Self { mut links, mut watching, mut watchers, mut concerns, .. } = self;
+        let Self { mut links, mut own, mut watchers, mut concerns, .. } = self;
         let links = links.take().into_iter().filter(|(_, link)| *link == Link::Active).map(|(pid, _)| pid);
         End {
             links: links.collect(),
             watchers: watchers.take(),
-            watching: watching.take(),
+            watching: own.take().into_iter().filter_map(|(own, is)| Some((own, is.item?))).collect(),
             handles: self.rare.map_or_else(Vec::new, |rare| rare.handles),
             has_name: self.has_name,
             is_subscriber: self.is_subscriber,
@@ -303,7 +341,7 @@ impl Signals {
 
     /// What it monitors.
     pub(crate) fn monitors(&self) -> impl Iterator<Item = &Monitored> {
-        self.watching.iter().map(|(_, item)| item)
+        self.own.iter().filter_map(|(_, own)| own.item.as_ref())
     }
 
     /// Who monitors it.

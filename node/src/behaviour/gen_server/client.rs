@@ -232,7 +232,7 @@ pub async fn stop(
 ) -> Result<(), CallError> {
     let reason = reason.into();
     let request = tuple!(atom "terminate", reason.clone());
-    let mut call = context.send_labelled(Term::atom("system"), dest.into(), request);
+    let mut call = context.send_labelled(Term::atom("system"), dest.into(), request, None);
     let deadline = timeout.map(|timeout| clock::now() + timeout);
     // The answer says only that it is about to end.
     let is_down = |message: &Message| matches!(message, Message::Down { reference, .. } if reference == call.reference());

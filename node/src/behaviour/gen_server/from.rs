@@ -1,11 +1,16 @@
 //! Who waits for an answer (cluster-services 2.1).
 
-use std::{convert::From as ConvertFrom, mem};
+use std::{convert::From as ConvertFrom, mem, sync::Arc};
 
 use dist::{Signal, Withheld};
 use etf::{Pid, Reference, Term, tuple};
 
-use crate::{Context, net::Pushed, router::Way};
+use crate::{
+    Context, Message,
+    net::Pushed,
+    process::{Process, process_key},
+    router::Way,
+};
 
 /// `From`: who called, and by what the caller knows the answer. [`Context::reply`] takes it, at once or later, in the
 /// process that was called or in any other of its node.
@@ -38,9 +43,10 @@ impl From {
     /// Of a term that is not needed any more, without a copy of the tag.
     pub(crate) fn parse(mut term: Term) -> Result<Self, NotFrom> {
         if let Term::Tuple(elements) = &mut term
-            && let [Term::Pid(pid), tag] = &mut elements[..]
+            && let [pid @ Term::Pid(_), tag] = &mut elements[..]
+            && let Term::Pid(pid) = mem::replace(pid, Term::NIL)
         {
-            return Ok(Self { pid: pid.clone(), tag: mem::replace(tag, Term::NIL) });
+            return Ok(Self { pid, tag: mem::replace(tag, Term::NIL) });
         }
         Err(NotFrom(term))
     }
@@ -113,10 +119,51 @@ impl Context {
     /// ignored, since nobody could be waiting for it.
     pub fn reply(&self, from: impl TryInto<From>, reply: impl Into<Term>) {
         let Ok(from) = from.try_into() else { return };
+        if self.waits_here(&from) {
+            self.reply_here(from, reply.into(), None);
+        } else {
+            self.reply_there(from, reply.into());
+        }
+    }
+
+    /// The same for who answers many calls, often of the same process.
+    pub(crate) fn answer(&mut self, from: From, reply: Term) {
+        if !self.waits_here(&from) {
+            return self.reply_there(from, reply);
+        }
+        let key = from.alias().and_then(|alias| self.inner().registry.owner_key(alias));
+        let near = key.and_then(|wanted| self.take_near(|pid| process_key(pid) == wanted));
+        if let Some(caller) = self.reply_here(from, reply, near) {
+            self.keep_near(caller);
+        }
+    }
+
+    /// Whether the caller is a process of this node that waits by an alias.
+    fn waits_here(&self, from: &From) -> bool {
+        from.pid.node() == self.inner().node_atom() && from.alias().is_some()
+    }
+
+    /// Answers such a process: `near`, if it is known, else it is looked up. Who it was, if it waits still.
+    fn reply_here(&self, from: From, reply: Term, near: Option<Arc<Process>>) -> Option<Arc<Process>> {
+        let token = self.process().seq_trace.sending(self.pid());
+        let caller = near.or_else(|| self.inner().registry.owner(from.alias()?))?;
+        {
+            let mut signals = caller.signals();
+            let (signals, alias) = (signals.as_mut()?, from.alias()?);
+            if signals.aliased(alias)?.reply {
+                signals.unalias(alias);
+            }
+            // Under the lock: nothing comes by the alias once it is gone.
+            caller.deliver_traced(Message::Term(tuple!(from.tag, reply)), token.map(Box::new));
+        }
+        Some(caller)
+    }
+
+    fn reply_there(&self, from: From, reply: Term) {
         let (inner, own) = (self.inner(), self.pid());
         let token = self.process().seq_trace.sending(own);
         let (alias, From { pid, tag }) = (from.alias().cloned(), from);
-        let (own, message, priority) = (own.clone(), tuple!(tag, reply.into()), false);
+        let (own, message, priority) = (own.clone(), tuple!(tag, reply), false);
         let signal = match alias {
             Some(to) => Signal::AliasSend { from: own, to, message, token, priority },
             None => Signal::Send { from: Some(own), to: pid.clone(), message, token, priority },

@@ -107,7 +107,7 @@ async fn serve_messages<S: GenServer>(context: &mut Context, server: &mut S, sys
                 match reply {
                     Some(reply) => {
                         system.answered(context, &from, &reply, server);
-                        context.reply(from, reply);
+                        context.answer(from, reply);
                     }
                     None => system.is_done(context, server),
                 }
