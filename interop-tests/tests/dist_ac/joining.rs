@@ -89,6 +89,8 @@ pub(crate) fn item_05_a_hidden_one_is_never_introduced(members: &mut Members) {
         assert_eq!(members.known(other), ["r", "s", "t"]);
     }
     assert_eq!(members.known("h"), ["h"]);
+    // It is not the first in the list: the news of a load goes to all of it, and who has it loaded answers and counts as
+    // a candidate from then on, with or without an introduction.
     members.start_app("i05", &["s", "r"]);
     members.settles("i05", "s", &["r"]);
 }
