@@ -395,10 +395,7 @@ pub(crate) fn distributions(value: &Term) -> Result<Vec<Distribution>, ConfigErr
     for entry in value.as_list().ok_or_else(|| ConfigError::Invalid(erroneous()))? {
         let (app, time, nodes) = match entry.as_tuple() {
             Some([Term::Atom(app), nodes]) => (app, Some(RestartTime::Millis(0)), nodes),
-            Some([Term::Atom(app), time, nodes]) if time.is_atom("infinity") => {
-                (app, Some(RestartTime::Infinity), nodes)
-            }
-            Some([Term::Atom(app), time, nodes]) => (app, time.as_u64().map(RestartTime::Millis), nodes),
+            Some([Term::Atom(app), time, nodes]) => (app, RestartTime::from_term(time), nodes),
             _ => return Err(ConfigError::Invalid(erroneous())),
         };
         // OTP does not look at the nodes here, and its dist_ac dies of them later, with the boot hanging.

@@ -147,7 +147,7 @@ fn two_copies_after_a_split_that_healed() {
     let mut nodes = quiet();
     // Connected again, and neither was introduced anew.
     told_of(&mut nodes[1]).running.as_mut().expect("it answered").push("app1".into());
-    state(&mut nodes[1]).appls[0].id = Id::Local;
+    state(&mut nodes[1]).appls[0].id = Ok(AppId::Local);
     for (at, other) in [(0, B), (1, A)] {
         let state = state(&mut nodes[at]);
         state.known.retain(|node| *node != other);
@@ -209,7 +209,7 @@ fn beliefs_that_are_wrong() {
     let mut nodes = quiet();
     // a says nothing of app1 any more: M7 got lost, or came too late.
     told_of(&mut nodes[0]).running.as_mut().expect("it answered").retain(|app| *app != "app1");
-    state(&mut nodes[0]).appls[0].id = Id::Undefined;
+    state(&mut nodes[0]).appls[0].id = Ok(AppId::Undefined);
     state(&mut nodes[2]).remote_started = vec![(B.into(), "app1".into()), (A.into(), "app1".into())];
     assert_eq!(
         faults(nodes),

@@ -4,7 +4,7 @@
 //! text: they are what an operator looks for.
 
 use crabnode::{Atom, Term};
-use dist_ac::engine::appl::{Nodes, RestartTime};
+use dist_ac::engine::appl::{AppId, Nodes, RestartTime};
 
 /// What was asked of one node, and what came.
 #[derive(Debug, Clone, PartialEq)]
@@ -73,18 +73,8 @@ pub(crate) struct Appl {
     pub(crate) run: Vec<(Atom, Option<bool>)>,
 }
 
-/// The `Id` of an `appl` record.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Id {
-    Undefined,
-    RunWaiting,
-    Local,
-    Distributed(Atom),
-    Failover(Atom),
-    Takeover,
-    /// None of those that are known.
-    Other(String),
-}
+/// The `Id` of an `appl` record; the text of one that is none of those that are known.
+pub(crate) type Id = Result<AppId, String>;
 
 impl DistAc {
     /// The answer to `info`.
@@ -177,8 +167,8 @@ impl Appl {
         };
         Some(Self {
             name: name.clone(),
-            id: Id::from_term(id),
-            restart_time: restart_time(time)?,
+            id: AppId::from_term(id).ok_or_else(|| id.to_string()),
+            restart_time: RestartTime::from_term(time)?,
             nodes: Nodes::from_term(nodes)?,
             run: run.as_list().unwrap_or_default().iter().filter_map(permission).collect(),
         })
@@ -188,27 +178,11 @@ impl Appl {
     fn from_configuration(entry: &Term) -> Option<Self> {
         let (name, time, nodes) = match entry.as_tuple()? {
             [Term::Atom(name), nodes] => (name, RestartTime::Millis(0), nodes),
-            [Term::Atom(name), time, nodes] => (name, restart_time(time)?, nodes),
+            [Term::Atom(name), time, nodes] => (name, RestartTime::from_term(time)?, nodes),
             _ => return None,
         };
         let nodes = Nodes::from_term(nodes)?;
-        Some(Self { name: name.clone(), id: Id::Undefined, restart_time: time, nodes, run: vec![] })
-    }
-}
-
-impl Id {
-    fn from_term(term: &Term) -> Self {
-        match (term.as_atom().map(Atom::as_str), term.as_tuple()) {
-            (Some("undefined"), _) => Self::Undefined,
-            (Some("run_waiting"), _) => Self::RunWaiting,
-            (Some("local"), _) => Self::Local,
-            (Some("takeover"), _) => Self::Takeover,
-            (_, Some([tag, Term::Atom(node)])) if tag.is_atom("distributed") => {
-                Self::Distributed(node.clone())
-            }
-            (_, Some([tag, Term::Atom(node)])) if tag.is_atom("failover") => Self::Failover(node.clone()),
-            _ => Self::Other(term.to_string()),
-        }
+        Some(Self { name: name.clone(), id: Ok(AppId::Undefined), restart_time: time, nodes, run: vec![] })
     }
 }
 
@@ -249,13 +223,5 @@ pub(crate) fn software(version: &Term) -> Option<String> {
     match line.strip_prefix("Erlang/") {
         Some(beam) => Some(beam.split_whitespace().take(2).collect::<Vec<_>>().join(" ")),
         None => Some(line.to_owned()),
-    }
-}
-
-fn restart_time(term: &Term) -> Option<RestartTime> {
-    if term.is_atom("infinity") {
-        Some(RestartTime::Infinity)
-    } else {
-        term.as_u64().map(RestartTime::Millis)
     }
 }

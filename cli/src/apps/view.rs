@@ -1,11 +1,11 @@
 //! What a cluster does with its distributed applications, made of what its nodes told.
 
 use crabnode::Atom;
-use dist_ac::engine::appl::{Nodes, RestartTime};
+use dist_ac::engine::appl::{AppId, Nodes, RestartTime};
 
 use super::{
     faults::{self, Fault},
-    told::{Appl, Asked, DistAc, Id, Told},
+    told::{Appl, Asked, DistAc, Told},
 };
 
 /// The whole.
@@ -203,15 +203,15 @@ fn role(app: &Atom, asked: &Asked) -> Role {
     };
     let Some(appl) = state.appl(app) else { return Role::NotLoaded };
     match &appl.id {
-        Id::Takeover => Role::TakesOver,
+        Ok(AppId::Takeover) => Role::TakesOver,
         _ if told.starting.contains(app) => Role::Starts,
-        Id::RunWaiting => Role::Starts,
+        Ok(AppId::RunWaiting) => Role::Starts,
         // Started, or stopped, between the two answers.
-        Id::Local => Role::Starts,
-        Id::Distributed(node) => Role::StandsBy(node.clone()),
-        Id::Failover(node) => Role::FailsOver(node.clone()),
-        Id::Other(text) => Role::Odd(text.clone()),
-        Id::Undefined => {
+        Ok(AppId::Local) => Role::Starts,
+        Ok(AppId::Distributed(node)) => Role::StandsBy(node.clone()),
+        Ok(AppId::Failover(node)) => Role::FailsOver(node.clone()),
+        Err(text) => Role::Odd(text.clone()),
+        Ok(AppId::Undefined) => {
             let own = appl.run.iter().find(|(node, _)| *node == asked.node);
             match own.and_then(|(_, permission)| *permission) {
                 None => Role::NotLoaded,

@@ -132,6 +132,12 @@ impl RestartTime {
         }
     }
 
+    /// The time of an Erlang term: an integer of 0 or more, or `infinity`.
+    #[must_use]
+    pub fn from_term(term: &Term) -> Option<Self> {
+        if term.is_atom("infinity") { Some(Self::Infinity) } else { term.as_u64().map(Self::Millis) }
+    }
+
     /// As an Erlang term.
     #[must_use]
     pub fn to_term(self) -> Term {
@@ -183,6 +189,22 @@ pub enum AppId {
 }
 
 impl AppId {
+    /// What an Erlang term says, or nothing where it is no `Id`.
+    #[must_use]
+    pub fn from_term(term: &Term) -> Option<Self> {
+        Some(match (term.as_atom().map(Atom::as_str), term.as_tuple()) {
+            (Some("undefined"), _) => Self::Undefined,
+            (Some("run_waiting"), _) => Self::RunWaiting,
+            (Some("local"), _) => Self::Local,
+            (Some("takeover"), _) => Self::Takeover,
+            (_, Some([tag, Term::Atom(node)])) if tag.is_atom("distributed") => {
+                Self::Distributed(node.clone())
+            }
+            (_, Some([tag, Term::Atom(node)])) if tag.is_atom("failover") => Self::Failover(node.clone()),
+            _ => return None,
+        })
+    }
+
     /// As an Erlang term.
     #[must_use]
     pub fn to_term(&self) -> Term {

@@ -71,7 +71,7 @@ impl DistAc {
 impl App {
     fn from_term(term: &Term) -> Option<(Atom, Self)> {
         let record = Appl::from_term(term)?;
-        let id = id(&record.id)?;
+        let id = AppId::from_term(&record.id)?;
         let nodes = Nodes::from_term(&record.nodes)?;
         Some((record.name.clone(), Self { id, nodes, record }))
     }
@@ -121,24 +121,6 @@ impl Place {
             _ => Self::Nowhere,
         }
     }
-}
-
-/// The `Id` of a record.
-fn id(term: &Term) -> Option<AppId> {
-    Some(match term {
-        Term::Atom(word) => match word.as_str() {
-            "undefined" => AppId::Undefined,
-            "run_waiting" => AppId::RunWaiting,
-            "local" => AppId::Local,
-            "takeover" => AppId::Takeover,
-            _ => return None,
-        },
-        _ => match term.as_tuple()? {
-            [tag, Term::Atom(node)] if tag.is_atom("distributed") => AppId::Distributed(node.clone()),
-            [tag, Term::Atom(node)] if tag.is_atom("failover") => AppId::Failover(node.clone()),
-            _ => return None,
-        },
-    })
 }
 
 /// Whether a process is in the function in which a `dist_ac` waits for weights.
