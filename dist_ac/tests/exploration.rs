@@ -369,7 +369,9 @@ impl World {
                     engine::Output::Send { node: to, message } => {
                         self.send(node, &to, Parcel::Message(message));
                     }
-                    engine::Output::Event(_)
+                    // Nobody answers `info`.
+                    engine::Output::AskInfo { .. }
+                    | engine::Output::Event(_)
                     | engine::Output::Reply { .. }
                     | engine::Output::TookControl
                     | engine::Output::Unlock { .. } => {}

@@ -37,6 +37,13 @@ pub enum Input {
     Controller(FromController),
     /// The startup synchronisation is over: take control of the configured applications and meet the peers.
     Go,
+    /// The answer to [`Output::AskInfo`], if one comes: the `dist_ac:info()` of a node.
+    Info {
+        /// Who was asked.
+        node: Atom,
+        /// The record `state`, as it came.
+        info: Term,
+    },
     /// The answer to [`Output::Probe`]: the peers that the node knows, or nothing where it has no `dist_ac`.
     Known {
         /// Who was asked.
@@ -114,6 +121,11 @@ pub enum Request {
 /// What to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Output {
+    /// Ask the `dist_ac` of a node for `info`, within a few seconds; answered by [`Input::Info`], or by nothing.
+    AskInfo {
+        /// Whom.
+        node: Atom,
+    },
     /// Tell the application controller.
     Controller(ToController),
     /// Something to log or to show.

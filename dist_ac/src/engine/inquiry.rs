@@ -14,7 +14,7 @@ use std::{
 use etf::{Atom, Term};
 
 use super::{
-    Engine, Event,
+    Engine, Event, Output,
     appl::AppId,
     start::{Decision, Waiting},
 };
@@ -51,13 +51,8 @@ impl Inquiry {
 }
 
 impl Engine {
-    /// The next node whose `dist_ac:info()` is wanted; answered by [`Engine::handle_info`], or by nothing.
-    pub fn poll_inquiry(&mut self) -> Option<Atom> {
-        self.inquiries.pop_front()
-    }
-
-    /// Takes what [`Engine::poll_inquiry`] wanted: the `dist_ac:info()` of a node.
-    pub fn handle_info(&mut self, now: Instant, node: &Atom, info: &Term) {
+    /// The answer of a node that was asked.
+    pub(super) fn on_info(&mut self, now: Instant, node: &Atom, info: &Term) {
         for at in 0..self.apps.len() {
             // Where it is not waited for, its answer may be older than what was said since.
             if !self.awaited(at).contains(node) {
@@ -86,7 +81,7 @@ impl Engine {
             inquiry.times += 1;
             let more = inquiry.times < ASKED_MAX;
             inquiry.due = more.then_some(now + ASK_AFTER * (1 << inquiry.times));
-            self.inquiries.extend(awaited);
+            self.outputs.extend(awaited.into_iter().map(|node| Output::AskInfo { node }));
         }
     }
 

@@ -147,8 +147,6 @@ pub struct Engine {
     calls: BTreeMap<CallId, LockedCall>,
     heal: HealConfig,
     outputs: VecDeque<Output>,
-    /// Whose state is wanted.
-    inquiries: VecDeque<Atom>,
 }
 
 /// Where the lock `sync_dacs` is.
@@ -199,7 +197,6 @@ impl Engine {
             calls: BTreeMap::new(),
             heal: HealConfig::default(),
             outputs: VecDeque::new(),
-            inquiries: VecDeque::new(),
         };
         for Distribution { app, restart_time, nodes } in distributed {
             // Configured applications count as loaded from boot on (dist_ac.md 0).
@@ -223,6 +220,7 @@ impl Engine {
             Input::Call { call, request } => self.on_call(now, call, request),
             Input::Controller(notice) => return self.on_controller(now, notice),
             Input::Go => self.on_go(now),
+            Input::Info { node, info } => self.on_info(now, &node, &info),
             Input::Known { node, nodes } => self.on_known(now, &node, nodes.as_deref()),
             Input::Locked { lock, granted } => return self.on_locked(now, lock, granted),
             Input::Message(message) => self.on_message(now, message),

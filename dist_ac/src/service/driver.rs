@@ -224,7 +224,7 @@ impl Driver {
             }
             Event::CallDistAc(request, caller) => self.call_dist_ac(request, caller),
             Event::Healer(input) => self.healer.handle(now(), input),
-            Event::Info { node, info } => self.engine.handle_info(now(), &node, &info),
+            Event::Info { node, info } => self.engine_input(engine::Input::Info { node, info }),
             Event::Known { node, nodes } => self.engine_input(engine::Input::Known { node, nodes }),
             Event::Locked { lock, granted } => {
                 if !granted {
@@ -285,9 +285,6 @@ impl Driver {
                 self.controller_output(context, output);
             } else if let Some(output) = self.engine.poll_output() {
                 self.engine_output(context, output);
-            } else if let Some(node) = self.engine.poll_inquiry() {
-                let events = self.applications.0.events.clone();
-                context.spawn(move |asker| inquire(asker, node, events));
             } else if let Some(output) = self.healer.poll_output() {
                 self.healer_output(context, output);
             } else {
@@ -323,6 +320,10 @@ impl Driver {
 
     fn engine_output(&mut self, context: &Context, output: engine::Output) {
         match output {
+            engine::Output::AskInfo { node } => {
+                let events = self.applications.0.events.clone();
+                context.spawn(move |asker| inquire(asker, node, events));
+            }
             engine::Output::Controller(message) => {
                 self.controller_input(controller::Input::DistAc(message));
             }

@@ -259,6 +259,8 @@ impl Sim {
                 let most = self.world.delay_max * 2;
                 self.later(0, most, What::LockTry { node, life, lock, nodes, retry });
             }
+            // Nobody answers: a node that is slow to say.
+            engine::Output::AskInfo { .. } => {}
             engine::Output::Probe { node: to } => self.send(node, index(&to), Parcel::Probe),
             engine::Output::Reply { call, reply } => {
                 if !self.answer_probe(call.0, &reply) && !self.answer(call.0, &reply) {

@@ -121,6 +121,7 @@ impl Rig {
                 Output::Reply { call, reply } => lines.push(format!("call {} {reply}", call.0)),
                 Output::Send { message: Message::Status { .. }, .. } => {}
                 Output::Send { node, message } => lines.push(format!("{node} {}", message.to_term())),
+                Output::AskInfo { node } => lines.push(format!("{node} info")),
                 Output::Probe { node } => lines.push(format!("{node} get_known_nodes")),
                 Output::Event(_) | Output::Lock { .. } | Output::TookControl | Output::Unlock { .. } => {}
             }

@@ -167,7 +167,6 @@ fn c_waits_for_b() -> Rig {
     assert_eq!(c.take(), ["b {dist_ac_weight,app1,2,c}"]);
     c.message("{dist_ac_weight,app1,2,b}");
     assert_eq!(c.take(), [""; 0]);
-    assert_eq!(c.engine.poll_inquiry(), None);
     c
 }
 
@@ -176,14 +175,14 @@ fn b_says(rig: &mut Rig, id: &str) {
         "{{state,[{{appl,app1,{id},1000,[a,{{b,c}}],[{{c,true}},{{b,true}}]}}],[],[],[c,b],[app1],[],[],[],[],[]}}"
     );
     let info = etf::text::parse_term(&info).expect("a term");
-    rig.engine.handle_info(rig.now, &atom("b"), &info);
+    rig.input(Input::Info { node: atom("b"), info });
 }
 
 #[test]
 fn l9_a_chosen_node_that_stands_by_for_us_will_not_start_it() {
     let mut c = c_waits_for_b();
     c.wait(1000);
-    assert_eq!(c.engine.poll_inquiry(), Some(atom("b")));
+    assert_eq!(c.take(), ["b info"]);
     b_says(&mut c, "{distributed,c}");
     assert_eq!(c.take(), ["AC change {failover,a,undefined}"]);
     c.run("app1");
@@ -198,11 +197,11 @@ fn l9_whose_weight_does_not_come_may_stand_by_for_us() {
     c.wait(1000);
     c.take();
     c.wait(1000);
-    assert_eq!(c.engine.poll_inquiry(), Some(atom("b")));
+    assert_eq!(c.take(), ["b info"]);
     b_says(&mut c, "{failover,a}");
     assert_eq!(c.take(), [""; 0]);
     c.wait(2000);
-    assert_eq!(c.engine.poll_inquiry(), Some(atom("b")));
+    assert_eq!(c.take(), ["b info"]);
     b_says(&mut c, "{distributed,c}");
     assert_eq!(c.take(), ["AC change {failover,a,undefined}"]);
 }
@@ -213,7 +212,8 @@ fn l9_a_chosen_node_may_take_its_time() {
     let mut asked = 0;
     for _ in 0..600 {
         c.wait(1000);
-        while c.engine.poll_inquiry().is_some() {
+        for line in c.take() {
+            assert_eq!(line, "b info");
             asked += 1;
             for id in ["run_waiting", "{failover,a}", "undefined", "{distributed,a}"] {
                 b_says(&mut c, id);
