@@ -66,6 +66,8 @@ enum Parcel {
     Message(Message),
     Probe,
     Known(Vec<Atom>),
+    AskRead,
+    Read,
 }
 
 #[derive(Debug, Clone)]
@@ -330,6 +332,8 @@ impl World {
                 let known = self.members[to].as_ref().map(|member| member.engine.known().to_vec());
                 self.put(to, from, Parcel::Known(known.unwrap_or_default()));
             }
+            Parcel::AskRead => self.put(to, from, Parcel::Read),
+            Parcel::Read => self.engine(to, engine::Input::HasRead { node }),
             Parcel::Known(nodes) => self.engine(to, engine::Input::Known { node, nodes: Some(nodes) }),
         }
     }
@@ -365,6 +369,7 @@ impl World {
                     engine::Output::Lock { lock, .. } => {
                         member.engine.handle(now, engine::Input::Locked { lock, granted: true }).unwrap();
                     }
+                    engine::Output::AskRead { node: to } => self.send(node, &to, Parcel::AskRead),
                     engine::Output::Probe { node: to } => self.send(node, &to, Parcel::Probe),
                     engine::Output::Send { node: to, message } => {
                         self.send(node, &to, Parcel::Message(message));

@@ -37,6 +37,11 @@ pub enum Input {
     Controller(FromController),
     /// The startup synchronisation is over: take control of the configured applications and meet the peers.
     Go,
+    /// The answer to [`Output::AskRead`].
+    HasRead {
+        /// Who was asked.
+        node: Atom,
+    },
     /// The answer to [`Output::AskInfo`], if one comes: the `dist_ac:info()` of a node.
     Info {
         /// Who was asked.
@@ -123,6 +128,12 @@ pub enum Request {
 pub enum Output {
     /// Ask the `dist_ac` of a node for `info`, within a few seconds; answered by [`Input::Info`], or by nothing.
     AskInfo {
+        /// Whom.
+        node: Atom,
+    },
+    /// Ask the `dist_ac` of a node for anything, behind all that was sent to it, with no limit of time; answered by
+    /// [`Input::HasRead`], or by nothing when the node goes down.
+    AskRead {
         /// Whom.
         node: Atom,
     },

@@ -19,6 +19,7 @@ use etf::Atom;
 use super::{
     Engine, Event, INTRODUCTION_PATIENCE, Lock, Message, Output, SyncLock,
     appl::{AppId, Appl},
+    crossing::Unread,
     wire::VERSION,
 };
 use crate::exchange::ToController;
@@ -42,6 +43,8 @@ pub(super) struct Peer {
     confirmed: bool,
     /// The application of the last weight that it had from us.
     pub(super) newest_weight: Option<Atom>,
+    /// What it was told and may not have read.
+    pub(super) unread: Unread,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +63,8 @@ impl Engine {
             return;
         }
         let introduction = Introduction::Connected;
-        let peer = Peer { hidden, introduction, ours: false, confirmed: false, newest_weight: None };
+        let (newest_weight, unread) = (None, Unread::default());
+        let peer = Peer { hidden, introduction, ours: false, confirmed: false, newest_weight, unread };
         self.peers.insert(node.clone(), peer);
         if self.go {
             self.probe(&node);
@@ -408,6 +412,10 @@ impl Engine {
 }
 
 impl Peer {
+    pub(super) fn is_ours(&self) -> bool {
+        self.ours
+    }
+
     fn is_unresolved(&self) -> bool {
         let met = matches!(self.introduction, Introduction::Done | Introduction::NoDistAc);
         let resolved = met && self.ours == self.confirmed;

@@ -18,6 +18,7 @@
 //! | `takeover.rs` | `application:takeover/2` |
 //! | `permission.rs` | `application:permit/2`, M4 |
 //! | `conflict.rs` | it runs here and there |
+//! | `crossing.rs` | M6 of two nodes at the same moment |
 //! | `rescue.rs` | it runs nowhere, and stock nodes let it be |
 
 use std::{
@@ -36,6 +37,7 @@ mod api;
 pub use api::{Error, Event, Input, Lock, Output, Request};
 pub mod appl;
 mod conflict;
+mod crossing;
 mod inquiry;
 mod introduce;
 mod load;
@@ -218,16 +220,18 @@ impl Engine {
     pub fn handle(&mut self, now: Instant, input: Input) -> Result<(), Error> {
         match input {
             Input::Call { call, request } => self.on_call(now, call, request),
-            Input::Controller(notice) => return self.on_controller(now, notice),
+            Input::Controller(notice) => self.on_controller(now, notice)?,
             Input::Go => self.on_go(now),
+            Input::HasRead { node } => self.on_has_read(now, &node),
             Input::Info { node, info } => self.on_info(now, &node, &info),
             Input::Known { node, nodes } => self.on_known(now, &node, nodes.as_deref()),
-            Input::Locked { lock, granted } => return self.on_locked(now, lock, granted),
+            Input::Locked { lock, granted } => self.on_locked(now, lock, granted)?,
             Input::Message(message) => self.on_message(now, message),
             Input::NodeDown { node } => self.on_node_down(now, &node),
             Input::NodeUp { node, hidden } => self.on_node_up(now, node, hidden),
             Input::Timeout => self.on_timeout(now),
         }
+        self.ask_readers(now);
         Ok(())
     }
 
@@ -493,7 +497,14 @@ impl Engine {
     }
 
     fn send(&mut self, node: &Atom, message: Message) {
+        let running = match &message {
+            Message::AppStarted { node, app, result: Ok(()) } if *node == self.me => Some(app.clone()),
+            _ => None,
+        };
         self.outputs.push_back(Output::Send { node: node.clone(), message });
+        if let Some(app) = running {
+            self.told_running(node, app);
+        }
     }
 
     /// To every introduced node.

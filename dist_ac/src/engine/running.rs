@@ -123,6 +123,10 @@ impl Engine {
         match result {
             // It won against a third copy, before it heard of this one (dist_ac.md 6, L3).
             Ok(()) if self.apps[at].id == AppId::Local && self.apps[at].yielding.contains(&node) => {}
+            Ok(()) if self.apps[at].id == AppId::Local && self.crosses(at, &node) => {
+                self.set_starter(now, at, &node, false);
+                self.stay(now, at, node);
+            }
             Ok(()) => {
                 self.apps[at].starters.remove(&node);
                 self.apps[at].unannounced = false;
@@ -316,7 +320,7 @@ impl Engine {
     }
 
     /// A start result was seen: the weights told before have served, unless a decision still needs them.
-    fn end_round(&mut self, at: usize) {
+    pub(super) fn end_round(&mut self, at: usize) {
         let app = &mut self.apps[at];
         if app.decision.is_none() {
             app.ballots.reset();

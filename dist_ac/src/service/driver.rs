@@ -34,6 +34,10 @@ pub(super) enum Event {
     Boot(oneshot::Sender<()>),
     CallController(controller::Request, Caller),
     CallDistAc(engine::Request, Caller),
+    /// A node has read what it was sent.
+    HasRead {
+        node: Atom,
+    },
     /// What a node has said to the healer.
     Healer(heal::Input),
     /// The `dist_ac:info()` of a node.
@@ -224,6 +228,7 @@ impl Driver {
             }
             Event::CallDistAc(request, caller) => self.call_dist_ac(request, caller),
             Event::Healer(input) => self.healer.handle(now(), input),
+            Event::HasRead { node } => self.engine_input(engine::Input::HasRead { node }),
             Event::Info { node, info } => self.engine_input(engine::Input::Info { node, info }),
             Event::Known { node, nodes } => self.engine_input(engine::Input::Known { node, nodes }),
             Event::Locked { lock, granted } => {
@@ -334,6 +339,10 @@ impl Driver {
                 let events = self.applications.0.events.clone();
                 let own = context.pid().clone();
                 context.spawn(move |holder| locks::hold(holder, lock, own, nodes, retry, events, released));
+            }
+            engine::Output::AskRead { node } => {
+                let events = self.applications.0.events.clone();
+                context.spawn(move |asker| ask_read(asker, node, events));
             }
             engine::Output::Probe { node } => {
                 let events = self.applications.0.events.clone();
@@ -496,6 +505,15 @@ async fn probe(mut context: Context, node: Atom, events: mpsc::Sender<Event>) {
         Err(CallError::Exit { .. } | CallError::NoConnection { .. } | CallError::Timeout) => return,
     };
     let _ = events.send(Event::Known { node, nodes }).await;
+}
+
+/// Asks a node's `dist_ac` for something small: what counts is that it answers.
+async fn ask_read(mut context: Context, node: Atom, events: mpsc::Sender<Event>) {
+    let dest = Dest::NameAt(Atom::from_static(DIST_AC), node.clone());
+    // Any other end means that there is nobody to cross with, or a nodedown to come.
+    if let Ok(_) | Err(CallError::NoProc) = context.call(dest, Term::atom("get_known_nodes"), None).await {
+        let _ = events.send(Event::HasRead { node }).await;
+    }
 }
 
 fn log(event: &engine::Event) {

@@ -5,6 +5,10 @@ use crabnode_dist_ac::engine::appl::AppId;
 use crate::{life::Life, sim::name};
 
 /// Where nothing was moved by hand: it runs at the best place among the living.
+///
+/// With a stock node: at the best one of ours, or at the stock node. That one decides on what it knew before it was
+/// blocked, or before it met us, and takes the application from a better place by an M6 that no peer can tell from that
+/// of `application:takeover/2`; and where its M6 crosses ours its copy stops, whatever its place.
 pub fn owns_it(life: &Life) -> Result<(), String> {
     // After a lost link the copy that goes on is where it goes on; and a start everywhere may begin anywhere.
     if life.kind.moves || life.kind.links || life.kind.stops || life.is_up_to_stock() {
@@ -13,8 +17,9 @@ pub fn owns_it(life: &Life) -> Result<(), String> {
     for app in life.apps() {
         let nodes = life.sim.world.apps[app].nodes();
         let rank = |node: usize| nodes.rank(&name(node));
-        let best = life.candidates(app).into_iter().map(rank).min();
-        let at = life.sim.running(app).first().map(|node| rank(*node));
+        let ours = |node: &usize| life.is_ours(*node);
+        let best = life.candidates(app).into_iter().filter(ours).map(rank).min();
+        let at = life.sim.running(app).first().copied().filter(ours).map(rank);
         if at.is_some() && at != best {
             return Err(format!("app{app} runs at a place of rank {at:?}, and could at {best:?}"));
         }

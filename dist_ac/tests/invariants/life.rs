@@ -39,7 +39,7 @@ pub struct Life {
 }
 
 /// How long the cluster is left alone: longer than any wait that our engine has.
-const QUIET_MS: u64 = 60_000;
+const QUIET_MS: u64 = 120_000;
 
 impl Life {
     pub fn live(kind: &'static Kind, seed: u64) -> Self {

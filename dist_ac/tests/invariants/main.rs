@@ -99,7 +99,9 @@ fn live(kind: &'static Kind, fixed: u64) {
     if let Some(first) = first {
         let counted: Vec<String> = failures
             .iter()
-            .map(|(name, seeds)| format!("{name}: {} seeds, {:?}", seeds.len(), &seeds[..seeds.len().min(8)]))
+            .map(|(name, seeds)| {
+                format!("{name}: {} seeds, {:?}", seeds.len(), &seeds[..seeds.len().min(40)])
+            })
             .collect();
         panic!("{first}\n{} of {count} lives: {}", kind.name, counted.join("; "));
     }

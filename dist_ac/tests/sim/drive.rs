@@ -15,7 +15,7 @@ use etf::{Atom, Term};
 
 use super::{
     Call, Node, Op, Sim, Step, What,
-    network::Parcel,
+    network::{Parcel, Wanted},
     world::{index, name},
 };
 
@@ -259,9 +259,13 @@ impl Sim {
                 let most = self.world.delay_max * 2;
                 self.later(0, most, What::LockTry { node, life, lock, nodes, retry });
             }
-            // Nobody answers: a node that is slow to say.
-            engine::Output::AskInfo { .. } => {}
-            engine::Output::Probe { node: to } => self.send(node, index(&to), Parcel::Probe),
+            engine::Output::AskInfo { node: to } => {
+                self.send(node, index(&to), Parcel::Probe(Wanted::Info));
+            }
+            engine::Output::AskRead { node: to } => {
+                self.send(node, index(&to), Parcel::Probe(Wanted::Read));
+            }
+            engine::Output::Probe { node: to } => self.send(node, index(&to), Parcel::Probe(Wanted::Known)),
             engine::Output::Reply { call, reply } => {
                 if !self.answer_probe(call.0, &reply) && !self.answer(call.0, &reply) {
                     if self.calls.last().is_some_and(|last| call.0 <= last.number) {

@@ -37,7 +37,7 @@ mod world;
 
 use healing::Asked;
 pub use member::Node;
-use network::Parcel;
+use network::{Parcel, Wanted};
 pub use rng::Rng;
 pub use world::{App, Op, World, name};
 
@@ -107,8 +107,8 @@ pub struct Sim {
     /// On each node: who holds the lock of `dist_ac` there.
     locks: Vec<Vec<(usize, u64, Lock)>>,
     next_call: u64,
-    /// Calls of `get_known_nodes` by a peer: who asked whom, over which connection.
-    probes: BTreeMap<u64, (usize, usize, u64)>,
+    /// Calls of `get_known_nodes` and `info` by a peer: who asked whom, over which connection, and what for.
+    probes: BTreeMap<u64, (usize, usize, u64, Wanted)>,
     /// Questions of healers that are not answered yet.
     questions: BTreeMap<u64, Asked>,
     /// Messages sent by each node.

@@ -15,15 +15,27 @@ use super::{
 #[derive(Debug, Clone)]
 pub(super) enum Parcel {
     Message(Message),
-    /// A call of `get_known_nodes`.
-    Probe,
+    /// A call of `get_known_nodes` or `info`.
+    Probe(Wanted),
     /// Its answer.
     Known(Vec<Atom>),
+    /// The same call, to know that everything before it was read.
+    Read,
+    /// The answer to a call of `info`.
+    Info(Term),
     /// Of a healer, by its number.
     Question(u64),
     Answer(u64, Term),
     /// A healer calls `application:takeover/2`.
     TakeOver(Atom),
+}
+
+/// What an engine wants of another `dist_ac`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wanted {
+    Info,
+    Known,
+    Read,
 }
 
 impl Sim {
@@ -92,12 +104,15 @@ impl Sim {
                 }
                 self.handle(to, engine::Input::Message(message));
             }
-            Parcel::Probe => {
+            Parcel::Probe(wanted) => {
                 self.next_call += 1;
                 let call = CallId(self.next_call);
-                self.probes.insert(self.next_call, (from, to, epoch));
-                self.handle(to, engine::Input::Call { call, request: Request::KnownNodes });
+                self.probes.insert(self.next_call, (from, to, epoch, wanted));
+                let request = if wanted == Wanted::Info { Request::Info } else { Request::KnownNodes };
+                self.handle(to, engine::Input::Call { call, request });
             }
+            Parcel::Read => self.handle(to, engine::Input::HasRead { node: name(from) }),
+            Parcel::Info(info) => self.handle(to, engine::Input::Info { node: name(from), info }),
             Parcel::Question(number) => self.question(number),
             Parcel::Answer(number, reply) => self.answered(number, heal::Answer::Term(reply)),
             Parcel::TakeOver(app) => self.take_over(to, app),
@@ -107,14 +122,18 @@ impl Sim {
         }
     }
 
-    /// The answer to a call of `get_known_nodes` by a peer; says whether it was one.
+    /// The answer to a call of `get_known_nodes` or `info` by a peer; says whether it was one.
     pub(super) fn answer_probe(&mut self, call: u64, reply: &Term) -> bool {
-        let Some((asker, asked, epoch)) = self.probes.remove(&call) else { return false };
+        let Some((asker, asked, epoch, wanted)) = self.probes.remove(&call) else { return false };
         let link = self.nodes[asked].as_ref().and_then(|state| state.links.get(&asker));
         if link == Some(&epoch) {
-            let nodes = reply.as_list().unwrap().iter().map(|node| node.as_atom().unwrap().clone());
-            let nodes = nodes.collect();
-            self.send(asked, asker, Parcel::Known(nodes));
+            let nodes = || reply.as_list().unwrap().iter().map(|node| node.as_atom().unwrap().clone());
+            let answer = match wanted {
+                Wanted::Info => Parcel::Info(reply.clone()),
+                Wanted::Known => Parcel::Known(nodes().collect()),
+                Wanted::Read => Parcel::Read,
+            };
+            self.send(asked, asker, answer);
         }
         true
     }

@@ -113,10 +113,13 @@ impl Rig {
     }
 
     /// What is to be done, a line each: `b {term}` is sent to b. Locks and events are left out.
+    ///
+    /// Peers have read then what they were sent.
     fn take(&mut self) -> Vec<String> {
-        let mut lines = Vec::new();
+        let (mut lines, mut readers) = (Vec::new(), Vec::new());
         while let Some(output) = self.engine.poll_output() {
             match output {
+                Output::AskRead { node } => readers.push(node),
                 Output::Controller(message) => lines.push(format!("AC {}", in_short(&message))),
                 Output::Reply { call, reply } => lines.push(format!("call {} {reply}", call.0)),
                 Output::Send { message: Message::Status { .. }, .. } => {}
@@ -125,6 +128,9 @@ impl Rig {
                 Output::Probe { node } => lines.push(format!("{node} get_known_nodes")),
                 Output::Event(_) | Output::Lock { .. } | Output::TookControl | Output::Unlock { .. } => {}
             }
+        }
+        for node in readers {
+            self.input(Input::HasRead { node });
         }
         lines
     }

@@ -300,6 +300,38 @@ fn l15_a_different_priority_list_is_refused_and_nobody_dies() {
 }
 
 #[test]
+fn an_m6_that_crosses_ours_does_not_stop_the_copy_here() {
+    let mut a = Rig::up("a", "[a,b,c]", &["b", "c"]);
+    a.start("app1");
+    a.run("app1");
+    a.message("{dist_ac_app_started,b,app1,ok}");
+    assert_eq!(a.id(), "local", "b has not read of this copy: its own is about to stop");
+    let m6 = ["c {dist_ac_app_started,a,app1,ok}", "b {dist_ac_app_started,a,app1,ok}"];
+    assert_eq!(a.take(), [&["AC start start_it"], &m6[..], &m6[..]].concat());
+    assert_eq!(a.take(), [""; 0], "b has read the first");
+    assert_eq!(a.take(), [m6[0]], "now b has read that, and c may have heard of b last");
+    a.message("{dist_ac_app_started,b,app1,ok}");
+    assert_eq!(a.take(), ["AC change {started,b}"], "b knows of this copy, and has taken over");
+}
+
+#[test]
+fn a_node_that_was_blocked_reads_our_m6_before_its_own_start() {
+    let mut a = Rig::up("a", "[a,b]", &["b"]);
+    a.start("app1");
+    a.run("app1");
+    a.wait(5000);
+    a.input(Input::HasRead { node: atom("b") });
+    a.message("{dist_ac_app_started,b,app1,ok}");
+    assert_eq!(a.id(), "local", "that it has started it was behind our M6 in its mailbox");
+    a.wait(5000);
+    a.input(Input::HasRead { node: atom("b") });
+    a.wait(10);
+    a.input(Input::HasRead { node: atom("b") });
+    a.message("{dist_ac_app_started,b,app1,ok}");
+    assert_eq!(a.id(), "{distributed,b}");
+}
+
+#[test]
 fn l17_a_late_stop_does_not_make_a_running_copy_forgotten() {
     let mut a = runner("a", "[a,b]", &["b"]);
     a.message("{dist_ac_app_stopped,app1}");

@@ -181,7 +181,7 @@ fn takeover_at_c() {
     assert_eq!(c.id(), "takeover");
     c.run("app1");
     let mut outputs: Vec<Output> = std::iter::from_fn(|| c.engine.poll_output()).collect();
-    outputs.retain(|output| !matches!(output, Output::Event(_)));
+    outputs.retain(|output| !matches!(output, Output::AskRead { .. } | Output::Event(_)));
     let started = |node: &str| {
         let message = Message::AppStarted { node: atom("c"), app: atom("app1"), result: Ok(()) };
         Output::Send { node: atom(node), message }

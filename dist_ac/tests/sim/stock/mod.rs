@@ -124,8 +124,8 @@ impl Stock {
             Input::Controller(FromController::RunningApplications(weight)) => self.weight = weight,
             Input::Controller(notice) => self.mailbox.push_back(Mail::Controller(notice)),
             Input::Go => self.mailbox.push_back(Mail::Go),
-            // It never asks what another node knows.
-            Input::Info { .. } | Input::Known { .. } => {}
+            // It never asks anything of another node.
+            Input::HasRead { .. } | Input::Info { .. } | Input::Known { .. } => {}
             Input::Locked { lock, granted } => self.on_locked(now, lock, granted),
             Input::Message(message) => self.mailbox.push_back(Mail::Peer(message)),
             Input::NodeDown { node } => self.on_node_down(node),
