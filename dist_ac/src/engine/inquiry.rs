@@ -1,4 +1,5 @@
-//! A stock node is waited for and says nothing: it may stand by for this very node (dist_ac.md 6, L9).
+//! A node is waited for and says nothing. One of our own kind is asked again; a stock node may stand by for this very node
+//! (dist_ac.md 6, L9).
 //!
 //! In L9 a stock node keeps an old belief that this node runs the application. Its weight then never comes, where ours
 //! came before its timer was over; or it comes as the answer of one that stands by, and wins, and no start follows. It
@@ -81,11 +82,23 @@ impl Engine {
             inquiry.times += 1;
             let more = inquiry.times < ASKED_MAX;
             inquiry.due = more.then_some(now + ASK_AFTER * (1 << inquiry.times));
-            self.outputs.extend(awaited.into_iter().map(|node| Output::AskInfo { node }));
+            for node in awaited {
+                self.ask_again(now, at, node);
+            }
         }
     }
 
-    /// Stock nodes without whom a decision does not go on.
+    /// One of our own kind says by itself what it believes, where it has heard the question. It may have taken it for
+    /// the echo of an answer.
+    fn ask_again(&mut self, now: Instant, at: usize, node: Atom) {
+        match self.apps[at].decision.as_ref().map(|decision| &decision.waiting) {
+            _ if !self.is_ours(&node) => self.outputs.push_back(Output::AskInfo { node }),
+            Some(Waiting::Weights) => self.ask_weight(now, at, &node),
+            _ => self.send_status(&node, false),
+        }
+    }
+
+    /// Nodes without whom a decision does not go on.
     fn awaited(&self, at: usize) -> Vec<Atom> {
         let app = &self.apps[at];
         let awaited = match app.decision.as_ref().map(|decision| &decision.waiting) {
@@ -93,6 +106,6 @@ impl Engine {
             Some(Waiting::Weights) => app.ballots.silent(),
             Some(Waiting::Any | Waiting::Introductions | Waiting::Starter(_)) | None => Vec::new(),
         };
-        awaited.into_iter().filter(|node| self.peers.contains_key(node) && !self.is_ours(node)).collect()
+        awaited.into_iter().filter(|node| self.peers.contains_key(node)).collect()
     }
 }

@@ -32,6 +32,9 @@ const SYNC_LOCK_PATIENCE: Duration = Duration::from_secs(5);
 /// For so long a start result outweighs what a third node says of itself when it is met.
 const HEARD_LIFE: Duration = Duration::from_secs(5);
 
+/// How often a peer is asked in that time whether it still runs there.
+const ASKED_MAX: u32 = 5;
+
 /// A connected node.
 #[derive(Debug, Clone)]
 pub(super) struct Peer {
@@ -353,8 +356,16 @@ impl Engine {
     pub(super) fn doubt_runner(&mut self, now: Instant, at: usize, node: &Atom) {
         match self.apps[at].id.clone() {
             AppId::Distributed(other) if other != *node && self.is_ours(&other) => {
-                self.started_elsewhere(now, at, node);
-                self.send_status(&other, false);
+                // Where both say again and again that it runs there, they settle it, and one says so.
+                let (times, since) = self.apps[at].asked.entry(other.clone()).or_insert((0, now));
+                if *since + HEARD_LIFE <= now {
+                    (*times, *since) = (0, now);
+                }
+                *times += 1;
+                if *times <= ASKED_MAX {
+                    self.started_elsewhere(now, at, node);
+                    self.send_status(&other, false);
+                }
             }
             AppId::Failover(_) => self.started_elsewhere(now, at, node),
             _ => {}

@@ -87,6 +87,8 @@ struct App {
     starters: BTreeSet<Atom>,
     /// Who has last said that it started it, and when.
     heard: Option<(Atom, Instant)>,
+    /// How often peers of our own kind were asked whether it still runs there, and since when.
+    asked: BTreeMap<Atom, (u32, Instant)>,
     /// It runs here, and nobody was told: a starter that goes before this node may be done first.
     unannounced: bool,
     /// It runs here, and these peers of our own kind, where it runs too, are to give way: what they said before
@@ -578,6 +580,7 @@ impl App {
             ballots: Ballots::default(),
             starters: BTreeSet::new(),
             heard: None,
+            asked: BTreeMap::new(),
             unannounced: false,
             yielding: BTreeSet::new(),
             since: None,

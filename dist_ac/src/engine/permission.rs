@@ -28,6 +28,9 @@ impl Engine {
         if only_loaded {
             self.reply(call, ok);
         } else if permission {
+            // Nobody has to take it over any more.
+            let unpermitted = std::mem::take(&mut self.apps[at].waiting_permit).into_iter();
+            self.reply_all(unpermitted.map(|(call, _)| call).collect(), &ok);
             self.begin(now, at, false, Some(call));
         } else {
             match self.apps[at].id {

@@ -30,6 +30,8 @@ impl Engine {
         self.drop_decision(at);
         let app = &mut self.apps[at];
         app.started = true;
+        // Whoever says now that it runs there has to settle that with this copy.
+        app.heard = None;
         app.end_failover();
         app.ballots.reset();
         let waiting = std::mem::take(&mut app.waiting_run);

@@ -421,6 +421,15 @@ impl Engine {
         complete.then_some(all)
     }
 
+    /// Asks once more for a weight that has not come.
+    pub(super) fn ask_weight(&mut self, now: Instant, at: usize, node: &Atom) {
+        let own = self.own_weight(now, at);
+        if let Some(ballot) = self.apps[at].ballots.peers.get_mut(node) {
+            ballot.sent = Some(now);
+            self.send_weight(at, node, own);
+        }
+    }
+
     fn elected(&mut self, now: Instant, at: usize) {
         let Some(decision) = &mut self.apps[at].decision else { return };
         let callers = std::mem::take(&mut decision.callers);

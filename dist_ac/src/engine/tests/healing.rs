@@ -34,6 +34,16 @@ fn meet_ours(rig: &mut Rig, peer: &str, since: &str) {
     rig.message(&format!("{{crabnode_dist_ac,{peer},true,[{{app1,{since}}}],[],self}}"));
 }
 
+/// A member that is up, and has met others of our own kind.
+fn among_ours(me: &str, list: &str, peers: &[&str]) -> Rig {
+    let mut rig = Rig::up(me, list, peers);
+    for peer in peers {
+        rig.message(&format!("{{crabnode_dist_ac,{peer},true,[],[],self}}"));
+    }
+    rig.take();
+    rig
+}
+
 #[test]
 fn l5_a_stop_just_before_the_death_of_the_node_is_a_failover() {
     for list in ["[a,c,b]", "[a,{b,c}]", "[{a,b,c}]"] {
@@ -236,6 +246,35 @@ fn l1_with_healing_off_or_in_a_dry_run_both_copies_go_on() {
         assert_eq!((left, lines), (1, vec![]));
         assert_eq!(b.id(), "local");
     }
+}
+
+#[test]
+fn l1_who_was_taken_over_from_just_before_hides_no_conflict() {
+    let mut a = among_ours("a", "[a,b,c]", &["b", "c"]);
+    a.message("{dist_ac_app_started,c,app1,ok}");
+    a.start("app1");
+    a.run("app1");
+    a.take();
+    a.message("{crabnode_dist_ac,b,true,[{app1,undefined}],[],self}");
+    assert_eq!(a.take(), ["c {dist_ac_app_started,a,app1,ok}", "b {dist_ac_app_started,a,app1,ok}"]);
+}
+
+#[test]
+fn l1_a_bystander_does_not_ask_two_owners_without_end() {
+    let mut c = among_ours("c", "[a,b,c]", &["a", "b"]);
+    c.message("{dist_ac_app_started,a,app1,ok}");
+    c.start("app1");
+    c.take();
+    let mut asked = 0;
+    for _ in 0..50 {
+        for node in ["b", "a"] {
+            c.message(&format!("{{crabnode_dist_ac,{node},true,[{{app1,undefined}}],[],self}}"));
+            asked += std::iter::from_fn(|| c.engine.poll_output())
+                .filter(|output| matches!(output, Output::Send { message: Message::Status { .. }, .. }))
+                .count();
+        }
+    }
+    assert!((1..=10).contains(&asked), "asked {asked} times");
 }
 
 #[test]

@@ -230,6 +230,21 @@ fn l9_a_chosen_node_may_take_its_time() {
 }
 
 #[test]
+fn a_weight_of_our_own_kind_that_does_not_come_is_asked_for_again() {
+    let mut b = Rig::up("b", "[{b,c}]", &["c"]);
+    b.message("{crabnode_dist_ac,c,true,[],[],self}");
+    b.start("app1");
+    let question = ["c {dist_ac_weight,app1,2,b}"];
+    assert_eq!(b.take(), question);
+    b.wait(999);
+    assert_eq!(b.take(), [""; 0]);
+    b.wait(1);
+    assert_eq!(b.take(), question, "c took the first one for an echo");
+    b.message("{dist_ac_weight,app1,3,c}");
+    assert_eq!(b.take(), ["AC start start_it"]);
+}
+
+#[test]
 fn l10_errors_before_the_own_start_are_not_remembered() {
     let mut b = Rig::up("b", "[a,b]", &["a"]);
     b.message("{dist_ac_app_started,a,app1,{error,bad}}");
@@ -536,6 +551,19 @@ fn callers_of_permit_do_not_wait_for_the_dead() {
     assert_eq!(a.take(), ["AC change stop_it"]);
     a.controller(FromController::NotRun { app: atom("app1") });
     assert_eq!(a.take(), ["call 1 ok"]);
+}
+
+#[test]
+fn who_took_the_permission_back_does_not_wait_once_it_is_given_again() {
+    let mut a = runner("a", "[a,b]", &["b"]);
+    a.permit(1, false);
+    assert_eq!(
+        a.take(),
+        ["b {dist_ac_new_permission,a,app1,false,true}"],
+        "b is to take over, if it starts it"
+    );
+    a.permit(2, true);
+    assert_eq!(a.take(), ["b {dist_ac_new_permission,a,app1,true,true}", "call 1 ok", "call 2 ok"]);
 }
 
 #[test]
