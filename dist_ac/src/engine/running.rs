@@ -91,11 +91,13 @@ impl Engine {
         let name = self.apps[at].name.clone();
         match self.apps[at].id.clone() {
             AppId::Local if !self.apps[at].unannounced => self.broadcast(&Message::AppStopped { app: name }),
-            AppId::Distributed(node) => {
+            AppId::Distributed(node) if !ordered => {
                 self.remote_started.insert(name, node);
             }
             _ => {}
         }
+        // Somebody may have taken it over during an ordered stop: then this node stands by.
+        let stands_by = ordered && matches!(self.apps[at].id, AppId::Distributed(_));
         let app = &mut self.apps[at];
         app.own_start = None;
         app.end_failover();
@@ -106,7 +108,9 @@ impl Engine {
         let permits = std::mem::take(&mut app.waiting_permit).into_iter().map(|(call, _)| call);
         let done: Vec<_> =
             stop.into_iter().chain(permits).chain(std::mem::take(&mut app.waiting_permit_start)).collect();
-        self.set_id(at, AppId::Undefined);
+        if !stands_by {
+            self.set_id(at, AppId::Undefined);
+        }
         self.reply_all(run, &tuple!(atom "error", atom "stopped"));
         self.reply_all(done, &Term::atom("ok"));
     }

@@ -567,6 +567,23 @@ fn who_took_the_permission_back_does_not_wait_once_it_is_given_again() {
 }
 
 #[test]
+fn what_was_taken_over_during_an_ordered_stop_is_taken_back_and_not_started_afresh() {
+    let mut a = runner("a", "[a,b]", &["b"]);
+    a.message("{dist_ac_new_permission,b,app1,false,false}");
+    a.permit(1, false);
+    assert_eq!(a.take(), ["b {dist_ac_new_permission,a,app1,false,true}", "AC change stop_it"]);
+    a.message("{dist_ac_app_started,b,app1,ok}");
+    a.controller(FromController::NotRun { app: atom("app1") });
+    assert_eq!(a.take(), ["AC change {started,b}", "call 1 ok"]);
+    assert_eq!(a.id(), "{distributed,b}");
+    a.permit(2, true);
+    assert_eq!(
+        a.take(),
+        ["b {dist_ac_new_permission,a,app1,true,false}", "AC change {takeover,b,undefined}"]
+    );
+}
+
+#[test]
 fn what_info_says() {
     let mut b = standby("b", "[a,b]", &["a"], "a");
     b.call(1, Request::Info);
