@@ -215,6 +215,7 @@ impl Engine {
             // It introduces itself next; or it has done so, and is ready to start applications only now.
             if peer.introduction == Introduction::Done {
                 self.send_status(node, true);
+                self.drop_beliefs(now, node, running, starting);
             }
             return;
         }
@@ -230,6 +231,24 @@ impl Engine {
         }
         self.check_first_introductions(now);
         self.evaluate_all(now);
+    }
+
+    /// A peer that asks for our state may wait for this node, which stands by for it: the two have missed, behind a lost
+    /// link, that the application moved on and was lost.
+    fn drop_beliefs(
+        &mut self,
+        now: Instant,
+        node: &Atom,
+        running: &[(Atom, Option<u64>)],
+        starting: &[Atom],
+    ) {
+        for at in 0..self.apps.len() {
+            let name = &self.apps[at].name;
+            let there = running.iter().any(|(app, _)| app == name) || starting.contains(name);
+            if !there && self.apps[at].id == AppId::Distributed(node.clone()) {
+                self.drop_belief(now, at, node);
+            }
+        }
     }
 
     /// To every peer of our own kind: what runs and starts here.

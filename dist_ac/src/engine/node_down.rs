@@ -41,6 +41,17 @@ impl Engine {
         self.set_starter(now, at, node, false);
     }
 
+    /// A third node has said that it runs there, and had not heard yet that the node is gone.
+    pub(super) fn lose_absent(&mut self, now: Instant, at: usize, node: &Atom) {
+        let app = &self.apps[at];
+        if self.remote_started.get(&app.name) == Some(node) {
+            self.remote_started.remove(&app.name);
+        }
+        if app.id == AppId::Distributed(node.clone()) {
+            self.lose_runner(now, at, node);
+        }
+    }
+
     pub(super) fn lose_runner(&mut self, now: Instant, at: usize, node: &Atom) {
         let app = &mut self.apps[at];
         if app.own_start.is_some() {

@@ -129,6 +129,8 @@ impl Engine {
         match result {
             // It won against a third copy, before it heard of this one (dist_ac.md 6, L3).
             Ok(()) if self.apps[at].id == AppId::Local && self.apps[at].yielding.contains(&node) => {}
+            // Told by a third node that has not heard yet that it is gone.
+            Ok(()) if self.apps[at].id == AppId::Local && !self.peers.contains_key(&node) => {}
             Ok(()) if self.apps[at].id == AppId::Local && self.crosses(at, &node) => {
                 self.set_starter(now, at, &node, false);
                 self.stay(now, at, node);
@@ -139,6 +141,9 @@ impl Engine {
                 self.apps[at].heard = Some((node.clone(), now));
                 self.on_started_there(now, at, &node);
                 self.pass_on(now, at, &node);
+                if !self.peers.contains_key(&node) {
+                    self.lose_absent(now, at, &node);
+                }
             }
             Err(reason) => {
                 self.set_starter(now, at, &node, false);

@@ -145,9 +145,13 @@ impl Engine {
             }
             return;
         }
-        if app.own_start.is_some() {
-            // It is being started here already; that result answers everybody.
-            if let Some(call) = caller {
+        if let Some(own) = &mut app.own_start {
+            // It is being started here already; that result answers everybody. But the application controller drops an
+            // order that comes when it has a start request open, and starts it when that is answered.
+            if reply && !std::mem::replace(&mut own.reply, true) {
+                let reply = own.previous.clone().map_or(StartReply::StartIt, StartReply::Takeover);
+                self.start_reply(at, reply);
+            } else if let Some(call) = caller {
                 app.waiting_run.push(call);
                 self.release_call(call);
             }
@@ -304,7 +308,7 @@ impl Engine {
     }
 
     /// Who asks for weights does not run the application, whatever we were told before (dist_ac.md 6, L9).
-    fn drop_belief(&mut self, now: Instant, at: usize, node: &Atom) {
+    pub(super) fn drop_belief(&mut self, now: Instant, at: usize, node: &Atom) {
         let app = self.apps[at].name.clone();
         let remote = self.remote_started.get(&app) == Some(node);
         let distributed = self.apps[at].id == AppId::Distributed(node.clone());

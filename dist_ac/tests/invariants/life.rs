@@ -45,7 +45,7 @@ impl Life {
     pub fn live(kind: &'static Kind, seed: u64) -> Self {
         let mut rng = Rng::new(seed);
         let world = world(kind, &mut rng);
-        let mut story = Story { kind, world: &world, ops: Vec::new(), end: 0 };
+        let mut story = Story { kind, world: &world, ops: Vec::new(), end: 0, interrupted: 0 };
         let events = rng.between(0, 12);
         story.write(&mut rng, events);
         let (mut ops, quiet_from) = (story.ops, story.end);
@@ -146,6 +146,9 @@ struct Story<'a> {
     ops: Vec<(u64, Op)>,
     /// When the last thing happens.
     end: u64,
+    /// When the last interruption is over. One in the middle of another could stop it at the runner alone, and a start
+    /// at those that stand by would be refused, as at stock nodes (dist_ac.md 6, L22).
+    interrupted: u64,
 }
 
 impl Story<'_> {
@@ -176,7 +179,7 @@ impl Story<'_> {
                     self.put(at + rng.between(1, 6000), Op::Permit { node, app, permission: true });
                 }
                 8 | 9 if self.kind.links => self.lose_links(rng, at),
-                10 | 11 if self.kind.stops => self.interrupt(rng, at, node, app),
+                10 | 11 if self.kind.stops && at > self.interrupted => self.interrupt(rng, at, node, app),
                 _ => {}
             }
         }
@@ -246,5 +249,6 @@ impl Story<'_> {
                 self.put(after + 2500 + rng.between(0, 500), Op::Start { node, app });
             }
         }
+        self.interrupted = after + 3000;
     }
 }

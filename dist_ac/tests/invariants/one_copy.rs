@@ -56,7 +56,8 @@ pub fn always(life: &Life) -> Result<(), String> {
                     let other = *app == change.app && *node != change.node && copy.up;
                     other && !(copy.taken_over && stops(*app, *node))
                 });
-                if let (Some(((app, node), _)), StartType::Normal | StartType::Failover(_)) = (other, start_type)
+                if let (Some(((app, node), _)), StartType::Normal | StartType::Failover(_)) =
+                    (other, start_type)
                 {
                     return Err(format!(
                         "{}: app{app} starts at {} and is up at {node}",

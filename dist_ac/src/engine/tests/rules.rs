@@ -584,6 +584,46 @@ fn what_was_taken_over_during_an_ordered_stop_is_taken_back_and_not_started_afre
 }
 
 #[test]
+fn a_start_request_that_meets_an_own_start_is_answered() {
+    let mut b = Rig::up("b", "[b]", &[]);
+    b.controller(FromController::StartRequest { app: atom("app1") });
+    b.permit(1, true);
+    assert_eq!(b.take(), ["AC change start_it"], "dropped by the controller, which waits for an answer");
+    b.input(Input::Locked { lock: Lock::Start, granted: true });
+    assert_eq!(b.take(), ["AC start start_it"]);
+    b.run("app1");
+    assert_eq!(b.take(), ["call 1 ok"]);
+}
+
+#[test]
+fn who_is_said_to_run_it_and_is_gone_already_has_died() {
+    let mut c = standby("c", "[a,b,c]", &["a", "b"], "a");
+    c.node_down("b");
+    c.message("{dist_ac_app_started,b,app1,ok}");
+    assert_eq!(c.id(), "{failover,b}", "a gave way to it, and had not heard yet");
+    let mut a = runner("a", "[a,b]", &["b"]);
+    a.node_down("b");
+    a.message("{dist_ac_app_started,b,app1,ok}");
+    assert_eq!(a.id(), "local");
+}
+
+#[test]
+fn a_runner_of_our_own_kind_that_asks_and_does_not_run_it_is_not_stood_by_for() {
+    let mut b = Rig::up("b", "[b,a]", &["a"]);
+    b.message("{crabnode_dist_ac,a,true,[{app1,undefined}],[],self}");
+    b.message("{dist_ac_app_started,a,app1,ok}");
+    b.call(1, Request::DistributionChanged(vec![distribution("app1", 1000, "[a,b]")]));
+    b.start("app1");
+    b.call(2, Request::DistributionChanged(vec![distribution("app1", 1000, "[b,a]")]));
+    assert_eq!(b.id(), "{distributed,a}");
+    b.take();
+    b.message("{crabnode_dist_ac,a,false,[{app1,undefined}],[],self}");
+    assert_eq!(b.id(), "{distributed,a}", "it does run it");
+    b.message("{crabnode_dist_ac,a,false,[],[],self}");
+    assert_eq!(b.take(), ["AC change start_it"]);
+}
+
+#[test]
 fn what_info_says() {
     let mut b = standby("b", "[a,b]", &["a"], "a");
     b.call(1, Request::Info);

@@ -158,7 +158,7 @@ fn start_at_a_again() {
     a.run("app1");
     assert_eq!(a.take(), ["b {dist_ac_app_started,a,app1,ok}", "c {dist_ac_app_started,a,app1,ok}"]);
 
-    let mut b = Rig::up("b", LIST, &["c"]);
+    let mut b = Rig::up("b", LIST, &["a", "c"]);
     b.start("app1");
     b.run("app1");
     b.take();
