@@ -36,6 +36,7 @@
 //! | [`startup`] | waiting for other nodes before anything starts |
 //! | [`application`] | `.app` files, the application controller, the application master |
 //! | [`engine`] | `dist_ac`: which node runs what |
+//! | [`events`] | what happens to applications and why, for programs |
 //! | [`exchange`] | what the application controller and `dist_ac` say to each other |
 //! | [`heal`] | what is mended of the faults of stock nodes |
 //! | [`flags`] | the flags of every program that is a node |
@@ -54,6 +55,8 @@ pub use application::{
 pub mod config;
 pub use config::SysConfig;
 pub mod engine;
+pub mod events;
+pub use events::{Event, Events};
 pub mod exchange;
 pub mod flags;
 pub mod handover;

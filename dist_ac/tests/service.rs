@@ -203,6 +203,58 @@ async fn it_moves_by_death_and_by_takeover() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_move_is_an_event_with_its_reason() {
+    let cluster = Cluster::new().await;
+    let phases = ", {start_phases, [{go, []}]}";
+    let a = cluster.node("a", &pair("b"), spec("[]", phases)).await;
+    let b = cluster.node("b", &pair("a"), spec("[]", phases)).await;
+    let mut events = b.events();
+    boot(&a, &b).await;
+    let (one, other) =
+        tokio::join!(a.start("noted", RestartType::Temporary), b.start("noted", RestartType::Temporary));
+    assert_eq!((one, other), (Ok(()), Ok(())));
+    b.takeover("noted", RestartType::Temporary).await.expect("it takes over");
+    b.permit("noted", false).await.expect("a takes over");
+    cluster.diary.wait_for("b stop prepared").await;
+    b.permit("noted", true).await.expect("b stands by");
+    a.shutdown().await;
+    a.node().stop().await;
+    cluster.diary.wait_for("b go {failover,a@localhost}").await;
+
+    let told = async {
+        let mut lines = Vec::new();
+        while lines
+            .last()
+            .is_none_or(|last| last != "noted at b@localhost: runs, since a@localhost went down")
+        {
+            lines.push(events.next().await.expect("b is there").to_string());
+        }
+        lines
+    };
+    let mut lines = tokio::time::timeout(LIMIT, told).await.expect("it runs at b");
+    // A node may say twice that it runs there.
+    lines.dedup();
+    let expected = [
+        "stands by for a@localhost, as a@localhost said",
+        "starts as {takeover,a@localhost}, as was asked",
+        "runs, as was asked",
+        "not permitted, as was asked",
+        "stands by for a@localhost, as a@localhost said",
+        "stopped, as a@localhost said",
+        "permitted, as was asked",
+        "stands by for a@localhost, as a@localhost said",
+        "a failover in 300 ms, since a@localhost went down",
+        "starts as {failover,a@localhost}, since a@localhost went down",
+        "runs, since a@localhost went down",
+    ];
+    assert_eq!(lines, expected.map(|line| format!("noted at b@localhost: {line}")));
+    b.shutdown().await;
+    b.node().stop().await;
+    drop((a, b));
+    assert_eq!(events.missed(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_application_that_ends_by_itself() {
     let cluster = Cluster::new().await;
     let a = cluster.node("a", "", spec("[]", "")).await;

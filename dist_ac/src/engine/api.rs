@@ -263,6 +263,15 @@ pub enum Event {
         /// What this node knows of it now.
         id: AppId,
     },
+    /// A node may run it from now on, or may not.
+    PermissionChanged {
+        /// The application.
+        app: Atom,
+        /// The node.
+        node: Atom,
+        /// Whether it may.
+        permission: bool,
+    },
     /// Something was mended.
     Repair(Repair),
 }

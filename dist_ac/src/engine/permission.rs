@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use etf::{Atom, Term, tuple};
 
-use super::{AppId, CallId, Engine, Message};
+use super::{AppId, CallId, Engine, Event, Message};
 
 impl Engine {
     /// The new permission is told first, whatever comes of it.
@@ -20,7 +20,7 @@ impl Engine {
             return self.reply(call, tuple!(atom "error", tuple!(atom "not_loaded", app)));
         };
         let me = self.me.clone();
-        self.apps[at].set_permission(&me, Some(permission));
+        self.change_permission(at, &me, permission);
         let is_running = self.apps[at].id == AppId::Local;
         let message = Message::NewPermission { node: me, app: app.clone(), permission, is_running };
         self.send_to_candidates(at, &message);
@@ -56,13 +56,21 @@ impl Engine {
     ) {
         let Some(at) = self.find(app) else { return };
         let me = self.me.clone();
+        self.change_permission(at, node, permission);
         let app = &mut self.apps[at];
-        app.set_permission(node, Some(permission));
         let to_move = !permission && is_running && app.permits(&me) && app.started;
         if to_move {
             self.begin(now, at, false, None);
         } else {
             self.evaluate(now, at);
+        }
+    }
+    fn change_permission(&mut self, at: usize, node: &Atom, permission: bool) {
+        let app = &mut self.apps[at];
+        if app.permission_of(node) != Some(Some(permission)) {
+            app.set_permission(node, Some(permission));
+            let app = app.name.clone();
+            self.event(Event::PermissionChanged { app, node: node.clone(), permission });
         }
     }
 }

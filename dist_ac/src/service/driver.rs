@@ -21,6 +21,7 @@ use crate::{
         self, Engine, Lock,
         wire::{DIST_AC, Message as PeerMessage, WireError},
     },
+    events::{self, Publisher, Recorder},
     exchange::CallId,
     heal::{self, Healer},
 };
@@ -85,6 +86,8 @@ pub(super) struct Driver {
     applications: Applications,
     engine: Engine,
     healer: Healer,
+    recorder: Recorder,
+    publisher: Publisher,
     programs: Arc<Programs>,
     events: mpsc::Receiver<Event>,
     callers: BTreeMap<CallId, Caller>,
@@ -119,13 +122,16 @@ impl Driver {
         applications: Applications,
         engine: Engine,
         healer: Healer,
+        publisher: Publisher,
         programs: Arc<Programs>,
         events: mpsc::Receiver<Event>,
     ) -> Self {
         Self {
+            recorder: Recorder::new(applications.node().name().clone()),
             applications,
             engine,
             healer,
+            publisher,
             programs,
             events,
             callers: BTreeMap::new(),
@@ -300,7 +306,11 @@ impl Driver {
 
     fn controller_output(&mut self, context: &Context, output: controller::Output) {
         match output {
-            controller::Output::DistAc(notice) => self.engine_input(engine::Input::Controller(notice)),
+            controller::Output::DistAc(notice) => {
+                let event = self.recorder.on_notice(&notice);
+                self.publish(event);
+                self.engine_input(engine::Input::Controller(notice));
+            }
             controller::Output::Halt { reason } => {
                 tracing::error!(%reason, "the node has to go down");
                 self.applications.0.halted.send_if_modified(|halted| {
@@ -310,12 +320,7 @@ impl Driver {
                 });
             }
             controller::Output::Reply { call, reply } => self.reply(context, call, reply),
-            controller::Output::Report(Report::Exited { app, reason, restart_type }) => {
-                tracing::info!(%app, exited = %reason, ?restart_type, "application");
-            }
-            controller::Output::Report(Report::Started { app, node }) => {
-                tracing::info!(%app, started_at = %node, "application");
-            }
+            controller::Output::Report(report) => self.report(&report),
             controller::Output::StartMaster { app, start_type } => {
                 self.start_master(context, app, start_type)
             }
@@ -330,9 +335,11 @@ impl Driver {
                 context.spawn(move |asker| inquire(asker, node, events));
             }
             engine::Output::Controller(message) => {
+                let event = self.recorder.on_order(&message);
+                self.publish(event);
                 self.controller_input(controller::Input::DistAc(message));
             }
-            engine::Output::Event(event) => log(&event),
+            engine::Output::Event(event) => self.note(&event),
             engine::Output::Lock { lock, nodes, retry } => {
                 let (release, released) = oneshot::channel();
                 self.locks.insert(lock, release);
@@ -371,13 +378,43 @@ impl Driver {
                 let events = self.applications.0.events.clone();
                 context.spawn(move |asker| healing::ask(asker, node, question, limit, events));
             }
-            heal::Output::Event(event) => log(&event),
+            heal::Output::Event(event) => self.note(&event),
             heal::Output::Send { node, message } => {
                 context.send_now(Dest::NameAt(Atom::from_static(DIST_AC), node), message.to_term());
             }
             heal::Output::TakeOver { node, app, restart_type } => {
                 context.spawn(move |caller| healing::take_over(caller, node, app, restart_type));
             }
+        }
+    }
+
+    /// Of a distributed application also to those who listen.
+    fn report(&mut self, report: &Report) {
+        let app = match report {
+            Report::Exited { app, reason, restart_type } => {
+                tracing::info!(%app, exited = %reason, ?restart_type, "application");
+                app
+            }
+            Report::Started { app, node } => {
+                tracing::info!(%app, started_at = %node, "application");
+                app
+            }
+        };
+        if self.engine.id(app).is_some() {
+            let event = self.recorder.on_report(report);
+            self.publish(event);
+        }
+    }
+
+    fn note(&mut self, event: &engine::Event) {
+        log(event);
+        let event = self.recorder.on_engine(event);
+        self.publish(event);
+    }
+
+    fn publish(&self, event: Option<events::Event>) {
+        if let Some(event) = event {
+            self.publisher.publish(event);
         }
     }
 
@@ -528,7 +565,9 @@ fn log(event: &engine::Event) {
         E::Repair(repair) => {
             tracing::warn!(fault = %repair.fault, act = ?repair.act, dry_run = repair.dry_run, "heal");
         }
-        E::FailoverPending { .. } | E::Moved { .. } => tracing::info!(?event, "dist_ac"),
+        E::FailoverPending { .. } | E::Moved { .. } | E::PermissionChanged { .. } => {
+            tracing::info!(?event, "dist_ac")
+        }
         E::Ignored { .. } | E::Introduced { .. } | E::NoDistAc { .. } => tracing::debug!(?event, "dist_ac"),
     }
 }

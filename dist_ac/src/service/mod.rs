@@ -23,6 +23,7 @@ use crate::{
     },
     config::{ConfigError, KernelConfig, SysConfig},
     engine::{self, Engine},
+    events::{Events, Publisher, Subscriptions},
     heal::{Conflict, Heal, HealConfig, Healer, WinnerRule},
     startup::{self, MandatoryNodesDown, Startup, SyncNodes},
 };
@@ -46,6 +47,7 @@ pub(crate) struct Shared {
     controller: Mutex<Controller>,
     events: mpsc::Sender<Event>,
     halted: watch::Sender<Option<Term>>,
+    subscriptions: Subscriptions,
     sync_nodes: Option<SyncNodes>,
     dist_ac: bool,
 }
@@ -159,18 +161,21 @@ impl Builder {
         for (app, reason) in unloadable {
             controller.put_unloadable(app, reason);
         }
+        let (publisher, subscriptions) = Publisher::new();
         let applications = Applications(Arc::new(Shared {
             node: node.clone(),
             controller: Mutex::new(controller),
             events,
             halted: watch::Sender::new(None),
+            subscriptions,
             sync_nodes: kernel.sync_nodes,
             dist_ac: kernel.start_dist_ac,
         }));
         heal.clock = Some((now(), time_of_day()));
         let healer = Healer::new(me.clone(), heal.clone());
         let engine = Engine::new(me, kernel.distributed, &kernel.permissions).with_heal(heal);
-        let driver = Driver::new(applications.clone(), engine, healer, Arc::new(programs), received);
+        let programs = Arc::new(programs);
+        let driver = Driver::new(applications.clone(), engine, healer, publisher, programs, received);
         let named = |name: Option<&'static str>| SpawnOptions {
             name: name.map(Atom::from_static),
             initial_call: name.map(|name| (Atom::from_static(name), Atom::from_static("init"), 1)),
@@ -252,6 +257,29 @@ impl Applications {
         let list = self.controller().which_applications();
         let name = |entry: &Term| entry.as_tuple()?.first()?.as_atom().cloned();
         list.as_list().unwrap_or_default().iter().filter_map(name).collect()
+    }
+
+    /// What happens from now on to the distributed applications, as this node knows it, and what is mended: each act with
+    /// its reason. A subscription made before [`boot`](Self::boot) misses nothing. It holds the newest
+    /// [`EVENTS_MAX`](crate::events::EVENTS_MAX) events for a subscriber that reads slowly, and counts those that it lost.
+    ///
+    /// ```no_run
+    /// # async fn f(applications: crabnode_dist_ac::Applications) {
+    /// use crabnode_dist_ac::events::{What, Why};
+    ///
+    /// let mut events = applications.events();
+    /// while let Some(event) = events.next().await {
+    ///     // m8ball at b@h: starts as {failover,a@h}, since a@h went down
+    ///     println!("{event}");
+    ///     if let (What::Conflict { .. }, Why::Fault(_)) = (&event.what, &event.why) {
+    ///         println!("the network was divided");
+    ///     }
+    /// }
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn events(&self) -> Events {
+        self.0.subscriptions.subscribe()
     }
 
     /// Returns when a permanent application has failed, with `{application_terminated, App, Reason}` or
