@@ -55,6 +55,8 @@ pub enum EncodeError {
 #[derive(Debug)]
 pub struct Outbound {
     flags: DistFlags,
+    /// The incarnation of the peer, if it is known.
+    creation: Option<u32>,
     form: Form,
     /// Whether the peer remembers atoms.
     has_cache: bool,
@@ -123,6 +125,7 @@ impl Outbound {
     pub fn new(flags: DistFlags) -> Self {
         Self {
             flags,
+            creation: None,
             form: Form::of(flags),
             has_cache: flags.contains(DistFlags::DIST_HDR_ATOM_CACHE),
             templates: Templates::default(),
@@ -138,6 +141,14 @@ impl Outbound {
                 fragments: 0,
             },
         }
+    }
+
+    /// The same, to a peer of this creation, as its handshake says it; 0 is one that is not known.
+    ///
+    /// What a BEAM would end the connection at is then withheld: see [`Withheld::Incarnation`].
+    #[must_use]
+    pub fn with_peer_creation(self, creation: u32) -> Self {
+        Self { creation: Some(creation).filter(|creation| *creation != 0), ..self }
     }
 
     /// How many bytes wait.
@@ -178,6 +189,9 @@ impl Outbound {
             && let Some(encoded) = self.put_again(flow)?
         {
             return Ok(encoded);
+        }
+        if self.creation.is_some_and(|creation| is_for_another_life(signal, creation)) {
+            return Ok(Encoded::Withheld(Withheld::Incarnation));
         }
         let (control, payload) = match signal.to_wire(self.flags) {
             Ok(wire) => wire,
@@ -360,6 +374,27 @@ fn encode(has_cache: bool, cache: &mut OutCache, term: &Term, out: &mut Segments
         false => etf::try_encode_into(term, out),
     };
     Ok(put.inspect_err(|_| cache.take_back())?)
+}
+
+/// Whether a signal is for a process of another life of the peer than this one, and such that a BEAM takes it for an error
+/// of ours: it has lost its links with that life, and so have we, but for those made since (wire.md 5.5).
+fn is_for_another_life(signal: &Signal, creation: u32) -> bool {
+    match signal {
+        Signal::Unlink { to, .. } | Signal::UnlinkAck { to, .. } | Signal::Exit { to, .. } => {
+            to.creation != creation
+        }
+        Signal::Send { .. }
+        | Signal::RegSend { .. }
+        | Signal::AliasSend { .. }
+        | Signal::Link { .. }
+        | Signal::Exit2 { .. }
+        | Signal::Monitor { .. }
+        | Signal::Demonitor { .. }
+        | Signal::MonitorExit { .. }
+        | Signal::GroupLeader { .. }
+        | Signal::SpawnRequest { .. }
+        | Signal::SpawnReply { .. } => false,
+    }
 }
 
 /// How many bytes of memory are kept for the next message.

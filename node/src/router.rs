@@ -134,11 +134,11 @@ impl Inner {
         self.receive(Signal::Exit { from, to, reason: noconnection(), token });
     }
 
-    /// UNLINK_ID. Where it is lost, or the peer will not acknowledge it, it counts as acknowledged.
+    /// UNLINK_ID. Where it is not sent, or the peer will not acknowledge it, it counts as acknowledged.
     pub(crate) fn emit_unlink(self: &Arc<Self>, from: &Pid, to: &Pid, id: NonZeroU64) {
         let signal = Signal::Unlink { id: Some(id), from: from.clone(), to: to.clone() };
         let (pushed, route) = self.emit_noconnect(to.node(), signal);
-        if pushed == Pushed::Lost || route.is_some_and(|route| !route.acknowledges_unlinks()) {
+        if pushed != Pushed::Queued || route.is_some_and(|route| !route.acknowledges_unlinks()) {
             self.receive(Signal::UnlinkAck { id, from: to.clone(), to: from.clone() });
         }
     }

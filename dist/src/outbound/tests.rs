@@ -39,6 +39,33 @@ fn atoms_are_sent_once() {
     assert_eq!(second[11..18], [104, 3, 97, 1, 88, 82, 0]);
 }
 
+#[test]
+fn nobody_of_another_life_of_the_peer_is_unlinked_from() {
+    let pid = |node, creation| Pid::new(Atom::from_static(node), 1, 2, creation);
+    let (from, id) = (pid("a@h", 3), std::num::NonZeroU64::MIN);
+    let signals = |to: Pid| {
+        let (from, reason, token) = (from.clone(), Term::atom("over"), None);
+        [
+            Signal::Link { from: from.clone(), to: to.clone() },
+            Signal::Unlink { id: Some(id), from: from.clone(), to: to.clone() },
+            Signal::UnlinkAck { id, from: from.clone(), to: to.clone() },
+            Signal::Exit { from, to, reason, token },
+        ]
+    };
+    // A peer whose creation is not known is sent all.
+    for (known, of_pid, are_sent) in [(7, 7, true), (7, 8, false), (7, 0, false), (0, 8, true)] {
+        let mut outbound = Outbound::new(DistFlags::OFFERED).with_peer_creation(known);
+        let sent = signals(pid("b@h", of_pid)).map(|signal| match outbound.handle(&signal).unwrap() {
+            Encoded::Frame { .. } => true,
+            Encoded::Withheld(why) => {
+                assert_eq!(why, Withheld::Incarnation);
+                false
+            }
+        });
+        assert_eq!(sent, [true, are_sent, are_sent, are_sent], "{known} {of_pid}");
+    }
+}
+
 /// What the peer was not told it does not know.
 #[test]
 fn atoms_of_a_message_that_is_not_sent_are_sent_later() {

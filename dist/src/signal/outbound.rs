@@ -23,6 +23,10 @@ pub enum Withheld {
     /// An `exit/2` to an alias or a name, and the peer lacks ALTACT_SIG: the signal is dropped, as on the BEAM.
     #[error("the peer knows no exit signals to aliases and names")]
     ExitToAlias,
+    /// An exit, an unlink or its acknowledgement to a process of an earlier life of the peer. Stock nodes end the
+    /// connection at it, though its own links have the same race; there is nobody that it could be for.
+    #[error("the process is of an earlier incarnation of the peer")]
+    Incarnation,
 }
 
 /// Why a signal has no operation on this connection.

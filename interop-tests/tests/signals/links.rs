@@ -147,6 +147,21 @@ fn item_41_a_link_to_the_dead_on_a_new_node_is_answered() {
     });
 }
 
+/// Before the answer comes: an unlink from there, or an end there, would end the connection to a stock node.
+#[test]
+fn item_41_a_link_to_the_dead_may_be_taken_back_at_once() {
+    each_release(|otp| {
+        let mut duo = Duo::start(otp);
+        duo.says(
+            "net_kernel:monitor_nodes(true, [{node_type, all}]), Old = Reborn(self()),
+             [begin Tell({link, Old}), Tell({unlink, Old}) end || _ <- lists:seq(1, 20)],
+             Tell({link, Old}), Tell({'end', over}), ct_peer:flush(100)",
+            "[]",
+        );
+        assert_eq!(duo.node.nodes(), [Atom::from("e@localhost")]);
+    });
+}
+
 /// Link, unlink and exit of many processes at once leave no link behind on either side.
 #[test]
 fn item_42_a_storm_of_links_from_one_side_ends_in_order() {

@@ -210,6 +210,7 @@ impl Route {
                     *over = out.len() - before;
                 }
                 if out.len() > self.limits.bytes_max + *over {
+                    // Nothing goes out of it any more.
                     (*overrun, **out) = (true, Outbound::new(*flags));
                     self.is_overrun.store(true, Ordering::Release);
                     self.bells.ring();
@@ -230,7 +231,8 @@ impl Route {
     pub(crate) fn up(&self, id: ConnectionId, flags: DistFlags, facts: Facts) -> Vec<(Signal, Pushed)> {
         let mut state = self.lock();
         let State::Connecting { waiting, .. } = &mut *state else { return Vec::new() };
-        let (mut out, mut unsent, mut messages) = (Box::new(Outbound::new(flags)), Vec::new(), 0);
+        let (mut unsent, mut messages) = (Vec::new(), 0);
+        let mut out = Box::new(Outbound::new(flags).with_peer_creation(facts.creation));
         for signal in std::mem::take(waiting) {
             let encoded = out.handle(&signal);
             messages += u64::from(matches!(encoded, Ok(Encoded::Frame { .. })));

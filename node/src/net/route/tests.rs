@@ -113,12 +113,18 @@ fn the_first_message_for_a_connection_to_come_may_be_longer_too() {
 
 #[test]
 fn what_the_peer_cannot_be_sent_comes_back_from_the_wait() {
-    let (from, to) = (pid(1), Pid::new(Atom::from("b@h"), 1, 0, 1));
-    let unlink = Signal::Unlink { id: std::num::NonZeroU64::new(1), from, to };
+    let unlink = |creation| {
+        let (from, to) = (pid(1), Pid::new(Atom::from("b@h"), 1, 0, creation));
+        Signal::Unlink { id: std::num::NonZeroU64::new(1), from, to }
+    };
     let route = route(10_000);
-    assert_eq!(route.push(&unlink), Pushed::Queued);
+    let (now, before) = (unlink(facts().creation), unlink(facts().creation - 1));
+    for signal in [&now, &before] {
+        assert_eq!(route.push(signal), Pushed::Queued);
+    }
     let unsent = route.up(id(), FLAGS.without(DistFlags::UNLINK_ID), facts());
-    assert_eq!(unsent, [(unlink, Pushed::Queued)], "sent, and nobody will acknowledge it");
+    let withheld = Pushed::Withheld(Withheld::Incarnation);
+    assert_eq!(unsent, [(now, Pushed::Queued), (before, withheld)], "nobody will acknowledge either");
 }
 
 #[test]
