@@ -1,21 +1,25 @@
 //! A node is waited for and says nothing. One of our own kind is asked again; a stock node may stand by for this very node
-//! (dist_ac.md 6, L9).
+//! (dist_ac.md 6, L9), or be blocked (L6 to L8).
 //!
 //! In L9 a stock node keeps an old belief that this node runs the application. Its weight then never comes, where ours
 //! came before its timer was over; or it comes as the answer of one that stands by, and wins, and no start follows. It
 //! waits for the death of a copy that is none. On the wire that looks like a node that takes its time, so it is asked: the
 //! `Id` in its `dist_ac:info()` tells the two apart. A node that stands by for us is left out of the decision, and our M6
-//! makes its belief true.
+//! makes its belief true. One that stands by for a third node makes us ask that one: it runs it, and there is nothing to
+//! decide; or it does not, and whoever stands by for it is left out.
+//!
+//! A stock node that answers nothing at all is blocked in a decision of its own, which may be for another application. It
+//! is left out after a while: what it starts later meets our copy like any other start.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
 };
 
 use etf::{Atom, Term};
 
 use super::{
-    Engine, Event, Output,
+    Engine, Output,
     appl::AppId,
     start::{Decision, Waiting},
 };
@@ -24,8 +28,14 @@ use crate::heal;
 /// How long it may take before it is asked for the first time: most starts are over by then. Each time the wait doubles.
 const ASK_AFTER: Duration = Duration::from_secs(1);
 
-/// How often is asked in a row: a belief is there from the beginning, or does not come any more.
-const ASKED_MAX: u32 = 5;
+/// How often is asked in a row: a belief is there from the beginning, or does not come any more. Half a minute in all.
+const ASKED_MAX: u32 = 4;
+
+/// A stock node that has not answered for so long is blocked, and nobody waits for it.
+const BLOCKED_AFTER: Duration = Duration::from_secs(25);
+
+/// One that has not answered for so long cannot be asked whether it runs what others say runs there.
+const MUTE_AFTER: Duration = Duration::from_secs(10);
 
 /// What a decision keeps of it.
 #[derive(Debug, Clone, Default)]
@@ -35,8 +45,10 @@ pub(super) struct Inquiry {
     /// When they are asked, if they are, and how often they were.
     due: Option<Instant>,
     times: u32,
-    /// Nodes that stand by for this one.
-    believers: BTreeSet<Atom>,
+    /// Who of them stands by for a third node, which is asked in turn.
+    standing_by: BTreeMap<Atom, Atom>,
+    /// Who of them will not start it.
+    left_out: BTreeSet<Atom>,
 }
 
 impl Inquiry {
@@ -45,67 +57,133 @@ impl Inquiry {
         self.due
     }
 
-    /// Whether a node waits for the death of a copy here, and so will not start it.
-    pub(super) fn stands_by_for_us(&self, node: &Atom) -> bool {
-        self.believers.contains(node)
+    /// Whether a node waits for the death of a copy that is none, and so will not start it.
+    pub(super) fn leaves_out(&self, node: &Atom) -> bool {
+        self.left_out.contains(node)
     }
 }
 
 impl Engine {
+    /// Asks for the `dist_ac:info()` of a node.
+    pub(super) fn ask_info(&mut self, now: Instant, node: Atom) {
+        if let Some(peer) = self.peers.get_mut(&node) {
+            peer.asked_since.get_or_insert(now);
+            self.outputs.push_back(Output::AskInfo { node });
+        }
+    }
+
+    /// A node says something.
+    pub(super) fn hears_of(&mut self, node: &Atom) {
+        if let Some(peer) = self.peers.get_mut(node) {
+            peer.asked_since = None;
+        }
+    }
+
+    fn is_silent(&self, now: Instant, node: &Atom, since: Duration) -> bool {
+        let asked = self.peers.get(node).filter(|peer| !peer.is_ours()).and_then(|peer| peer.asked_since);
+        asked.is_some_and(|asked| asked + since <= now)
+    }
+
+    /// Whether nobody waits for a node.
+    pub(super) fn is_blocked(&self, now: Instant, node: &Atom) -> bool {
+        self.is_silent(now, node, BLOCKED_AFTER)
+    }
+
     /// The answer of a node that was asked.
     pub(super) fn on_info(&mut self, now: Instant, node: &Atom, info: &Term) {
+        self.hears_of(node);
         for at in 0..self.apps.len() {
-            // Where it is not waited for, its answer may be older than what was said since.
-            if !self.awaited(at).contains(node) {
-                continue;
+            if let Some(id) = heal::id_in(info, &self.apps[at].name) {
+                self.on_contest_answer(now, at, node, &id);
+                self.on_inquiry_answer(now, at, node, id);
             }
-            let app = self.apps[at].name.clone();
-            if heal::id_in(info, &app) != Some(AppId::Distributed(self.me.clone())) {
-                continue;
-            }
-            if let Some(Decision { inquiry, .. }) = &mut self.apps[at].decision {
-                inquiry.believers.insert(node.clone());
-            }
-            self.event(Event::BeliefDropped { app, node: node.clone() });
-            self.evaluate(now, at);
         }
+    }
+
+    fn on_inquiry_answer(&mut self, now: Instant, at: usize, node: &Atom, id: AppId) {
+        // Where it is not waited for, its answer may be older than what was said since.
+        let is_awaited = self.awaited(at).contains(node);
+        let mute = match &id {
+            AppId::Distributed(by) => self.is_silent(now, by, MUTE_AFTER),
+            _ => false,
+        };
+        let Some(Decision { inquiry, .. }) = &mut self.apps[at].decision else { return };
+        match id {
+            AppId::Local => return self.started_elsewhere(now, at, node),
+            AppId::RunWaiting | AppId::Takeover => return,
+            // There is nobody else to ask.
+            AppId::Distributed(by) if mute => return self.started_elsewhere(now, at, &by),
+            AppId::Distributed(by) if is_awaited && by == self.me => {
+                inquiry.left_out.insert(node.clone());
+            }
+            AppId::Distributed(by) if is_awaited => {
+                inquiry.standing_by.insert(node.clone(), by.clone());
+                self.ask_info(now, by);
+            }
+            _ => {}
+        }
+        // It was asked because others stand by for it, and it does not run it.
+        let Some(Decision { inquiry, .. }) = &mut self.apps[at].decision else { return };
+        let Inquiry { standing_by, left_out, .. } = inquiry;
+        left_out.extend(standing_by.iter().filter(|(_, by)| *by == node).map(|(other, _)| other.clone()));
+        standing_by.retain(|_, by| by != node);
+        self.evaluate(now, at);
     }
 
     /// After each look at a decision.
     pub(super) fn inquire(&mut self, now: Instant, at: usize) {
         let awaited = self.awaited(at);
         let Some(Decision { inquiry, .. }) = &mut self.apps[at].decision else { return };
-        if inquiry.awaited != awaited {
-            let due = (!awaited.is_empty()).then_some(now + ASK_AFTER);
-            (inquiry.awaited, inquiry.due, inquiry.times) = (awaited, due, 0);
+        let goes_on = awaited.iter().any(|node| inquiry.awaited.contains(node));
+        let new = awaited.iter().any(|node| !inquiry.awaited.contains(node));
+        inquiry.awaited = awaited.clone();
+        if awaited.is_empty() {
+            inquiry.due = None;
+        } else if !goes_on || (new && inquiry.due.is_none()) {
+            (inquiry.due, inquiry.times) = (Some(now + ASK_AFTER), 0);
         } else if inquiry.due.is_some_and(|due| due <= now) {
+            let last = inquiry.times == ASKED_MAX;
             inquiry.times += 1;
-            let more = inquiry.times < ASKED_MAX;
-            inquiry.due = more.then_some(now + ASK_AFTER * (1 << inquiry.times));
-            for node in awaited {
-                self.ask_again(now, at, node);
+            inquiry.due = (!last).then_some(now + ASK_AFTER * (1 << inquiry.times));
+            if !last {
+                self.ask_again(now, at, awaited);
             }
         }
     }
 
-    /// One of our own kind says by itself what it believes, where it has heard the question. It may have taken it for
-    /// the echo of an answer.
-    fn ask_again(&mut self, now: Instant, at: usize, node: Atom) {
-        match self.apps[at].decision.as_ref().map(|decision| &decision.waiting) {
-            _ if !self.is_ours(&node) => self.outputs.push_back(Output::AskInfo { node }),
-            Some(Waiting::Weights) => self.ask_weight(now, at, &node),
-            _ => self.send_status(&node, false),
+    /// One of our own kind says by itself what runs there, where it has heard the question. It may have taken it for the
+    /// echo of an answer.
+    fn ask_again(&mut self, now: Instant, at: usize, awaited: Vec<Atom>) {
+        let Some(decision) = &self.apps[at].decision else { return };
+        let weights = decision.waiting == Waiting::Weights;
+        // In the end others are asked as well: who runs it may be blocked.
+        let asked = if decision.inquiry.times == ASKED_MAX { self.others(at) } else { awaited.clone() };
+        for node in awaited.into_iter().filter(|node| self.is_ours(node)).collect::<Vec<_>>() {
+            if weights {
+                self.ask_weight(now, at, &node);
+            } else {
+                self.send_status(&node, false);
+            }
+        }
+        for node in asked {
+            self.ask_info(now, node);
         }
     }
 
-    /// Nodes without whom a decision does not go on.
+    /// Nodes by whom a decision goes on.
     fn awaited(&self, at: usize) -> Vec<Atom> {
-        let app = &self.apps[at];
-        let awaited = match app.decision.as_ref().map(|decision| &decision.waiting) {
+        let awaited = match self.apps[at].decision.as_ref().map(|decision| &decision.waiting) {
             Some(Waiting::Node(node)) => vec![node.clone()],
-            Some(Waiting::Weights) => app.ballots.silent(),
-            Some(Waiting::Any | Waiting::Introductions | Waiting::Starter(_)) | None => Vec::new(),
+            Some(Waiting::Weights) => self.apps[at].ballots.silent(),
+            Some(Waiting::Any) => self.others(at),
+            Some(Waiting::Introductions | Waiting::Starter(_)) | None => Vec::new(),
         };
         awaited.into_iter().filter(|node| self.peers.contains_key(node)).collect()
+    }
+
+    /// Other nodes that may run it.
+    fn others(&self, at: usize) -> Vec<Atom> {
+        let app = &self.apps[at];
+        app.nodes.flat().into_iter().filter(|node| *node != self.me && app.permits(node)).collect()
     }
 }

@@ -48,6 +48,8 @@ pub(super) struct Peer {
     pub(super) newest_weight: Option<Atom>,
     /// What it was told and may not have read.
     pub(super) unread: Unread,
+    /// Since when it owes an answer, and has said nothing.
+    pub(super) asked_since: Option<Instant>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,7 +69,8 @@ impl Engine {
         }
         let introduction = Introduction::Connected;
         let (newest_weight, unread) = (None, Unread::default());
-        let peer = Peer { hidden, introduction, ours: false, confirmed: false, newest_weight, unread };
+        let (ours, confirmed, asked_since) = (false, false, None);
+        let peer = Peer { hidden, introduction, ours, confirmed, newest_weight, unread, asked_since };
         self.peers.insert(node.clone(), peer);
         if self.go {
             self.probe(&node);
@@ -260,6 +263,15 @@ impl Engine {
         }
     }
 
+    /// One of our own kind that is known is to say again what runs and starts there.
+    pub(super) fn confirm_again(&mut self, node: &Atom) {
+        let done = |peer: &&mut Peer| peer.ours && peer.introduction == Introduction::Done;
+        if let Some(peer) = self.peers.get_mut(node).filter(done) {
+            peer.confirmed = false;
+            self.send_status(node, false);
+        }
+    }
+
     /// It is of our own kind, and has not said yet what runs there.
     pub(super) fn is_unconfirmed(&self, node: &Atom) -> bool {
         self.peers.get(node).is_some_and(|peer| peer.ours && !peer.confirmed)
@@ -387,11 +399,11 @@ impl Engine {
                 }
             }
             AppId::Failover(_) => self.started_elsewhere(now, at, node),
-            _ => {}
+            _ => self.contest(now, at, node),
         }
     }
 
-    fn heard_from_another(&self, now: Instant, at: usize, node: &Atom) -> bool {
+    pub(super) fn heard_from_another(&self, now: Instant, at: usize, node: &Atom) -> bool {
         let heard = self.apps[at].heard.as_ref();
         heard.is_some_and(|(other, since)| {
             other != node && now < *since + HEARD_LIFE && self.peers.contains_key(other)

@@ -18,6 +18,7 @@
 //! | `takeover.rs` | `application:takeover/2` |
 //! | `permission.rs` | `application:permit/2`, M4 |
 //! | `conflict.rs` | it runs here and there |
+//! | `contest.rs` | it is said to run there and there |
 //! | `crossing.rs` | M6 of two nodes at the same moment |
 //! | `rescue.rs` | it runs nowhere, and stock nodes let it be |
 
@@ -37,6 +38,7 @@ mod api;
 pub use api::{Error, Event, Input, Lock, Output, Request};
 pub mod appl;
 mod conflict;
+mod contest;
 mod crossing;
 mod inquiry;
 mod introduce;
@@ -50,6 +52,7 @@ mod takeover;
 pub mod wire;
 
 use appl::{AppId, Appl, Distribution, Nodes, RestartTime, Run};
+use contest::Contest;
 use introduce::Peer;
 use rescue::Rescue;
 use start::{Ballots, Decision};
@@ -87,6 +90,8 @@ struct App {
     starters: BTreeSet<Atom>,
     /// Who has last said that it started it, and when.
     heard: Option<(Atom, Instant)>,
+    /// Another one had said so shortly before.
+    contest: Option<Contest>,
     /// How often peers of our own kind were asked whether it still runs there, and since when.
     asked: BTreeMap<Atom, (u32, Instant)>,
     /// It runs here, and nobody was told: a starter that goes before this node may be done first.
@@ -249,7 +254,7 @@ impl Engine {
             SyncLock::Asked(at) | SyncLock::Held(at) => Some(at),
             SyncLock::Free | SyncLock::Late => None,
         };
-        let apps = self.apps.iter().flat_map(|app| [app.failover_at, app.patience_ends()]);
+        let apps = self.apps.iter().flat_map(|app| [app.failover_at, app.patience_ends(), app.contest_due()]);
         let fixed = [sync_lock, self.sync_until, self.start_lock.again_at];
         apps.chain(fixed).flatten().min()
     }
@@ -394,6 +399,9 @@ impl Engine {
             }
             if due(self.apps[at].patience_ends()) {
                 self.evaluate(now, at);
+            }
+            if due(self.apps[at].contest_due()) {
+                self.ask_contestants(now, at);
             }
         }
     }
@@ -580,6 +588,7 @@ impl App {
             ballots: Ballots::default(),
             starters: BTreeSet::new(),
             heard: None,
+            contest: None,
             asked: BTreeMap::new(),
             unannounced: false,
             yielding: BTreeSet::new(),

@@ -22,6 +22,10 @@ impl Engine {
         let me = self.me.clone();
         self.change_permission(at, &me, permission);
         let is_running = self.apps[at].id == AppId::Local;
+        if self.apps[at].own_start.is_some() && !permission {
+            // Peers of ours that wait for this start must not take the place for free.
+            self.broadcast_status();
+        }
         let message = Message::NewPermission { node: me, app: app.clone(), permission, is_running };
         self.send_to_candidates(at, &message);
         let ok = Term::atom("ok");
@@ -31,6 +35,7 @@ impl Engine {
             // Nobody has to take it over any more.
             let unpermitted = std::mem::take(&mut self.apps[at].waiting_permit).into_iter();
             self.reply_all(unpermitted.map(|(call, _)| call).collect(), &ok);
+            self.ask_starters(at);
             self.begin(now, at, false, Some(call));
         } else {
             match self.apps[at].id {
@@ -43,6 +48,17 @@ impl Engine {
         // A stock node keeps the lock while it waits. But the one it waits for may be a node that is about to be
         // started, and its start needs that lock: then both would wait for ever.
         self.release_call(call);
+    }
+
+    /// Nobody is known to run it. But somebody of our own kind may have started it just now, when this node was no candidate:
+    /// that one is to say so first.
+    fn ask_starters(&mut self, at: usize) {
+        if !matches!(self.apps[at].id, AppId::Undefined | AppId::Failover(_)) {
+            return;
+        }
+        for node in self.apps[at].nodes.flat() {
+            self.confirm_again(&node);
+        }
     }
 
     /// M4.

@@ -120,6 +120,7 @@ impl Engine {
         if node == self.me {
             return self.ignore(Message::AppStarted { node, app, result }, "this node knows best");
         }
+        self.hears_of(&node);
         let Some(at) = self.find(&app) else {
             if result.is_ok() {
                 self.remember_started(&app, &node);
@@ -138,6 +139,7 @@ impl Engine {
             Ok(()) => {
                 self.apps[at].starters.remove(&node);
                 self.apps[at].unannounced = false;
+                self.contest(now, at, &node);
                 self.apps[at].heard = Some((node.clone(), now));
                 self.on_started_there(now, at, &node);
                 self.pass_on(now, at, &node);
@@ -230,7 +232,7 @@ impl Engine {
         }
     }
 
-    fn on_started_there(&mut self, now: Instant, at: usize, node: &Atom) {
+    pub(super) fn on_started_there(&mut self, now: Instant, at: usize, node: &Atom) {
         let app = &self.apps[at];
         if app.started || app.decision.is_some() {
             self.started_elsewhere(now, at, node);

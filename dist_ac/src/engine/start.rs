@@ -185,7 +185,8 @@ impl Engine {
         let met = self.has_met_candidates(at);
         let not_loaded = self.not_loaded(at);
         let Some(decision) = &mut self.apps[at].decision else { return };
-        if decision.reply && !met && now < decision.since + INTRODUCTION_PATIENCE {
+        let patient = decision.reply || !decision.callers.is_empty();
+        if patient && !met && now < decision.since + INTRODUCTION_PATIENCE {
             decision.waiting = Waiting::Introductions;
             return;
         }
@@ -224,7 +225,7 @@ impl Engine {
     }
 
     /// Who is known to run it elsewhere.
-    fn runner(&self, at: usize) -> Option<Atom> {
+    pub(super) fn runner(&self, at: usize) -> Option<Atom> {
         let app = &self.apps[at];
         match (&app.id, self.remote_started.get(&app.name)) {
             (_, Some(node)) | (AppId::Distributed(node), None) => Some(node.clone()),
@@ -278,6 +279,7 @@ impl Engine {
         if node == self.me || !self.apps[at].nodes.contains(&node) || !self.peers.contains_key(&node) {
             return self.ignore(Message::Weight { app, weight, node }, "no candidate");
         }
+        self.hears_of(&node);
         let ballot = self.apps[at].ballots.peers.entry(node.clone()).or_default();
         ballot.weight = Some((weight, now));
         // Crossing questions look the same as answers, and are worth the same. A weight of 0 says that the node
@@ -318,6 +320,7 @@ impl Engine {
         if distributed {
             self.set_id(at, AppId::Undefined);
         }
+        self.apps[at].heard.take_if(|(heard, _)| heard == node);
         if remote || distributed {
             self.event(Event::BeliefDropped { app, node: node.clone() });
         }
@@ -350,10 +353,12 @@ impl Engine {
     /// The walk along the priority list (dist_ac.md 2.2, steps 2 to 4). Sends what weights it needs to send.
     fn walk(&mut self, now: Instant, at: usize) -> Verdict {
         let app = &self.apps[at];
-        let absent = |node: &Atom| {
-            app.decision.as_ref().is_some_and(|decision| decision.inquiry.stands_by_for_us(node))
-        };
-        let candidate = |node: &Atom| app.permits(node) && self.takes_part(at, node) && !absent(node);
+        let absent =
+            |node: &Atom| app.decision.as_ref().is_some_and(|decision| decision.inquiry.leaves_out(node));
+        let runner = self.runner(at);
+        let blocked = |node: &Atom| runner.as_ref() != Some(node) && self.is_blocked(now, node);
+        let able = |node: &Atom| app.permits(node) && self.takes_part(at, node);
+        let candidate = |node: &Atom| able(node) && !absent(node) && !blocked(node);
         let candidates: Vec<Atom> = app.nodes.flat().into_iter().filter(candidate).collect();
         let running = self.remote_started.get(&app.name).cloned();
         if !candidates.contains(&self.me) {
