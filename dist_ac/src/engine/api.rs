@@ -182,7 +182,8 @@ pub enum Output {
 /// What a user or an operator may want to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// A peer asks for weights although we took it to run the application; so it does not (dist_ac.md 6, L9).
+    /// A peer asks for weights although we took it to run the application; so it does not. Or it stands by for a node that
+    /// does not run it, and will not start it (dist_ac.md 6, L9).
     BeliefDropped {
         /// The application.
         app: Atom,

@@ -19,7 +19,7 @@ use std::{
 use etf::{Atom, Term};
 
 use super::{
-    Engine, Output,
+    Engine, Event, Output,
     appl::AppId,
     start::{Decision, Waiting},
 };
@@ -108,6 +108,7 @@ impl Engine {
             _ => false,
         };
         let Some(Decision { inquiry, .. }) = &mut self.apps[at].decision else { return };
+        let before = inquiry.left_out.clone();
         match id {
             AppId::Local => return self.started_elsewhere(now, at, node),
             AppId::RunWaiting | AppId::Takeover => return,
@@ -127,6 +128,11 @@ impl Engine {
         let Inquiry { standing_by, left_out, .. } = inquiry;
         left_out.extend(standing_by.iter().filter(|(_, by)| *by == node).map(|(other, _)| other.clone()));
         standing_by.retain(|_, by| by != node);
+        let new: Vec<Atom> = left_out.difference(&before).cloned().collect();
+        for node in new {
+            let app = self.apps[at].name.clone();
+            self.event(Event::BeliefDropped { app, node });
+        }
         self.evaluate(now, at);
     }
 
