@@ -33,7 +33,7 @@ const TERMS: &str = "[
 fn terms_come_back_identical() {
     each_release(|otp| {
         let mut pair = Pair::connected(otp);
-        let echo = "Echo = fun(T) -> {echo, R} ! {self(), T}, receive {echo, Back} -> Back after 3000 -> error(late) end end";
+        let echo = "Echo = fun(T) -> {echo, R} ! {self(), T}, receive {echo, Back} -> Back after 15000 -> error(late) end end";
         pair.erl.eval(echo);
         pair.erl.eval(&format!("Terms = {TERMS}"));
         // What differs is named by its place.
@@ -81,7 +81,7 @@ fn terms_come_back_identical() {
 fn large_messages_come_back_whole() {
     each_release(|otp| {
         let mut pair = Pair::connected(otp);
-        let echo = "Echo = fun(T) -> {echo, R} ! {self(), T}, receive {echo, Back} -> Back after 3000 -> error(late) end end";
+        let echo = "Echo = fun(T) -> {echo, R} ! {self(), T}, receive {echo, Back} -> Back after 15000 -> error(late) end end";
         pair.erl.eval(echo);
         pair.says("B = binary:copy(<<\"crab\">>, 5 * 1024 * 1024 div 4), Echo(B) =:= B", "true");
         pair.says("L = lists:seq(1, 500000), Echo(L) =:= L", "true");
