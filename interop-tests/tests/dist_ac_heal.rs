@@ -29,26 +29,38 @@ fn stock<const N: usize>(
     otp: &Otp,
     names: [&str; N],
     apps: &[String],
-    nodes: &str,
+    distributed: &str,
+) -> [ErlNode; N] {
+    let mut loaded = idle(cluster, otp, names, apps, distributed);
+    for node in &mut loaded {
+        node.eval(&format!("[spawn(fun() -> application:start(A) end) || A <- [{}]]", apps.join(",")));
+    }
+    loaded
+}
+
+/// The same, and nobody starts them.
+fn idle<const N: usize>(
+    cluster: &Cluster,
+    otp: &Otp,
+    names: [&str; N],
+    apps: &[String],
+    distributed: &str,
 ) -> [ErlNode; N] {
     let members = names.map(|name| format!("{name}@localhost")).join(",");
-    let mut started = names.map(|name| spawn(cluster, otp, name, apps, nodes, &members));
+    let mut started = names.map(|name| spawn(cluster, otp, name, distributed, &members));
     for node in &mut started {
         prepare(node, apps);
     }
     for node in &mut started {
         node.eval_until("Known()", &format!("[{members}]"), LIMIT);
     }
-    for node in &mut started {
-        node.eval(&format!("[spawn(fun() -> application:start(A) end) || A <- [{}]]", apps.join(",")));
-    }
     started
 }
 
 /// A stock node that waits for these members before it is up.
-fn spawn(cluster: &Cluster, otp: &Otp, name: &str, apps: &[String], nodes: &str, members: &str) -> ErlNode {
+fn spawn(cluster: &Cluster, otp: &Otp, name: &str, distributed: &str, members: &str) -> ErlNode {
     cluster.write("hz.erl", HZ);
-    let config = config(cluster, &format!("{name}.config"), apps, nodes, members);
+    let config = config(cluster, &format!("{name}.config"), distributed, members);
     cluster.spawn_erl(otp, name, &NodeSpec { config: Some(config), ..NodeSpec::default() })
 }
 
@@ -69,23 +81,27 @@ fn prepare(node: &mut ErlNode, apps: &[String]) {
     }
 }
 
+/// `kernel distributed` of applications that share a priority list, and a restart time in milliseconds.
+fn distributed(apps: &[String], restart_time: u32, nodes: &str) -> String {
+    apps.iter().map(|app| format!("{{{app},{restart_time},{nodes}}}")).collect::<Vec<_>>().join(",")
+}
+
 /// The `sys.config` of all of them: nobody is waited for for long, and links that are lost take no others along.
-fn config(cluster: &Cluster, file: &str, apps: &[String], nodes: &str, members: &str) -> PathBuf {
-    let distributed: Vec<String> = apps.iter().map(|app| format!("{{{app},1000,{nodes}}}")).collect();
+fn config(cluster: &Cluster, file: &str, distributed: &str, members: &str) -> PathBuf {
     cluster.write(
         file,
         &format!(
-            "[{{kernel, [{{distributed, [{}]}}, {{sync_nodes_optional, [{members}]}}, {{sync_nodes_timeout, 30000}}, \
-             {{prevent_overlapping_partitions, false}}]}}, {{crabnode, [{{heal, cluster}}]}}].",
-            distributed.join(",")
+            "[{{kernel, [{{distributed, [{distributed}]}}, {{sync_nodes_optional, [{members}]}}, \
+             {{sync_nodes_timeout, 30000}}, {{prevent_overlapping_partitions, false}}]}}, \
+             {{crabnode, [{{heal, cluster}}]}}]."
         ),
     )
 }
 
 /// The Rust member, connected to all of them.
-fn healer(cluster: &Cluster, apps: &[String], nodes: &str, stock: &mut [&mut ErlNode]) -> RustNode {
+fn healer(cluster: &Cluster, distributed: &str, stock: &mut [&mut ErlNode]) -> RustNode {
     let members: Vec<&str> = stock.iter().map(|node| node.node()).collect();
-    let config = config(cluster, "healer.config", apps, nodes, &members.join(","));
+    let config = config(cluster, "healer.config", distributed, &members.join(","));
     let spec = NodeSpec { config: Some(config), ..NodeSpec::default() };
     let mut healer = cluster.spawn_example("m8ball", "r", &spec);
     healer.wait_until_ready(LIMIT).unwrap_or_else(|error| panic!("{error}"));
@@ -106,9 +122,9 @@ fn l1_two_stock_copies() {
     each_release(|otp| {
         let cluster = Cluster::new(otp);
         let apps = [name(1)];
-        let nodes = "[a@localhost,b@localhost]";
-        let [mut a, mut b] = stock(&cluster, otp, ["a", "b"], &apps, nodes);
-        let healer = healer(&cluster, &apps, nodes, &mut [&mut a, &mut b]);
+        let distributed = distributed(&apps, 1000, "[a@localhost,b@localhost]");
+        let [mut a, mut b] = stock(&cluster, otp, ["a", "b"], &apps, &distributed);
+        let healer = healer(&cluster, &distributed, &mut [&mut a, &mut b]);
         let all = "[a@localhost,b@localhost,r@localhost]";
         for node in [&mut a, &mut b] {
             node.eval_until("Known()", all, LIMIT);
@@ -116,11 +132,7 @@ fn l1_two_stock_copies() {
         a.eval_until("Runs(hz1)", "true", LIMIT);
         b.eval_until("Id(hz1)", "{distributed,a@localhost}", LIMIT);
 
-        // Its `global` may still have something to say, and would connect again.
-        for node in [&mut a, &mut b] {
-            says(node, "application:set_env(kernel, dist_auto_connect, never)", "ok");
-        }
-        says(&mut b, "erlang:disconnect_node(a@localhost)", "true");
+        part(&mut [&mut a, &mut b]);
         b.eval_until("Runs(hz1)", "true", LIMIT);
         // Two clusters, with the healer in both: each goes on.
         pause(Duration::from_millis(2_500));
@@ -149,6 +161,155 @@ fn l1_two_stock_copies() {
     });
 }
 
+/// L2: the runner is lost and is back before its restart time is over. Stock standbys would start a second copy; one that
+/// is told stands by again, and its timer, when it fires, finds nothing to do.
+#[test]
+fn l2_a_flap_before_the_timer() {
+    each_release(|otp| {
+        let cluster = Cluster::new(otp);
+        let apps = [name(1)];
+        // Longer than any machine takes.
+        let distributed = distributed(&apps, 600_000, "[a@localhost,b@localhost]");
+        let [mut a, mut b] = stock(&cluster, otp, ["a", "b"], &apps, &distributed);
+        let healer = healer(&cluster, &distributed, &mut [&mut a, &mut b]);
+        let all = "[a@localhost,b@localhost,r@localhost]";
+        for node in [&mut a, &mut b] {
+            node.eval_until("Known()", all, LIMIT);
+        }
+        a.eval_until("Runs(hz1)", "true", LIMIT);
+        b.eval_until("Id(hz1)", "{distributed,a@localhost}", LIMIT);
+        part(&mut [&mut a, &mut b]);
+        b.eval_until("Id(hz1)", "{failover,a@localhost}", LIMIT);
+        says(&mut a, "net_kernel:connect_node(b@localhost)", "true");
+        b.eval_until("Id(hz1)", "{distributed,a@localhost}", LIMIT);
+        // What the timer sends, and a call behind it.
+        b.eval("dist_ac ! {internal_restart_appl, hz1}");
+        b.eval_until("Id(hz1)", "{distributed,a@localhost}", LIMIT);
+        says(&mut b, "Runs(hz1)", "false");
+        says(&mut a, "Runs(hz1)", "true");
+        for node in [&mut a, &mut b] {
+            node.eval_until("Known()", all, LIMIT);
+        }
+        says(&mut b, "application:takeover(hz1, temporary)", "ok");
+        a.eval_until("{Runs(hz1), Id(hz1)}", "{false,{distributed,b@localhost}}", LIMIT);
+        let said = healer.output();
+        assert!(said.contains("(L2)"), "{said}");
+    });
+}
+
+/// L3: three nodes that have all lost each other, as `global` leaves them when one link of three breaks, with three copies.
+#[test]
+fn l3_three_singletons() {
+    each_release(|otp| {
+        let cluster = Cluster::new(otp);
+        let apps = [name(1)];
+        let distributed = distributed(&apps, 1000, "[a@localhost,{b@localhost,c@localhost}]");
+        let [mut a, mut b, mut c] = stock(&cluster, otp, ["a", "b", "c"], &apps, &distributed);
+        let healer = healer(&cluster, &distributed, &mut [&mut a, &mut b, &mut c]);
+        let all = "[a@localhost,b@localhost,c@localhost,r@localhost]";
+        for node in [&mut a, &mut b, &mut c] {
+            node.eval_until("Known()", all, LIMIT);
+        }
+        a.eval_until("Runs(hz1)", "true", LIMIT);
+        for node in [&mut b, &mut c] {
+            node.eval_until("Id(hz1)", "{distributed,a@localhost}", LIMIT);
+        }
+        part(&mut [&mut a, &mut b, &mut c]);
+        for node in [&mut a, &mut b, &mut c] {
+            node.eval_until("{nodes(), Runs(hz1)}", "{[r@localhost],true}", LIMIT);
+        }
+        says(&mut a, "[net_kernel:connect_node(N) || N <- [b@localhost, c@localhost]]", "[true,true]");
+        says(&mut b, "net_kernel:connect_node(c@localhost)", "true");
+        let back = now();
+        for node in [&mut b, &mut c] {
+            node.eval_until("{Runs(hz1), Id(hz1)}", "{false,{distributed,a@localhost}}", LIMIT);
+        }
+        println!(
+            "OTP {}: one copy {} ms after the links were back",
+            otp.number(),
+            back.elapsed().as_millis()
+        );
+        says(&mut a, "Runs(hz1)", "true");
+        for node in [&mut a, &mut b, &mut c] {
+            node.eval_until("Known()", all, LIMIT);
+        }
+        a.kill9();
+        b.eval_until("Runs(hz1)", "true", LIMIT);
+        c.eval_until("{Runs(hz1), Id(hz1)}", "{false,{distributed,b@localhost}}", LIMIT);
+        let said = healer.output();
+        assert!(said.contains("(L1, L3)"), "{said}");
+    });
+}
+
+/// These lose each other, and do not connect again by themselves: their `global` may still have something to say.
+fn part(nodes: &mut [&mut ErlNode]) {
+    for node in &mut *nodes {
+        says(node, "application:set_env(kernel, dist_auto_connect, never)", "ok");
+    }
+    for node in nodes {
+        node.eval("[erlang:disconnect_node(N) || N <- nodes(), N =/= r@localhost]");
+        node.eval_until("nodes()", "[r@localhost]", LIMIT);
+    }
+}
+
+/// L7: two stock nodes that start the same applications in different order wait for each other: for the start of the other,
+/// where each goes first in one list, and for its weight in a tuple. The healer gets both out of it.
+#[test]
+fn l7_starts_in_different_order() {
+    each_release(|otp| {
+        let cluster = Cluster::new(otp);
+        let apps: Vec<String> = (1..=4).map(name).collect();
+        let distributed = "{hz1,1000,[a@localhost,b@localhost]},{hz2,1000,[b@localhost,a@localhost]},\
+                           {hz3,1000,[{a@localhost,b@localhost}]},{hz4,1000,[{a@localhost,b@localhost}]}";
+        let [mut a, mut b] = idle(&cluster, otp, ["a", "b"], &apps, distributed);
+        let answers = "try gen_server:call(dist_ac, info, 1000) of _ -> true catch exit:_ -> false end";
+        let started = "[A || {A, _} <- proplists:get_value(started, application:info()), \
+                       lists:prefix(\"hz\", atom_to_list(A))]";
+        let running = "length([A || {A, _, _} <- application:which_applications(), lists:prefix(\"hz\", atom_to_list(A))])";
+        let start = |node: &mut ErlNode, order: &str, waits: &str| {
+            node.eval(&format!("spawn(fun() -> [ok = application:start(A) || A <- {order}] end)"));
+            let function = "process_info(whereis(dist_ac), current_function)";
+            node.eval_until(function, &format!("{{current_function,{{dist_ac,{waits}}}}}"), LIMIT);
+        };
+        start(&mut a, "[hz2, hz1]", "wait_dist_start,7");
+        start(&mut b, "[hz1, hz2]", "wait_dist_start,7");
+        for node in [&mut a, &mut b] {
+            node.eval_until(&format!("{{{answers}, {answers}, {started}}}"), "{false,false,[]}", LIMIT);
+        }
+        let began = now();
+        let healer = healer(&cluster, distributed, &mut [&mut a, &mut b]);
+        // Each where it belongs.
+        a.eval_until("{Runs(hz1), Id(hz2)}", "{true,{distributed,b@localhost}}", LIMIT);
+        b.eval_until("{Runs(hz2), Id(hz1)}", "{true,{distributed,a@localhost}}", LIMIT);
+        println!(
+            "OTP {}: both run {} ms after the healer began to come",
+            otp.number(),
+            began.elapsed().as_millis()
+        );
+        for node in [&mut a, &mut b] {
+            node.eval_until("Known()", "[a@localhost,b@localhost,r@localhost]", LIMIT);
+        }
+
+        start(&mut a, "[hz4, hz3]", "collect_answers,4");
+        start(&mut b, "[hz3, hz4]", "collect_answers,4");
+        for node in [&mut a, &mut b] {
+            node.eval_until(&format!("length({started})"), "4", LIMIT);
+            node.eval_until(answers, "true", LIMIT);
+        }
+        let parse = |text: String| text.parse::<usize>().expect("a number");
+        let deadline = now() + LIMIT;
+        loop {
+            let both = (parse(a.eval(running)), parse(b.eval(running)));
+            if both.0 + both.1 == 4 {
+                break;
+            }
+            assert!(now() < deadline, "{both:?}: {}", healer.output());
+        }
+        let said = healer.output();
+        assert!(said.matches("(L7)").count() >= 2, "{said}");
+    });
+}
+
 /// L8: eight applications that fail over together, among two stock nodes. Alone they wait for each other for ever; a
 /// member that comes later tells each what the other cannot.
 #[test]
@@ -156,8 +317,8 @@ fn l8_eight_applications() {
     each_release(|otp| {
         let cluster = Cluster::new(otp);
         let apps: Vec<String> = (1..=8).map(name).collect();
-        let nodes = "[a@localhost,{b@localhost,c@localhost}]";
-        let [mut a, mut b, mut c] = stock(&cluster, otp, ["a", "b", "c"], &apps, nodes);
+        let distributed = distributed(&apps, 1000, "[a@localhost,{b@localhost,c@localhost}]");
+        let [mut a, mut b, mut c] = stock(&cluster, otp, ["a", "b", "c"], &apps, &distributed);
         let count = "length([A || {A, _, _} <- application:which_applications(), lists:prefix(\"hz\", atom_to_list(A))])";
         a.eval_until(count, "8", LIMIT);
         for node in [&mut b, &mut c] {
@@ -181,7 +342,7 @@ fn l8_eight_applications() {
         assert!(alone < 8, "stock nodes came through without help: {alone}");
 
         let began = now();
-        let healer = healer(&cluster, &apps, nodes, &mut [&mut b, &mut c]);
+        let healer = healer(&cluster, &distributed, &mut [&mut b, &mut c]);
         while running(&mut b, &mut c) < 8 {
             assert!(began.elapsed() < LIMIT, "{} of 8; {}", running(&mut b, &mut c), healer.output());
         }
@@ -205,15 +366,15 @@ fn l9_nobody_runs_it() {
     each_release(|otp| {
         let cluster = Cluster::new(otp);
         let apps = [name(1)];
-        let nodes = "[a@localhost,{b@localhost,c@localhost}]";
+        let distributed = distributed(&apps, 1000, "[a@localhost,{b@localhost,c@localhost}]");
         let start = "application:start(hz1)";
-        let mut c = spawn(&cluster, otp, "c", &apps, nodes, "");
+        let mut c = spawn(&cluster, otp, "c", &distributed, "");
         prepare(&mut c, &apps);
         says(&mut c, start, "ok");
-        let mut b = spawn(&cluster, otp, "b", &apps, nodes, "c@localhost");
+        let mut b = spawn(&cluster, otp, "b", &distributed, "c@localhost");
         prepare(&mut b, &apps);
         b.eval_until("Known()", "[b@localhost,c@localhost]", LIMIT);
-        let mut a = spawn(&cluster, otp, "a", &apps, nodes, "b@localhost,c@localhost");
+        let mut a = spawn(&cluster, otp, "a", &distributed, "b@localhost,c@localhost");
         prepare(&mut a, &apps);
         let all = "[a@localhost,b@localhost,c@localhost]";
         for node in [&mut a, &mut b, &mut c] {
@@ -229,7 +390,7 @@ fn l9_nobody_runs_it() {
         c.eval_until(&format!("{{{answers}, {answers}}}"), "{false,false}", LIMIT);
         says(&mut c, "Runs(hz1)", "false");
 
-        let healer = healer(&cluster, &apps, nodes, &mut [&mut b, &mut c]);
+        let healer = healer(&cluster, &distributed, &mut [&mut b, &mut c]);
         b.eval_until("Runs(hz1)", "true", LIMIT);
         c.eval_until(answers, "true", LIMIT);
         c.eval_until("Id(hz1)", "{distributed,b@localhost}", LIMIT);

@@ -125,7 +125,8 @@ impl Recorder {
     fn repair(&mut self, Repair { fault, act, dry_run }: &Repair) -> Event {
         let (app, node) = match act {
             Act::Introduce { one, .. } => (None, one),
-            Act::StandBy { app, node, .. }
+            Act::GoOn { app, node, .. }
+            | Act::StandBy { app, node, .. }
             | Act::Stop { app, node, .. }
             | Act::TakeOver { app, node }
             | Act::Weigh { app, node, .. } => (Some(app), node),

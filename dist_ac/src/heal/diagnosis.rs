@@ -6,7 +6,7 @@
 //! that waits for it (L13).
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
 };
 
@@ -34,6 +34,16 @@ const WEIGHS_LASTS: Duration = Duration::from_secs(1);
 /// Two copies that were first seen so shortly after one another count as equally old.
 const AGE_DIFFERENCE: Duration = Duration::from_secs(5);
 
+/// The weight of a node that is not to be elected: more applications than any node runs.
+const NOT_ELECTED: i64 = 1 << 24;
+
+/// For what a blocked node waits.
+struct Wait<'a> {
+    app: &'a Atom,
+    other: &'a Atom,
+    collects: bool,
+}
+
 /// Something that is wrong, and what is done about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Finding {
@@ -46,6 +56,7 @@ pub(super) struct Finding {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Treatment {
+    NodeDown { node: Atom, down: Atom },
     Send { node: Atom, message: Message },
     TakeOver { node: Atom, app: Atom, restart_type: Term },
 }
@@ -88,6 +99,18 @@ impl Seen {
         }
     }
 
+    /// Whether it is being started there for certain, as far as that can be seen. Of a blocked node the application
+    /// controller names requests as well that wait for `dist_ac`, whose own state tells the two apart.
+    fn starts(&self, app: &Atom) -> bool {
+        let state = self.waiting.as_ref().and_then(|waiting| waiting.state.as_ref());
+        match (&self.dist_ac, state.and_then(|state| state.apps.get(app))) {
+            (Attention::Blocked(_), Some(app)) => {
+                matches!(app.id, AppId::RunWaiting | AppId::Takeover | AppId::Local)
+            }
+            _ => self.may_start(app),
+        }
+    }
+
     /// Whether it may be about to run there.
     fn may_start(&self, app: &Atom) -> bool {
         match &self.dist_ac {
@@ -109,10 +132,13 @@ impl Healer {
     /// Keeps what is worth to know in later rounds.
     pub(super) fn remember(&mut self, now: Instant) {
         for seen in self.nodes.values() {
-            if let Attention::Answered(dist_ac) = &seen.dist_ac {
-                for (app, state) in &dist_ac.apps {
-                    self.lists.insert(app.clone(), state.nodes.clone());
-                }
+            let told = match &seen.dist_ac {
+                Attention::Answered(dist_ac) => Some(dist_ac),
+                Attention::Blocked(_) => seen.waiting.as_ref().and_then(|waiting| waiting.state.as_ref()),
+                Attention::Unknown => None,
+            };
+            for (app, state) in told.into_iter().flat_map(|dist_ac| &dist_ac.apps) {
+                self.lists.insert(app.clone(), state.nodes.clone());
             }
         }
         for app in self.lists.keys() {
@@ -131,6 +157,7 @@ impl Healer {
     /// for then neither takes the answer for a question.
     pub(super) fn findings(&self, now: Instant) -> Vec<Finding> {
         let mut all = self.strangers();
+        all.extend(self.deadlocks());
         for app in self.lists.keys() {
             let copies: Vec<&Atom> = self.runners(app);
             all.extend(self.wedged(app, &copies));
@@ -270,8 +297,8 @@ impl Healer {
     }
 
     /// L8: a blocked node gets the news that the runner, blocked as well, cannot send. Where it is blocked for another
-    /// reason the message is read later, and says nothing new. A node that may be starting it is left alone: a late
-    /// message would stop its copy.
+    /// reason the message is read later, and says nothing new. A node that may be starting it is left alone, for a late
+    /// message would stop its copy; but not one that is seen to wait for another's start.
     fn wedged(&self, app: &Atom, copies: &[&Atom]) -> Vec<Finding> {
         let [runner] = copies else { return Vec::new() };
         let mut all = Vec::new();
@@ -285,55 +312,113 @@ impl Healer {
             let booted = controller.running.contains_key("kernel");
             let place = controller.running.get(app);
             let told = matches!(place, Some(Place::At(at)) if at == *runner);
-            let concerned = self.lists[app].contains(node) && controller.started.contains_key(app);
-            if node == *runner || !booted || told || !concerned || controller.starting.contains(app) {
+            let wait = self.waits(node).filter(|wait| wait.app == app && !wait.collects);
+            let failed_over = controller.started.contains_key(app) && !controller.starting.contains(app);
+            let concerned = self.lists[app].contains(node) && (failed_over || wait.is_some());
+            if node == *runner || !booted || told || !concerned {
                 continue;
             }
             if place == Some(&Place::Here) || !self.connected(node, runner) {
                 continue;
             }
+            // It takes the news from the one that it waits for alone, and hears of the runner right behind.
+            let other = wait.map(|wait| wait.other).filter(|other| other != runner);
+            let news = other.into_iter().chain([*runner]).map(|from| started(node, app, from));
             all.push(Finding {
                 fault: Fault::Wedged,
                 act: Act::StandBy { app: app.clone(), node: node.clone(), runner: (*runner).clone() },
                 lasts: Duration::ZERO,
-                treatments: vec![started(node, app, runner)],
+                treatments: news.collect(),
             });
         }
         all
     }
 
-    /// L9: a node waits for the weight of the one that runs it, which had its question before it was to answer, and forgot
-    /// it. A weight that nobody waits for is never forgotten (L13), so there has to be no other application and no other
-    /// node that it could wait for.
-    fn weighs(&self, app: &Atom, copies: &[&Atom]) -> Option<Finding> {
-        let [runner] = copies else { return None };
-        let (node, _) = self.nodes.iter().find(|(node, seen)| {
-            let (Attention::Blocked(_), true, None) = (&seen.dist_ac, seen.collects, seen.ours) else {
-                return false;
+    /// For what a blocked stock node waits, if its variables leave no doubt.
+    fn waits(&self, node: &Atom) -> Option<Wait<'_>> {
+        let seen = self.nodes.get(node)?;
+        let (Attention::Blocked(_), Some(waiting), Some(controller), None) =
+            (&seen.dist_ac, &seen.waiting, &seen.controller, seen.ours)
+        else {
+            return None;
+        };
+        let mut apps = self.lists.keys().filter(|app| waiting.names.contains(*app));
+        let mut others = self.nodes.keys().filter(|other| *other != node && waiting.names.contains(*other));
+        let ((Some(app), None), (Some(other), None)) =
+            ((apps.next(), apps.next()), (others.next(), others.next()))
+        else {
+            return None;
+        };
+        let clear = controller.running.contains_key("kernel") && self.connected(node, other);
+        clear.then_some(Wait { app, other, collects: waiting.collects })
+    }
+
+    /// L7: each waits for the next, and the last for the first. Nothing that anybody asks of them can end that, for none
+    /// of them reads it. One goes on without the one that it waits for, and starts it if it is the next that may: for
+    /// that one decision it takes the other for dead. When the other gets to it, it takes it over if it goes first.
+    fn deadlocks(&self) -> Vec<Finding> {
+        let waits: BTreeMap<&Atom, Wait<'_>> =
+            self.nodes.keys().filter_map(|node| Some((node, self.waits(node)?))).collect();
+        let mut all = Vec::new();
+        for first in waits.keys() {
+            let mut ring = vec![*first];
+            while let Some(next) = ring.last().and_then(|last| waits.get(last)).map(|wait| wait.other)
+                && !ring.contains(&next)
+            {
+                ring.push(next);
+            }
+            let closed =
+                ring.last().and_then(|last| waits.get(last)).is_some_and(|wait| wait.other == *first);
+            // Each ring once.
+            if !closed || ring.iter().any(|node| node < first) {
+                continue;
+            }
+            let startable = |node: &&Atom| {
+                let Wait { app, .. } = waits[*node];
+                let elsewhere = |(at, seen): (&Atom, &Seen)| at != *node && seen.starts(app);
+                self.lists[app].contains(node)
+                    && self.runners(app).is_empty()
+                    && !self.nodes.iter().any(elsewhere)
             };
-            let (Some(controller), Some(nodes)) = (&seen.controller, &seen.nodes) else { return false };
-            let open = |app: &Atom| match controller.running.get(app) {
-                Some(Place::Here) => false,
-                Some(Place::At(at)) => !self.nodes.get(at).is_some_and(|seen| seen.runs(app)),
-                Some(Place::Nowhere) | None => true,
+            let mut able: Vec<&Atom> = ring.into_iter().filter(startable).collect();
+            able.sort_by_key(|node| (self.lists[waits[*node].app].rank(node), waits[*node].app, *node));
+            let Some(node) = able.first().copied() else { continue };
+            let Wait { app, other, .. } = waits[node];
+            let (node, without) = (node.clone(), other.clone());
+            all.push(Finding {
+                fault: Fault::Deadlock,
+                act: Act::GoOn { app: app.clone(), node: node.clone(), without: without.clone() },
+                lasts: WEIGHS_LASTS,
+                treatments: vec![Treatment::NodeDown { node, down: without }],
+            });
+        }
+        all
+    }
+
+    /// L9: a node waits for a weight of one that had its question before it was to answer, and forgot it; and somebody
+    /// runs it. A weight that nobody waits for is never forgotten (L13), so it has to be certain who waits for what.
+    fn weighs(&self, app: &Atom, copies: &[&Atom]) -> Vec<Finding> {
+        let [runner] = copies else { return Vec::new() };
+        let mut all = Vec::new();
+        for node in self.nodes.keys() {
+            let Some(Wait { other, .. }) = self.waits(node).filter(|wait| wait.collects && wait.app == app)
+            else {
+                continue;
             };
-            let collected = |app: &Atom| {
-                let list = &self.lists[app];
-                list.tuples() > 0 && list.contains(node) && controller.started.contains_key(app) && open(app)
-            };
-            let apps: Vec<&Atom> = self.lists.keys().filter(|app| collected(app)).collect();
-            let mut asked = self.lists[app].flat();
-            asked.retain(|other| other != *node && nodes.contains(other));
-            let starting = !controller.starting.is_empty();
-            apps == [app] && asked == [(*runner).clone()] && !starting && self.connected(node, runner)
-        })?;
-        let message = Message::Weight { app: app.clone(), weight: 0, node: (*runner).clone() };
-        Some(Finding {
-            fault: Fault::Wedged,
-            act: Act::Weigh { app: app.clone(), node: node.clone(), runner: (*runner).clone() },
-            lasts: WEIGHS_LASTS,
-            treatments: vec![Treatment::Send { node: node.clone(), message }],
-        })
+            // One that is blocked as well has yet to answer.
+            if !matches!(self.nodes[other].dist_ac, Attention::Answered(_)) {
+                continue;
+            }
+            let weight = if other == *runner { 0 } else { NOT_ELECTED };
+            let message = Message::Weight { app: app.clone(), weight, node: other.clone() };
+            all.push(Finding {
+                fault: Fault::Wedged,
+                act: Act::Weigh { app: app.clone(), node: node.clone(), other: other.clone() },
+                lasts: WEIGHS_LASTS,
+                treatments: vec![Treatment::Send { node: node.clone(), message }],
+            });
+        }
+        all
     }
 
     /// L9, L11: it runs nowhere, and the best node that stands by for somebody takes it over.

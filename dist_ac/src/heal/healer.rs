@@ -15,7 +15,7 @@ use etf::{Atom, Term};
 use super::{
     Act, Fault, Heal, HealConfig, Repair,
     diagnosis::{Finding, Treatment},
-    view::{self, Controller, DistAc},
+    view::{self, Controller, DistAc, Waiting},
 };
 use crate::engine::{Event, appl::Nodes, wire::Message};
 
@@ -58,6 +58,9 @@ const TAKE_OVER_AGAIN: Duration = Duration::from_secs(10);
 
 /// The first wait after a weight was told: a second one would be answered (L13).
 const WEIGH_AGAIN: Duration = Duration::from_secs(30);
+
+/// The first wait after a node was told to go on without another: a second time is for another wait.
+const GO_ON_AGAIN: Duration = Duration::from_secs(30);
 
 /// In what a node is blocked is asked after so long.
 const WAITING_AFTER: Duration = Duration::from_secs(2);
@@ -112,7 +115,7 @@ pub enum Question {
     DistAc,
     /// `erlang:nodes()`, by rpc.
     Nodes,
-    /// `erlang:process_info(whereis(dist_ac), current_function)`, by rpc: in what it is blocked.
+    /// `erlang:process_info(whereis(dist_ac), backtrace)`, by rpc: in what it is blocked, and for whom.
     Waiting,
 }
 
@@ -141,6 +144,13 @@ pub enum Output {
     },
     /// Something to log or to show.
     Event(Event),
+    /// Send `{nodedown, Down}` to the name `dist_ac` at a node.
+    NodeDown {
+        /// Where.
+        node: Atom,
+        /// Who is to be taken for dead.
+        down: Atom,
+    },
     /// Send to the name `dist_ac` at a node.
     Send {
         /// Where.
@@ -167,8 +177,8 @@ pub(super) struct Seen {
     pub(super) dist_ac: Attention,
     pub(super) controller: Option<Controller>,
     pub(super) nodes: Option<Vec<Atom>>,
-    /// Its `dist_ac` is blocked, and collects weights.
-    pub(super) collects: bool,
+    /// Its `dist_ac` is blocked in this.
+    pub(super) waiting: Option<Waiting>,
     /// Unanswered questions, and since when.
     asked: BTreeMap<Question, Instant>,
     /// It has no `dist_ac`; it is asked again then.
@@ -325,7 +335,7 @@ impl Healer {
     fn begin_round(&mut self, now: Instant) {
         (self.round, self.next_round) = (Some(now), None);
         for (node, seen) in &mut self.nodes {
-            (seen.controller, seen.nodes, seen.collects) = (None, None, false);
+            (seen.controller, seen.nodes, seen.waiting) = (None, None, None);
             if let Attention::Answered(_) = seen.dist_ac {
                 seen.dist_ac = Attention::Unknown;
             }
@@ -383,7 +393,7 @@ impl Healer {
             (Question::DistAc, Answer::None) => {}
             (Question::Controller, Answer::Term(term)) => seen.controller = Controller::from_term(&term),
             (Question::Nodes, Answer::Term(term)) => seen.nodes = view::atoms(&term),
-            (Question::Waiting, Answer::Term(term)) => seen.collects = view::collects(&term),
+            (Question::Waiting, Answer::Term(term)) => seen.waiting = Waiting::from_backtrace(&term),
             (
                 Question::Controller | Question::Nodes | Question::Waiting,
                 Answer::None | Answer::NoProcess,
@@ -436,6 +446,7 @@ impl Healer {
             Act::Introduce { .. } => INTRODUCE_AGAIN,
             Act::TakeOver { .. } => TAKE_OVER_AGAIN,
             Act::Weigh { .. } => WEIGH_AGAIN,
+            Act::GoOn { .. } => GO_ON_AGAIN,
             Act::StandBy { .. } | Act::Start { .. } | Act::Stop { .. } => REPEAT_MIN,
         };
         let wait = least.saturating_mul(1 << done.times.saturating_sub(1).min(6)).min(REPEAT_MAX);
@@ -457,6 +468,7 @@ impl Healer {
         }
         for treatment in &finding.treatments {
             self.outputs.push_back(match treatment.clone() {
+                Treatment::NodeDown { node, down } => Output::NodeDown { node, down },
                 Treatment::Send { node, message } => Output::Send { node, message },
                 Treatment::TakeOver { node, app, restart_type } => {
                     Output::TakeOver { node, app, restart_type }

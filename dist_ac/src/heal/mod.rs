@@ -175,6 +175,8 @@ pub enum Fault {
     Flap,
     /// L5: it stopped just before its node went down.
     StoppedWithNode,
+    /// L7: nodes wait for each other, each for the start or the weight of another, and none of them can go on.
+    Deadlock,
     /// L8: a node waits for news that the other, which waits for it in turn, cannot send.
     Wedged,
     /// L9, L11: a node stands by for one that does not run it, and nobody does.
@@ -192,6 +194,7 @@ impl fmt::Display for Fault {
             Self::Copies => "it runs more than once (L1, L3)",
             Self::Flap => "its node is back in time, and is taken for dead (L2)",
             Self::StoppedWithNode => "it stopped just before its node went down (L5)",
+            Self::Deadlock => "nodes wait for each other, and nobody runs it (L7)",
             Self::Wedged => "two nodes wait for each other (L8)",
             Self::Orphan => "a node stands by for one that does not run it (L9, L11)",
             Self::Belief => "a node does not know who runs it (L17)",
@@ -209,6 +212,16 @@ pub enum Act {
         one: Atom,
         /// The other.
         other: Atom,
+    },
+    /// A node that waits for another goes on without it: it hears that the other is down, which it takes for true in this
+    /// one decision alone.
+    GoOn {
+        /// The application.
+        app: Atom,
+        /// Who waits.
+        node: Atom,
+        /// For whom.
+        without: Atom,
     },
     /// A copy stops, and its node stands by for the winner (M6).
     Stop {
@@ -228,14 +241,15 @@ pub enum Act {
         /// Who runs it.
         runner: Atom,
     },
-    /// A node that waits for the weight of the runner gets one, which says that the runner is elected (M5).
+    /// A node that waits for a weight which does not come gets one: that of the runner says that the runner is elected,
+    /// that of another that it is not (M5).
     Weigh {
         /// The application.
         app: Atom,
         /// Who waits.
         node: Atom,
-        /// Who runs it.
-        runner: Atom,
+        /// For whose weight.
+        other: Atom,
     },
     /// A node takes it over from where it was believed to run.
     TakeOver {
@@ -260,7 +274,8 @@ impl Act {
             Self::Introduce { one, other } => node == one || node == other,
             Self::Stop { node: at, winner: other, .. }
             | Self::StandBy { node: at, runner: other, .. }
-            | Self::Weigh { node: at, runner: other, .. } => node == at || node == other,
+            | Self::GoOn { node: at, without: other, .. }
+            | Self::Weigh { node: at, other, .. } => node == at || node == other,
             Self::TakeOver { node: at, .. } => node == at,
             Self::Start { .. } => false,
         }

@@ -12,8 +12,8 @@ struct Rig {
     /// What each stock node answers: `dist_ac:info()`, `application:info()`, `nodes()`.
     stock: Vec<(&'static str, Option<String>, String, String)>,
     list: &'static str,
-    /// In what every blocked node is.
-    waiting: &'static str,
+    /// In what every blocked node is: the function, and its variables.
+    waiting: (&'static str, &'static str),
 }
 
 fn atom(text: &str) -> Atom {
@@ -52,7 +52,13 @@ impl Rig {
         let quiet = |node: &&'static str| {
             (*node, Some(info("undefined", "[]", "[]", "[]")), controller("", ""), "[]".to_owned())
         };
-        Self { healer, now, stock: stock.iter().map(quiet).collect(), list: LIST, waiting: "wait_dist_start" }
+        Self {
+            healer,
+            now,
+            stock: stock.iter().map(quiet).collect(),
+            list: LIST,
+            waiting: ("wait_dist_start/7", "reply"),
+        }
     }
 
     /// A stock node that runs it, or stands by, and knows these.
@@ -88,6 +94,7 @@ impl Rig {
                 match output {
                     Output::Ask { node, question, .. } => self.answer(node, question),
                     Output::Event(event) => lines.push(format!("{event:?}")),
+                    Output::NodeDown { node, down } => lines.push(format!("{node} nodedown {down}")),
                     Output::Send { node, message } => lines.push(format!("{node} {}", message.to_term())),
                     Output::TakeOver { node, app, restart_type } => {
                         lines.push(format!("{node} takeover({app},{restart_type})"));
@@ -114,6 +121,18 @@ impl Rig {
         lines
     }
 
+    fn backtrace(&self) -> Term {
+        let (function, variables) = self.waiting;
+        let lines: Vec<String> =
+            variables.split(' ').enumerate().map(|(at, name)| format!("y({at})     {name}")).collect();
+        let text = format!(
+            "Program counter: 0x00 (dist_ac:{function} + 584)\n{}\n\n\
+             0x00 Return addr 0x01 (dist_ac:find_any_node/5 + 368)\ny(0)     a\n",
+            lines.join("\n")
+        );
+        etf::tuple!(atom "backtrace", Term::binary(text.into_bytes()))
+    }
+
     fn answer(&mut self, node: Atom, question: Question) {
         let answer = match self.stock.iter().find(|entry| entry.0 == node.as_str()) {
             Some((_, info, controller, nodes)) => match question {
@@ -123,7 +142,7 @@ impl Rig {
                     None => return,
                 },
                 Question::Nodes => term(nodes),
-                Question::Waiting => term(&format!("{{current_function,{{dist_ac,{},4}}}}", self.waiting)),
+                Question::Waiting => self.backtrace(),
             },
             None => term(&info("undefined", "[]", "[r]", "[]").replace(LIST, self.list)),
         };
@@ -366,14 +385,83 @@ fn l9_who_waits_for_the_weight_of_the_runner_gets_it_once() {
     rig.stock[0].1 = rig.stock[0].1.take().map(|info| info.replace(LIST, rig.list));
     rig.blocked("c", "{app1,{distributed,a}},", "");
     let weights = |sent: Vec<String>| sent.iter().filter(|line| line.contains("weight")).count();
+    rig.waiting.1 = "reply app1 b";
     assert_eq!(weights(rig.sent(20_000)), 0, "it waits for a start, and was told");
-    rig.waiting = "collect_answers";
+    rig.waiting = ("collect_answers/4", "[] app1 b [a]");
     let sent = rig.sent(2_500);
     assert!(sent.contains(&"c {dist_ac_weight,app1,0,b}".to_owned()), "{sent:?}");
     assert_eq!(weights(rig.sent(20_000)), 0);
-    // Another candidate may be the one that it waits for.
-    rig.stock[1].3 = "[a,b,r]".into();
-    assert_eq!(weights(rig.sent(300_000)), 0);
+    for doubt in ["app1", "app1 b r", "app2 b", "b"] {
+        rig.waiting.1 = doubt;
+        assert_eq!(weights(rig.sent(300_000)), 0, "it is not certain for whom it waits: {doubt}");
+    }
+}
+
+#[test]
+fn l9_the_weight_of_one_that_forgot_it_does_not_elect_it() {
+    let mut rig = Rig::new(Heal::Cluster, &["b", "c", "d"]);
+    rig.mesh();
+    rig.says("b", "local", "[b,c,d,r]");
+    rig.says("d", "{distributed,b}", "[b,c,d,r]");
+    rig.blocked("c", "", "");
+    rig.waiting = ("collect_answers/4", "[] app1 d []");
+    let sent = rig.sent(4_000);
+    assert!(sent.contains(&"c {dist_ac_weight,app1,16777216,d}".to_owned()), "{sent:?}");
+}
+
+#[test]
+fn l9_who_waits_for_another_than_the_runner_hears_of_both() {
+    let mut rig = Rig::new(Heal::Cluster, &["b", "c", "d"]);
+    rig.mesh();
+    rig.says("b", "local", "[b,c,d,r]");
+    rig.says("d", "{distributed,b}", "[b,c,d,r]");
+    rig.blocked("c", "", "");
+    rig.stock[1].2 = rig.stock[1].2.replace("{kernel,permanent}", "{app1,temporary},{kernel,permanent}");
+    rig.waiting = ("wait_dist_start/7", "req app1 d");
+    let sent = rig.sent(10_000);
+    let both = ["c {dist_ac_app_started,d,app1,ok}", "c {dist_ac_app_started,b,app1,ok}"];
+    assert!(sent.windows(2).any(|two| two == both), "{sent:?}");
+}
+
+/// a and b wait for each other: for the start, or for the weight, of what this says.
+fn deadlock(functions: &'static str, a: &'static str, b: &'static str) -> Rig {
+    let mut rig = Rig::new(Heal::Cluster, &["a", "b"]);
+    rig.mesh();
+    rig.blocked("a", "", a);
+    rig.blocked("b", "", b);
+    // Each finds the other among these, and the names of both would leave a doubt.
+    rig.waiting = (functions, "[] a b app1");
+    rig
+}
+
+#[test]
+fn l7_one_of_two_that_wait_for_each_other_goes_on() {
+    for function in ["wait_dist_start/7", "collect_answers/4"] {
+        let mut rig = deadlock(function, "{app1,t,n,x}", "{app1,t,n,x}");
+        assert_eq!(rig.sent(2_500), [""; 0], "it may yet end by itself");
+        rig.stock[1].2 = rig.stock[1].2.replace("{app1,t,n,x}", "");
+        assert_eq!(rig.sent(1_800), ["a nodedown b"], "{function}");
+        assert_eq!(rig.sent(20_000), [""; 0], "it is told once");
+    }
+}
+
+#[test]
+fn l7_what_the_other_may_be_starting_is_waited_for() {
+    let mut rig = deadlock("wait_dist_start/7", "{app1,t,n,x}", "{app1,t,n,x}");
+    assert_eq!(rig.sent(60_000), [""; 0]);
+    // Its `dist_ac` says that it has not come to that.
+    rig.waiting.1 = "a b app1 {state,[{appl,app1,undefined,1000,[a,b],[]}],[],[],[a,b],[],[],[],[],[],[]}";
+    assert_eq!(rig.sent(3_000), ["a nodedown b"]);
+}
+
+#[test]
+fn l7_who_waits_for_one_that_waits_for_nobody_is_left_alone() {
+    let mut rig = deadlock("wait_dist_start/7", "{app1,t,n,x}", "");
+    rig.says("b", "undefined", "[a,b,r]");
+    assert_eq!(rig.sent(60_000), [""; 0], "b has only to be told to start it");
+    rig.blocked("b", "", "");
+    rig.waiting.0 = "wait_dist_start2/6";
+    assert_eq!(rig.sent(60_000), [""; 0]);
 }
 
 #[test]

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use etf::{Atom, Term};
+use etf::{Atom, Term, text::parse_term};
 
 use crate::engine::appl::{AppId, Appl, Nodes};
 
@@ -41,6 +41,17 @@ pub(super) enum Place {
     Here,
     At(Atom),
     Nowhere,
+}
+
+/// In what a `dist_ac` is blocked that decides about an application.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Waiting {
+    /// It waits for a weight, and not for the news of a start.
+    pub(super) collects: bool,
+    /// Atoms among its variables: the application and the node that it waits for are there.
+    pub(super) names: BTreeSet<Atom>,
+    /// What it knew when it began to decide.
+    pub(super) state: Option<DistAc>,
 }
 
 /// The `Id` of an application in what `dist_ac:info()` gave.
@@ -123,14 +134,40 @@ impl Place {
     }
 }
 
-/// Whether a process is in the function in which a `dist_ac` waits for weights.
-pub(super) fn collects(current_function: &Term) -> bool {
-    let function = match current_function.as_tuple() {
-        Some([_, function]) => function.as_tuple(),
-        _ => None,
-    };
-    let collects = |module: &Term, name: &Term| module.is_atom("dist_ac") && name.is_atom("collect_answers");
-    matches!(function, Some([module, name, _]) if collects(module, name))
+impl Waiting {
+    /// The answer of `process_info(Pid, backtrace)`: a text whose first line names the function, and whose next ones, up
+    /// to the return address, have its variables. Their order is the compiler's affair; those that count here are atoms.
+    pub(super) fn from_backtrace(term: &Term) -> Option<Self> {
+        let text = match term.as_tuple()? {
+            [tag, text] if tag.is_atom("backtrace") => {
+                String::from_utf8_lossy(text.as_binary()?).into_owned()
+            }
+            _ => return None,
+        };
+        let mut lines = text.lines();
+        let function = lines.next()?.split_once("(dist_ac:")?.1.split('/').next()?;
+        let collects = match function {
+            "collect_answers" => true,
+            "wait_dist_start" => false,
+            _ => return None,
+        };
+        let mut waiting = Self { collects, names: BTreeSet::new(), state: None };
+        for line in lines {
+            let Some((_, value)) = line.split_once(char::is_whitespace) else { continue };
+            let value = value.trim_start();
+            if value.starts_with("Return addr") {
+                break;
+            } else if value.starts_with("{state,") {
+                // One that holds pids has callers who wait, and is not needed.
+                waiting.state = parse_term(value).ok().and_then(|state| DistAc::from_term(&state));
+            } else if value.starts_with(|first: char| first == '\'' || first.is_ascii_lowercase())
+                && let Ok(Term::Atom(name)) = parse_term(value)
+            {
+                waiting.names.insert(name);
+            }
+        }
+        Some(waiting)
+    }
 }
 
 /// A list of atoms.

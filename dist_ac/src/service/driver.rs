@@ -379,6 +379,10 @@ impl Driver {
                 context.spawn(move |asker| healing::ask(asker, node, question, limit, events));
             }
             heal::Output::Event(event) => self.note(&event),
+            heal::Output::NodeDown { node, down } => {
+                context
+                    .send_now(Dest::NameAt(Atom::from_static(DIST_AC), node), tuple!(atom "nodedown", down));
+            }
             heal::Output::Send { node, message } => {
                 context.send_now(Dest::NameAt(Atom::from_static(DIST_AC), node), message.to_term());
             }

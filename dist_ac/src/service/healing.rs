@@ -51,12 +51,12 @@ pub(super) async fn ask(
     let _ = events.send(Event::Healer(Input::Answered { node, question, answer })).await;
 }
 
-/// In what function its `dist_ac` is.
+/// In what its `dist_ac` is blocked.
 async fn waiting(context: &mut Context, node: &Atom, limit: Duration) -> Answer {
     let (node, name) = (node.as_str(), Term::atom(DIST_AC));
     let pid = rpc::call(context, node, "erlang", "whereis", vec![name], Some(limit)).await;
     let Ok(pid @ Term::Pid(_)) = pid else { return Answer::None };
-    let args = vec![pid, Term::atom("current_function")];
+    let args = vec![pid, Term::atom("backtrace")];
     rpc::call(context, node, "erlang", "process_info", args, Some(limit))
         .await
         .map_or(Answer::None, Answer::Term)

@@ -58,6 +58,10 @@ impl Sim {
                 self.note(format!("{} {event:?}", name(node)));
                 self.nodes[node].as_mut().unwrap().events.push(event);
             }
+            Output::NodeDown { node: to, down } => {
+                self.note(format!("{} has {to} go on without {down}", name(node)));
+                self.send(node, index(&to), Parcel::NodeDown(down));
+            }
             Output::Send { node: to, message } => {
                 self.note(format!("{} heals {to} by {:?}", name(node), message.to_term()));
                 self.send(node, index(&to), Parcel::Message(message));
@@ -87,9 +91,8 @@ impl Sim {
                 let Some(stock) = self.nodes[asked].as_ref().and_then(|state| state.member.stock()) else {
                     return;
                 };
-                let function = Term::atom(if stock.is_collecting() { "collect_answers" } else { "loop" });
-                let function = tuple!(atom "dist_ac", function, 4);
-                self.answer(number, &tuple!(atom "current_function", function));
+                let backtrace = Term::binary(stock.backtrace().into_bytes());
+                self.answer(number, &tuple!(atom "backtrace", backtrace));
             }
         }
     }

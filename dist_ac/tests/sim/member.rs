@@ -78,6 +78,13 @@ impl Member {
             Self::Stock(stock) => Some(stock),
         }
     }
+
+    pub fn stock_mut(&mut self) -> Option<&mut Stock> {
+        match self {
+            Self::Ours(_) => None,
+            Self::Stock(stock) => Some(stock),
+        }
+    }
 }
 
 pub struct Node {

@@ -26,6 +26,8 @@ pub(super) enum Parcel {
     /// Of a healer, by its number.
     Question(u64),
     Answer(u64, Term),
+    /// A healer says that a node is down.
+    NodeDown(Atom),
     /// A healer calls `application:takeover/2`.
     TakeOver(Atom),
 }
@@ -115,6 +117,13 @@ impl Sim {
             Parcel::Info(info) => self.handle(to, engine::Input::Info { node: name(from), info }),
             Parcel::Question(number) => self.question(number),
             Parcel::Answer(number, reply) => self.answered(number, heal::Answer::Term(reply)),
+            Parcel::NodeDown(down) => {
+                let now = self.instant();
+                if let Some(stock) = self.nodes[to].as_mut().and_then(|state| state.member.stock_mut()) {
+                    stock.believe_down(now, down);
+                    self.drain(to);
+                }
+            }
             Parcel::TakeOver(app) => self.take_over(to, app),
             Parcel::Known(nodes) => {
                 self.handle(to, engine::Input::Known { node: name(from), nodes: Some(nodes) });

@@ -160,9 +160,30 @@ impl Stock {
         self.wait != Wait::MainLoop
     }
 
-    /// Whether it waits for weights.
-    pub fn is_collecting(&self) -> bool {
-        matches!(self.wait, Wait::Weight(..))
+    /// `process_info(Pid, backtrace)`, of a blocked process as far as the healer reads it.
+    pub fn backtrace(&self) -> String {
+        let state = self.state.info();
+        let frame = |function: &str, app: &Atom, node: &Atom| {
+            format!(
+                "Program counter: 0x1 (dist_ac:{function} + 8)\ny(0)     []\ny(1)     '{node}'\ny(2)     {state}\n\
+                 y(3)     {app}\n\n0x2 Return addr 0x3 (dist_ac:start_appl/3 + 8)\ny(0)     '{}'\n",
+                self.me
+            )
+        };
+        match &self.wait {
+            Wait::Weight(decision, round) => match round.awaited() {
+                Some(node) => frame("collect_answers/4", &decision.app, node),
+                None => String::new(),
+            },
+            Wait::Starter(decision, node) => frame("wait_dist_start/7", &decision.app, node),
+            _ => "Program counter: 0x1 (gen_server:loop/7 + 8)\n".into(),
+        }
+    }
+
+    /// `{nodedown, Node}`, whoever says so.
+    pub fn believe_down(&mut self, now: Instant, node: Atom) {
+        self.mailbox.push_back(Mail::NodeDown(node));
+        self.handle(now, Input::Timeout);
     }
 
     pub fn known(&self) -> &[Atom] {
