@@ -393,7 +393,7 @@ fn l9_who_waits_for_the_weight_of_the_runner_gets_it_once() {
     assert_eq!(weights(rig.sent(20_000)), 0);
     for doubt in ["app1", "app1 b r", "app2 b", "b"] {
         rig.waiting.1 = doubt;
-        assert_eq!(weights(rig.sent(300_000)), 0, "it is not certain for whom it waits: {doubt}");
+        assert_eq!(weights(rig.sent(40_000)), 0, "it is not certain for whom it waits: {doubt}");
     }
 }
 
