@@ -38,8 +38,9 @@ pub struct Life {
     pub stormy: bool,
 }
 
-/// How long the cluster is left alone: longer than any wait that our engine has.
-const QUIET_MS: u64 = 120_000;
+/// How long the cluster is left alone: longer than the waits that our engine has, of which there can be several one after
+/// the other where stock nodes are blocked.
+const QUIET_MS: u64 = 400_000;
 
 impl Life {
     pub fn live(kind: &'static Kind, seed: u64) -> Self {

@@ -1,7 +1,8 @@
 //! What is always true of a cluster once it is quiet, over random clusters and random lives. One file for each
 //! invariant; `life.rs` is what happens.
 //!
-//! A failing seed is printed with its history; `SIM_SEED=n` lives that one alone, `SIM_SEEDS=n` all up to that.
+//! A failing seed is printed with its history; `SIM_SEED=n` lives that one alone, `SIM_SEEDS=n` so many,
+//! from `SIM_FROM=n` on.
 
 use std::collections::BTreeMap;
 
@@ -42,7 +43,9 @@ const LINKS: Kind = Kind { name: "links", links: true, ..MOVES };
 /// One of the nodes is a stock node.
 const ONE_STOCK: Kind = Kind { name: "one stock", stock: Stock::One, ..DEATHS };
 /// Several are, and everything happens.
-const MIXED: Kind = Kind { name: "mixed", stock: Stock::Several, moves: true, stops: true, links: true };
+const MIXED: Kind = Kind { name: "mixed", stock: Stock::Several, ..EVERYTHING };
+/// All of it, among nodes of ours.
+const EVERYTHING: Kind = Kind { name: "everything", stops: true, ..LINKS };
 
 #[test]
 fn deaths() {
@@ -72,6 +75,11 @@ fn one_stock() {
 #[test]
 fn mixed() {
     live(&MIXED, 150);
+}
+
+#[test]
+fn everything() {
+    live(&EVERYTHING, 200);
 }
 
 fn live(kind: &'static Kind, fixed: u64) {
@@ -113,7 +121,8 @@ fn seeds(fixed: u64) -> Vec<u64> {
         return vec![seed];
     }
     if let Some(count) = number("SIM_SEEDS") {
-        return (0..count).collect();
+        let from = number("SIM_FROM").unwrap_or(0);
+        return (from..from + count).collect();
     }
     (0..fixed).collect()
 }
