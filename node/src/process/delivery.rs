@@ -56,7 +56,7 @@ impl Delivery {
     /// Puts what there is into the mailbox.
     pub(crate) fn finish(&mut self) {
         let Some((_, process)) = self.to.take() else { return };
-        process.deliver_all(self.messages.drain(..));
+        process.deliver_batch(&mut self.messages);
     }
 
     /// Gives the memory back that was kept for the next messages.

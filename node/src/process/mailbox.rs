@@ -168,6 +168,10 @@ const BY_OTHER: u8 = 2;
 /// A queue that has grown past this many messages gives its memory back when it is empty.
 const KEEP_MESSAGES_MAX: usize = 1024;
 
+/// From so many on messages come with the memory that they are in. Fewer are copied, so that no process keeps memory that
+/// was made for more.
+const SWAP_MESSAGES_MIN: usize = 32;
+
 impl Mailbox {
     pub(crate) fn new(messages_max: usize) -> Self {
         let (queue, has_some, urgent, has_urgent, waits, task, other, taken) = Default::default();
@@ -212,6 +216,30 @@ impl Mailbox {
             self.wake();
         }
         if count > room { Err(MailboxFull) } else { Ok(()) }
+    }
+
+    /// Puts in what `messages` has, which is empty afterwards; those that have no room are dropped.
+    pub(crate) fn push_batch(&self, messages: &mut Vec<Arrived>) -> Result<(), MailboxFull> {
+        if messages.len() < SWAP_MESSAGES_MIN {
+            return self.push_all(messages.drain(..));
+        }
+        let mut queue = self.queue();
+        let (was_empty, taken) = (queue.is_empty(), self.taken.load(Relaxed));
+        let room = self.messages_max.saturating_sub(queue.len() + taken);
+        let without_room = messages.split_off(room.min(messages.len()));
+        if was_empty {
+            // Nothing is copied: each has the memory of the other.
+            let full = VecDeque::from(mem::take(messages));
+            *messages = mem::replace(&mut *queue, full).into();
+        } else {
+            queue.extend(messages.drain(..));
+        }
+        self.has_some.store(!queue.is_empty(), Release);
+        drop(queue);
+        if was_empty {
+            self.wake();
+        }
+        if without_room.is_empty() { Ok(()) } else { Err(MailboxFull) }
     }
 
     /// Moves all messages to the end of what `into` gives, which the process keeps. It is asked only if there are some;

@@ -111,6 +111,13 @@ impl Process {
         }
     }
 
+    /// The same, leaving nothing in there.
+    fn deliver_batch(&self, messages: &mut Vec<Arrived>) {
+        if self.mailbox.push_batch(messages).is_err() {
+            self.overflow();
+        }
+    }
+
     fn overflow(&self) {
         tracing::error!(pid = ?self.pid, "a mailbox is full: its process is ended");
         self.kill(Term::atom("mailbox_full"));
