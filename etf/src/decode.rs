@@ -15,7 +15,7 @@ use bytes::Bytes;
 use crate::{
     Atom, Binary, BitString, Closure, DecodeLimits, Elements, Fun, ImproperList, LocalKey, Map, Pid, Port,
     Record, Reference, Term,
-    slab::{FILLER, Slab},
+    slab::{FILLER, PIECE_TERMS_MAX, Slab},
     tag,
 };
 
@@ -28,7 +28,7 @@ pub(crate) use inflate::inflate;
 mod input;
 pub use input::Input;
 mod names;
-use names::{Memory, Names};
+use names::{NameMemory, Names};
 mod options;
 pub use options::{DecodeOptions, Known};
 pub(crate) mod reader;
@@ -172,6 +172,23 @@ fn check_bytes(bytes: usize, limits: &DecodeLimits) -> Result<(), DecodeError> {
     Ok(())
 }
 
+/// What is kept from term to term.
+struct Memory {
+    names: NameMemory,
+    slab: Slab,
+}
+
+impl Memory {
+    const fn of_one_term() -> Self {
+        Self { names: NameMemory::of_one_term(), slab: Slab::new() }
+    }
+
+    /// For the terms of one sender.
+    const fn of_many_terms() -> Self {
+        Self { names: NameMemory::of_many_terms(), slab: Slab::for_many() }
+    }
+}
+
 struct Decoding<'a> {
     reader: Reader<'a>,
     source: Input<'a>,
@@ -183,7 +200,7 @@ struct Decoding<'a> {
     /// With so many levels left, or fewer, no more are read by recursion.
     deep_levels: usize,
     names: Names<'a>,
-    slab: Slab,
+    slab: &'a mut Slab,
 }
 
 impl<'a> Decoding<'a> {
@@ -195,10 +212,11 @@ impl<'a> Decoding<'a> {
         asked: Asked<'a>,
         memory: &'a mut Memory,
     ) -> Self {
-        let (reader, names) = (Reader::new(source.bytes(), at, atoms), Names::new(limits, asked, memory));
+        let Memory { names, slab } = memory;
+        let (reader, names) = (Reader::new(source.bytes(), at, atoms), Names::new(limits, asked, names));
         let deep_levels = limits.depth_max.saturating_sub(RECURSION_LEVELS);
         let elements_left = limits.elements_max;
-        Self { reader, source, shared: None, limits, elements_left, deep_levels, names, slab: Slab::new() }
+        Self { reader, source, shared: None, limits, elements_left, deep_levels, names, slab }
     }
 
     fn run(mut self) -> Result<(Term, usize), DecodeError> {
@@ -323,7 +341,7 @@ impl<'a> Decoding<'a> {
                 _ => break,
             }
         }
-        elements.add_fillers(&mut self.slab, 1);
+        elements.add_fillers(self.slab, 1);
         self.fill(&mut elements[start..], owed, levels - 1)?;
         close_improper_list(slot, elements);
         Ok(())
@@ -386,7 +404,7 @@ impl<'a> Decoding<'a> {
                         continue;
                     }
                     _ => {
-                        open.elements.add_fillers(&mut self.slab, 1);
+                        open.elements.add_fillers(self.slab, 1);
                         open.kind = Kind::ImproperList;
                         continue;
                     }
@@ -449,7 +467,7 @@ impl<'a> Decoding<'a> {
     #[inline]
     fn fillers(&mut self, count: usize) -> Elements {
         // Each term to come takes a byte or more.
-        Elements::fillers(&mut self.slab, count, self.reader.rest.len())
+        Elements::fillers(self.slab, count, self.reader.rest.len())
     }
 
     /// More slots for a list that goes on in its tail.
@@ -458,7 +476,7 @@ impl<'a> Decoding<'a> {
         self.reader.u8()?;
         let more = self.reader.u32()? as usize;
         self.promise(offset, more + 1, owed, levels)?;
-        elements.add_fillers(&mut self.slab, more);
+        elements.add_fillers(self.slab, more);
         Ok(())
     }
 
@@ -564,8 +582,18 @@ impl<'a> Decoding<'a> {
             tag::STRING => {
                 let len = usize::from(reader.u16()?);
                 let bytes = reader.take(len)?;
+                let left = reader.rest.len();
                 self.count(offset, len)?;
-                Term::List(bytes.iter().map(|&byte| Term::Int(i64::from(byte))).collect())
+                let ints = bytes.iter().map(|&byte| Term::Int(i64::from(byte)));
+                let mut elements: Elements = if len <= PIECE_TERMS_MAX {
+                    let mut elements = Elements::fillers(self.slab, len, left);
+                    elements.iter_mut().zip(ints).for_each(|(slot, int)| put(slot, int));
+                    elements
+                } else {
+                    ints.collect()
+                };
+                elements.set_plain();
+                Term::List(elements)
             }
             tag::BIT_BINARY => self.bit_binary(offset)?,
             tag @ (tag::SMALL_BIG | tag::LARGE_BIG) => {

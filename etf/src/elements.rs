@@ -30,8 +30,9 @@ use crate::{
 /// assert_eq!(Term::Tuple(elements).to_string(), "{a,3,2}");
 /// ```
 ///
-/// A decoded term with few elements shares its memory, in blocks of at most 32 KiB, with others of the same message.
-/// One that is kept for long keeps its block; a clone of it does not.
+/// A decoded term with few elements shares its memory, in blocks of at most 32 KiB, with others of the same message; and
+/// a short one that came by a [`Decoder`](crate::Decoder), in blocks of 4 KiB, with those that came before and after. One
+/// that is kept for long keeps its block; a clone of it does not.
 pub struct Elements(Slots);
 
 impl Elements {

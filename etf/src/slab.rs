@@ -39,6 +39,9 @@ const FIRST_SLOTS: usize = 16;
 /// kept of a large message may keep with it.
 const SLOTS_MAX: usize = 1 << 10;
 
+/// The slots of a block that several terms share: 4 KiB, which is what a short term that is kept may keep with it.
+const MANY_SLOTS: u32 = 1 << 7;
+
 /// What a slab counts for in the block that it hands out of. More than there can be pieces.
 const HELD: usize = 1 << 31;
 
@@ -72,11 +75,37 @@ pub(crate) struct Slab {
     next: u32,
     /// How many pieces it was handed out in.
     pieces: u32,
+    /// Whether several terms share its blocks.
+    is_for_many: bool,
 }
+
+// SAFETY: nobody else has the slots that are not handed out, and the count of a block is changed by atomic operations
+// only. There is nothing that a shared reference to it could do.
+unsafe impl Send for Slab {}
+// SAFETY: as above.
+unsafe impl Sync for Slab {}
 
 impl Slab {
     pub(crate) const fn new() -> Self {
-        Self { block: None, slots: 0, next: 0, pieces: 0 }
+        Self { block: None, slots: 0, next: 0, pieces: 0, is_for_many: false }
+    }
+
+    /// For several terms, one after the other, between which there is [`Slab::end_term`]. Short ones share blocks.
+    pub(crate) const fn for_many() -> Self {
+        Self { block: None, slots: 0, next: 0, pieces: 0, is_for_many: true }
+    }
+
+    /// What comes next is another term. It does not share the large blocks that the last one took.
+    pub(crate) fn end_term(&mut self) {
+        if self.slots > MANY_SLOTS {
+            self.forget();
+        }
+    }
+
+    /// Gives up what is not handed out yet, if there is something.
+    pub(crate) fn forget(&mut self) {
+        self.let_go();
+        (self.slots, self.next, self.pieces) = (0, 0, 0);
     }
 
     /// A piece of so many terms, from one to [`PIECE_TERMS_MAX`]. Not many more than `terms_left` will be asked for
@@ -125,16 +154,19 @@ impl Slab {
     #[inline(never)]
     fn next_block(&mut self, terms: usize, terms_left: usize) -> NonNull<Header> {
         let usual = if self.slots == 0 { FIRST_SLOTS } else { (2 * self.slots as usize).min(SLOTS_MAX) };
+        let needed = usual.min(terms + terms_left).max(terms);
+        // Other terms will use the rest of it.
+        let least = if self.is_for_many { MANY_SLOTS as usize } else { 0 };
         self.let_go();
-        #[expect(clippy::cast_possible_truncation, reason = "it is at most 1,024 and 64")]
-        let slots = usual.min(terms + terms_left).max(terms) as u32;
+        #[expect(clippy::cast_possible_truncation, reason = "it is at most 1,024 and 128")]
+        let slots = needed.max(least) as u32;
         let layout = layout(slots);
         // SAFETY: the layout is of more than no bytes.
         let block = unsafe { alloc(layout) }.cast::<Header>();
         let Some(block) = NonNull::new(block) else { handle_alloc_error(layout) };
         // SAFETY: the memory is large enough for a header, aligned for it, and ours.
         unsafe { block.write(Header { count: AtomicUsize::new(HELD), slots }) };
-        *self = Self { block: Some(block), slots, next: 0, pieces: 0 };
+        *self = Self { block: Some(block), slots, next: 0, pieces: 0, is_for_many: self.is_for_many };
         block
     }
 

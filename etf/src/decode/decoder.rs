@@ -2,14 +2,16 @@
 
 use bytes::Bytes;
 
-use super::{Asked, Input, Result, bare, bare_tuple, names::Memory, no_trailing, stored_prefix};
+use super::{Asked, Input, Memory, Result, bare, bare_tuple, no_trailing, stored_prefix};
 use crate::{Atom, DecodeError, DecodeLimits, Term};
 
 /// Decodes the terms of one sender, whose messages have the same short atoms and the same nodes again and again: those
 /// are remembered, and found faster than read, and the identifiers of all its terms share their node's name.
 ///
+/// Short terms that come one after the other share memory, in blocks of 4 KiB: one that is kept for long keeps its block.
+///
 /// It decides nothing: each term is what [`decode`](crate::decode) and its like make of the same bytes, with the same
-/// errors. It takes at most 4 KiB, however long it is used.
+/// errors. It takes at most 8 KiB, however long it is used.
 ///
 /// ```
 /// use bytes::Bytes;
@@ -34,6 +36,12 @@ impl Decoder {
         Self { limits, memory: Memory::of_many_terms() }
     }
 
+    /// Gives back the memory that was kept for the next terms, for when none may come for long. What is remembered of
+    /// names stays.
+    pub fn shrink(&mut self) {
+        self.memory.slab.forget();
+    }
+
     /// The limits for each term.
     #[must_use]
     pub fn limits(&self) -> &DecodeLimits {
@@ -47,7 +55,9 @@ impl Decoder {
 
     /// As [`decode_prefix`](crate::decode_prefix): the stored term that `input` starts with, and how many bytes it took.
     pub fn decode_prefix(&mut self, input: &Bytes) -> Result<(Term, usize), DecodeError> {
-        stored_prefix(input, &self.limits, Asked::default(), &mut self.memory)
+        let decoded = stored_prefix(input, &self.limits, Asked::default(), &mut self.memory);
+        self.memory.slab.end_term();
+        decoded
     }
 
     /// As [`decode_bare`](crate::decode_bare): a term of a distribution message, and where it ends.
@@ -57,7 +67,9 @@ impl Decoder {
         at: usize,
         atoms: &[Atom],
     ) -> Result<(Term, usize), DecodeError> {
-        bare(input.into(), at, atoms, &self.limits, &mut self.memory)
+        let decoded = bare(input.into(), at, atoms, &self.limits, &mut self.memory);
+        self.memory.slab.end_term();
+        decoded
     }
 }
 
@@ -74,6 +86,7 @@ impl Decoder {
     ) -> Result<Option<usize>, DecodeError> {
         let before = elements.len();
         let result = bare_tuple(input.into(), at, atoms, &self.limits, &mut self.memory, elements);
+        self.memory.slab.end_term();
         if !matches!(result, Ok(Some(_))) {
             elements.truncate(before);
         }

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Atoms and nodes that were read lately, of one term or of many.
-pub(super) struct Memory {
+pub(super) struct NameMemory {
     /// The nodes that identifiers had last, to be shared by the next ones.
     nodes: [Option<Arc<Atom>>; 2],
     /// Atoms that come often and those read lately; nothing before one is kept.
@@ -23,7 +23,7 @@ pub(super) struct Memory {
     atoms_before: usize,
 }
 
-impl Memory {
+impl NameMemory {
     /// Keeping atoms pays only where there are more of them than a usual message has.
     pub(super) const fn of_one_term() -> Self {
         Self { nodes: [const { None }; 2], recent: None, atoms_before: 12 }
@@ -45,11 +45,11 @@ pub(super) struct Names<'a> {
     is_uncounted: bool,
     /// Atoms that come often, or none where each that is read must be looked at.
     common: &'static Recent,
-    memory: &'a mut Memory,
+    memory: &'a mut NameMemory,
 }
 
 impl<'a> Names<'a> {
-    pub(super) fn new(limits: &DecodeLimits, asked: Asked<'a>, memory: &'a mut Memory) -> Self {
+    pub(super) fn new(limits: &DecodeLimits, asked: Asked<'a>, memory: &'a mut NameMemory) -> Self {
         let (spelled_max, is_uncounted) = (limits.atoms_max, limits.atoms_max >= limits.elements_max);
         let common = if is_uncounted && asked.known.is_none() { &COMMON } else { &EMPTY };
         if !is_uncounted {

@@ -153,3 +153,35 @@ fn pieces_go_to_other_threads() {
         assert_eq!(others(&shared), 0);
     }
 }
+
+/// Short terms fill a block before there is another, and none shares that of a large one.
+#[test]
+fn terms_one_after_the_other_share_blocks() {
+    let shared = shared();
+    let mut slab = Slab::for_many();
+    let mut pieces = Vec::new();
+    for _ in 0..2 * MANY_SLOTS / 4 {
+        let mut piece = slab.take(4, 0);
+        piece.fill_with(|| counted(&shared));
+        pieces.push(piece);
+        slab.end_term();
+    }
+    let mut blocks: Vec<_> = pieces.iter().map(|piece| piece.memory).collect();
+    blocks.dedup();
+    assert_eq!(blocks.len(), 2);
+    for _ in 0..10 {
+        pieces.push(piece(&mut slab, PIECE_TERMS_MAX, &shared));
+    }
+    assert!(slab.slots > MANY_SLOTS);
+    slab.end_term();
+    let after = piece(&mut slab, 4, &shared);
+    assert_eq!(slab.slots, MANY_SLOTS);
+    assert!(pieces.iter().all(|piece| piece.memory != after.memory));
+    slab.forget();
+    pieces.push(after);
+    assert_eq!(others(&shared), pieces.iter().map(|piece| piece.len()).sum::<usize>());
+    drop(pieces);
+    assert_eq!(others(&shared), 0);
+    drop(piece(&mut slab, 1, &shared));
+    assert_eq!(others(&shared), 0);
+}
