@@ -177,6 +177,12 @@ impl OutCache {
         self.references.iter().map(|reference| reference.slot)
     }
 
+    /// Whether the message's atoms are those of these slots, and the peer has them all.
+    pub(crate) fn refers_to(&self, slots: &[u8]) -> bool {
+        self.references.len() == slots.len()
+            && self.references.iter().zip(slots).all(|(known, slot)| known.slot == *slot && !known.is_new)
+    }
+
     /// Has the message begin with the atoms of these slots, which the peer has all.
     pub(crate) fn refer(&mut self, slots: &[u8]) {
         for (number, &slot) in (0..).zip(slots) {

@@ -55,7 +55,7 @@ pub use signal::{EndsError, NotSent, PayloadMissing, Signal, Withheld};
 mod inbound;
 pub use inbound::{Fault, Inbound, InboundError, Received};
 mod outbound;
-pub use outbound::{EncodeError, Encoded, Outbound, encode_signal, encode_tick};
+pub use outbound::{EncodeError, Encoded, Outbound, PlainSend, PlainTo, encode_signal, encode_tick};
 mod tick;
 pub use tick::{TickConfig, TickConfigError, TickVerdict, Ticker, Ticktime, TicktimeChange};
 mod limits;

@@ -13,7 +13,8 @@ use crate::header::{self, Form};
 use crate::{FrameTooLong, NotSent, Op, Signal, Withheld};
 
 mod template;
-use template::{Flow, Templates};
+use template::Templates;
+pub use template::{PlainSend, PlainTo};
 
 /// What became of a signal.
 #[must_use = "a withheld signal may be owed a local answer, such as `notsup` for a spawn request"]
@@ -184,7 +185,7 @@ impl Outbound {
     /// Queues a signal, by the operation that the agreed flags allow. After an error the queue is as before.
     pub fn handle(&mut self, signal: &Signal) -> Result<Encoded, EncodeError> {
         // What goes the way of one before has its control message ready.
-        let flow = Flow::of(signal).filter(|_| self.has_cache && self.framer.fragmented.is_empty());
+        let flow = PlainSend::of(signal).filter(|_| self.has_templates());
         if let Some(flow) = &flow
             && let Some(encoded) = self.put_again(flow)?
         {
@@ -210,6 +211,20 @@ impl Outbound {
         let bytes = self.len() - before;
         trace!(%op, bytes, "send signal");
         Ok(Encoded::Frame { op, bytes })
+    }
+
+    /// Queues a message, as [`Outbound::handle`] does; but what goes the way of one before is not copied on its way.
+    pub fn handle_plain(&mut self, send: &PlainSend<'_>) -> Result<Encoded, EncodeError> {
+        if self.has_templates()
+            && let Some(encoded) = self.put_again(send)?
+        {
+            return Ok(encoded);
+        }
+        self.handle(&send.to_signal())
+    }
+
+    fn has_templates(&self) -> bool {
+        self.has_cache && self.framer.fragmented.is_empty()
     }
 
     /// Takes what is to be written next: all that is whole, and a fragment. False if there is nothing. `into` must
@@ -244,7 +259,7 @@ impl Outbound {
         control: &Term,
         payload: Option<&Term>,
         from: Option<&Pid>,
-        flow: Option<(Flow<'_>, Op)>,
+        flow: Option<(PlainSend<'_>, Op)>,
     ) -> Result<(), EncodeError> {
         self.control.clear();
         self.framer.cache.begin();
@@ -256,13 +271,35 @@ impl Outbound {
     }
 
     /// The message of a control message that is known; nothing if it is not.
-    fn put_again(&mut self, flow: &Flow<'_>) -> Result<Option<Encoded>, EncodeError> {
-        self.control.clear();
-        let Some(op) = self.templates.put(flow, &mut self.framer.cache, &mut self.control) else {
+    fn put_again(&mut self, flow: &PlainSend<'_>) -> Result<Option<Encoded>, EncodeError> {
+        let Some((op, template)) = self.templates.begin(flow, &mut self.framer.cache) else {
             return Ok(None);
         };
-        let before = self.ready.len();
-        self.put_payload(Some(flow.message), Some(flow.from))?;
+        let (before, start) = (self.ready.len(), self.ready.mark());
+        self.control.clear();
+        self.payload.clear();
+        if let Some(head) = template.head() {
+            self.ready.put_slice(head);
+            let payload = self.ready.mark();
+            let put = encode(true, &mut self.framer.cache, flow.message, &mut self.ready);
+            put.inspect_err(|_| self.ready.rewind(start))?;
+            if template.is_right(&self.framer.cache)
+                && self.ready.len_since(payload) <= Self::WHOLE_BYTES_MAX as u64
+            {
+                end_frame(start, &mut self.ready)?;
+                let bytes = self.ready.len() - before;
+                trace!(%op, bytes, "send signal");
+                return Ok(Some(Encoded::Frame { op, bytes }));
+            }
+            // The payload is right, and belongs behind another header.
+            self.ready.move_back(payload, &mut self.payload);
+            self.ready.rewind(start);
+        } else {
+            encode(true, &mut self.framer.cache, flow.message, &mut self.payload)?;
+        }
+        template.put_control(&mut self.control);
+        template.learn_head(&self.framer.cache);
+        self.put_message(Some(flow.from))?;
         // Of a message in fragments all but the first are to follow, and none was before it.
         let bytes = self.ready.len() - before + self.framer.fragmented_bytes;
         trace!(%op, bytes, "send signal");
@@ -275,6 +312,11 @@ impl Outbound {
         if let Some(term) = payload {
             encode(self.has_cache, &mut self.framer.cache, term, &mut self.payload)?;
         }
+        self.put_message(from)
+    }
+
+    /// Puts the message of which both parts are written.
+    fn put_message(&mut self, from: Option<&Pid>) -> Result<(), EncodeError> {
         let put = self.framer.put_message(from, &mut self.control, &mut self.payload, &mut self.ready);
         // A buffer that grew for a long message is not kept for good.
         if self.payload.capacity() > KEEP_BYTES_MAX {

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use dist::{TickConfig, TickConfigError, Ticktime, TicktimeChange};
+use dist::{PlainSend, TickConfig, TickConfigError, Ticktime, TicktimeChange};
 use etf::{Atom, Pid, Term};
 use handshake::{
     Cookie, CookieBook, Creation, DistFlags, Established, HandshakeConfig, LocalIdentity, NodeName,
@@ -650,6 +650,12 @@ impl Inner {
 
     pub(crate) fn route_if_any(&self, node: &str) -> Option<Arc<Route>> {
         self.routes.read().unwrap_or_else(PoisonError::into_inner).get(node).cloned()
+    }
+
+    /// Queues a message for another node, if its connection is up and has room for it; else nothing was queued.
+    pub(crate) fn offer_plain(&self, node: &str, send: &PlainSend<'_>) -> bool {
+        let routes = self.routes.read().unwrap_or_else(PoisonError::into_inner);
+        routes.get(node).is_some_and(|route| route.offer_plain(send))
     }
 
     /// The way to a node; a connection is begun if there is none. Nothing if there can be none.

@@ -1,4 +1,4 @@
-use etf::{Atom, Pid, Reference, Term};
+use etf::{Atom, Pid, Reference, Term, tuple};
 
 use super::*;
 use crate::{Inbound, Limits, MonitorTarget, Received};
@@ -246,6 +246,80 @@ fn what_goes_an_old_way_is_read_as_what_goes_a_new_one() {
     out.chunks().for_each(|chunk| inbound.handle(chunk));
     for signal in sent {
         assert_eq!(inbound.poll_output(), Ok(Some(Received::Signal(signal))));
+    }
+    assert_eq!(inbound.poll_output(), Ok(None));
+}
+
+/// Whatever the messages of a process refer to, what arrives is what was sent, and by either way to read it.
+#[test]
+fn messages_of_one_flow_arrive_whatever_atoms_they_have() {
+    let (from, to) = (Pid::new(Atom::from("a@h"), 1, 2, 3), Pid::new(Atom::from("b@h"), 1, 0, 3));
+    let (name, blob) = (Atom::from("sink"), |bytes| Term::binary(vec![7; bytes]));
+    let messages = [
+        Term::from(1),
+        tuple!(atom "x", 2),
+        tuple!(atom "y", 3),
+        tuple!(atom "x", atom "y", blob(5000), atom "a@h"),
+        tuple!(atom "sink", blob(20_000), blob(3000)),
+        tuple!(atom "y", blob(Outbound::WHOLE_BYTES_MAX)),
+    ];
+    // Each several times, and in turns.
+    let order =
+        [0, 0, 0, 1, 1, 1, 2, 2, 1, 2, 1, 2, 2, 2, 3, 3, 3, 3, 0, 0, 0, 4, 4, 4, 5, 3, 3, 5, 5, 3, 1, 1, 1];
+    for flags in [DistFlags::OFFERED, DistFlags::MANDATORY_26 | DistFlags::SEND_SENDER] {
+        for is_read_again in [false, true] {
+            let mut outbound = Outbound::new(flags);
+            let mut inbound = Inbound::new("b@h".into(), "a@h".into(), flags, Limits::default());
+            let (mut out, mut again) = (Segments::new(), 0);
+            for (at, message) in order.iter().map(|&at| &messages[at]).enumerate() {
+                let to = if at % 13 == 5 { PlainTo::Name(&name) } else { PlainTo::Pid(&to) };
+                let send = PlainSend { from: &from, to, message };
+                let before = outbound.len();
+                let Ok(Encoded::Frame { bytes, .. }) = outbound.handle_plain(&send) else {
+                    panic!("not sent")
+                };
+                assert_eq!(outbound.len(), before + bytes);
+                let mut received = Vec::new();
+                while outbound.poll_output(&mut out) {
+                    out.chunks().for_each(|chunk| inbound.handle(chunk));
+                    out.clear();
+                    if is_read_again && let Some(message) = inbound.poll_again() {
+                        again += 1;
+                        received.push(PlainSend { message: &message, ..send }.to_signal());
+                    }
+                    while let Some(Received::Signal(signal)) = inbound.poll_output().unwrap() {
+                        received.push(signal);
+                    }
+                }
+                assert_eq!(received, [send.to_signal()], "{at}");
+            }
+            assert_eq!(again > 0, is_read_again && flags == DistFlags::OFFERED);
+        }
+    }
+}
+
+/// A message that cannot be encoded leaves nothing behind, where the header is known before.
+#[test]
+fn a_message_of_a_flow_that_cannot_be_sent_leaves_nothing() {
+    let (from, to) = (Pid::new(Atom::from("a@h"), 1, 2, 3), Pid::new(Atom::from("b@h"), 1, 0, 3));
+    let send = |message| PlainSend { from: &from, to: PlainTo::Pid(&to), message };
+    let too_large = Term::tuple(vec![Term::atom("late"); etf::EncodeError::TUPLE_ARITY_MAX + 1]);
+    let (small, late) = (tuple!(atom "x"), tuple!(atom "late"));
+    let (mut outbound, mut out) = (Outbound::new(DistFlags::OFFERED), Segments::new());
+    for _ in 0..5 {
+        let _ = outbound.handle_plain(&send(&small)).unwrap();
+    }
+    let before = outbound.len();
+    assert!(matches!(outbound.handle_plain(&send(&too_large)), Err(EncodeError::Term(_))));
+    assert_eq!(outbound.len(), before);
+    for message in [&small, &late, &late, &small] {
+        let _ = outbound.handle_plain(&send(message)).unwrap();
+    }
+    outbound.poll_output(&mut out);
+    let mut inbound = Inbound::new("b@h".into(), "a@h".into(), DistFlags::OFFERED, Limits::default());
+    out.chunks().for_each(|chunk| inbound.handle(chunk));
+    for message in [[&small; 6].as_slice(), &[&late, &late, &small]].concat() {
+        assert_eq!(inbound.poll_output(), Ok(Some(Received::Signal(send(message).to_signal()))));
     }
     assert_eq!(inbound.poll_output(), Ok(None));
 }

@@ -177,6 +177,27 @@ impl Segments {
         buffer::Buffer::unshare(self, mark.ever_shared.0);
     }
 
+    /// Takes off all that was appended since and appends it to another. Shared binaries stay shared.
+    ///
+    /// # Panics
+    /// When some of it was taken off the front.
+    pub fn move_back(&mut self, mark: Mark, to: &mut Self) {
+        let start = self.text_index(mark.text);
+        let since = usize::try_from(self.ever_shared.0 - mark.ever_shared.0).expect("they are in memory");
+        let first = self.shared.len() - since;
+        let to_start = to.text_start + to.text.len() as u64;
+        for (at, binary) in self.shared.drain(first..) {
+            let bytes = binary.len();
+            self.shared_bytes -= bytes;
+            self.ever_shared = (self.ever_shared.0 - 1, self.ever_shared.1 - bytes as u64);
+            to.shared_bytes += bytes;
+            to.ever_shared = (to.ever_shared.0 + 1, to.ever_shared.1 + bytes as u64);
+            to.shared.push_back((to_start + at - mark.text, binary));
+        }
+        to.text.extend_from_slice(&self.text[start..]);
+        self.text.truncate(start);
+    }
+
     /// The pieces, in order. None is empty.
     pub fn chunks(&self) -> impl Iterator<Item = &[u8]> {
         let mut start = 0;

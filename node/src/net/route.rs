@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use dist::{Encoded, Op, Outbound, Signal, Withheld};
+use dist::{EncodeError, Encoded, Op, Outbound, PlainSend, Signal, Withheld};
 use etf::{Atom, Pid, Segments};
 use handshake::DistFlags;
 use tokio::sync::watch;
@@ -156,6 +156,15 @@ impl Route {
         }
     }
 
+    /// Queues a message, of parts that stay with the caller, if the connection is up and has room for it. Where it does
+    /// not nothing is queued, and who asked goes the usual way, which says why.
+    pub(crate) fn offer_plain(&self, send: &PlainSend<'_>) -> bool {
+        let mut state = self.lock();
+        self.wait(&state, Some(send.from)).is_none()
+            && matches!(&*state, State::Up { overrun: false, .. })
+            && self.push_up(&mut state, true, |out| out.handle_plain(send)) == Pushed::Queued
+    }
+
     /// Queues a message if there is room for it. Nothing is queued where this gives nothing.
     pub(crate) fn try_send(&self, signal: &Signal) -> Option<Pushed> {
         self.offer(signal, true).ok()
@@ -195,35 +204,46 @@ impl Route {
                 waiting.push_back(signal.clone());
                 Pushed::Queued
             }
-            State::Up { overrun: true, .. } => Pushed::Lost,
-            State::Up { flags, out, overrun, messages, over, .. } => {
-                let (was_empty, before) = (out.is_empty(), out.len());
-                match out.handle(signal) {
-                    Ok(Encoded::Frame { .. }) => {}
-                    Ok(Encoded::Withheld(withheld)) => return Pushed::Withheld(withheld),
-                    Err(error) => {
-                        tracing::error!(peer = self.node.as_str(), %error, "a signal cannot be sent");
-                        return Pushed::Lost;
-                    }
-                }
-                if (has_room || was_empty) && out.len() > self.limits.bytes_max {
-                    *over = out.len() - before;
-                }
-                if out.len() > self.limits.bytes_max + *over {
-                    // Nothing goes out of it any more.
-                    (*overrun, **out) = (true, Outbound::new(*flags));
-                    self.is_overrun.store(true, Ordering::Release);
-                    self.bells.ring();
-                    return Pushed::Lost;
-                }
-                *messages += 1;
-                // Otherwise the link is about to take what there is.
-                if was_empty {
-                    self.bells.ring();
-                }
-                Pushed::Queued
+            State::Up { .. } => self.push_up(state, has_room, |out| out.handle(signal)),
+        }
+    }
+
+    /// The same where the connection is up, for what `put` puts.
+    #[inline]
+    fn push_up(
+        &self,
+        state: &mut State,
+        has_room: bool,
+        put: impl FnOnce(&mut Outbound) -> Result<Encoded, EncodeError>,
+    ) -> Pushed {
+        let State::Up { flags, out, overrun: overrun @ false, messages, over, .. } = state else {
+            return Pushed::Lost;
+        };
+        let (was_empty, before) = (out.is_empty(), out.len());
+        match put(out) {
+            Ok(Encoded::Frame { .. }) => {}
+            Ok(Encoded::Withheld(withheld)) => return Pushed::Withheld(withheld),
+            Err(error) => {
+                tracing::error!(peer = self.node.as_str(), %error, "a signal cannot be sent");
+                return Pushed::Lost;
             }
         }
+        if (has_room || was_empty) && out.len() > self.limits.bytes_max {
+            *over = out.len() - before;
+        }
+        if out.len() > self.limits.bytes_max + *over {
+            // Nothing goes out of it any more.
+            (*overrun, **out) = (true, Outbound::new(*flags));
+            self.is_overrun.store(true, Ordering::Release);
+            self.bells.ring();
+            return Pushed::Lost;
+        }
+        *messages += 1;
+        // Otherwise the link is about to take what there is.
+        if was_empty {
+            self.bells.ring();
+        }
+        Pushed::Queued
     }
 
     /// The connection is there: what waited is encoded for it, in order. What could not be, and why not, so that

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use dist::Signal;
+use dist::{PlainSend, PlainTo, Signal};
 use etf::{Atom, Pid, Reference, Term};
 
 use super::{Arrived, Message, Process};
@@ -180,9 +180,13 @@ impl Context {
     /// still going out in fragments. Who waits goes on in the order of coming. Dropping the future before it is
     /// done sends nothing; once it is done the message is queued.
     pub async fn send(&self, dest: impl Into<Dest>, message: impl Into<Term>) {
+        let (dest, message) = (dest.into(), message.into());
+        if self.offer(&dest, &message) {
+            return;
+        }
         let inner = self.inner();
         let token = self.process.seq_trace.sending(self.pid());
-        let Some((node, signal)) = inner.message(self.pid(), dest.into(), message.into(), token) else {
+        let Some((node, signal)) = inner.message(self.pid(), dest, message, token) else {
             return;
         };
         match inner.way(&node) {
@@ -192,6 +196,29 @@ impl Context {
             }
             Way::Nowhere => {}
         }
+    }
+
+    /// As [`send`](Self::send), for who keeps the message: to send the same again, or to many. On its way to another node
+    /// it is not copied, unless there is no connection yet or the send has to wait.
+    pub async fn send_ref(&self, dest: &Dest, message: &Term) {
+        if !self.offer(dest, message) {
+            self.send(dest.clone(), message.clone()).await;
+        }
+    }
+
+    /// Sends what needs nothing but a place in the queue of a connection that is up: nearly all that goes to other
+    /// nodes. Whether it was sent.
+    fn offer(&self, dest: &Dest, message: &Term) -> bool {
+        let (node, to) = match dest {
+            Dest::Pid(to) => (to.node(), PlainTo::Pid(to)),
+            Dest::NameAt(to, node) => (node, PlainTo::Name(to)),
+            Dest::Name(_) | Dest::Global(_) | Dest::Alias(_) => return false,
+        };
+        let inner = self.inner();
+        if self.process.seq_trace.is_on() || node == inner.node_atom() {
+            return false;
+        }
+        inner.offer_plain(node, &PlainSend { from: self.pid(), to, message })
     }
 
     /// Returns once [`send`](Self::send) to this node need not wait: for use before what never waits, such as
@@ -207,9 +234,13 @@ impl Context {
     /// comes back. Never waits; a connection is begun if there is none, and a message to a global name that
     /// nobody has is lost as with `send`.
     pub fn try_send(&self, dest: impl Into<Dest>, message: impl Into<Term>) -> Result<(), TrySendError> {
+        let (dest, message) = (dest.into(), message.into());
+        if self.offer(&dest, &message) {
+            return Ok(());
+        }
         let inner = self.inner();
         let token = self.process.seq_trace.sending(self.pid());
-        let Some((node, signal)) = inner.message(self.pid(), dest.into(), message.into(), token) else {
+        let Some((node, signal)) = inner.message(self.pid(), dest, message, token) else {
             return Ok(());
         };
         let pushed = match inner.way(&node) {

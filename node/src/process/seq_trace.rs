@@ -40,7 +40,7 @@ struct State {
 impl SeqTrace {
     /// A message was received with this token. Whether the process is in another span from now on.
     pub(crate) fn received(&self, token: &Token) -> bool {
-        if token.is_none() && !self.is_on.load(Ordering::Relaxed) {
+        if token.is_none() && !self.is_on() {
             return false;
         }
         let mut state = self.state();
@@ -59,9 +59,14 @@ impl SeqTrace {
         had_span || state.span.is_some()
     }
 
+    /// Whether what it sends is traced.
+    pub(crate) fn is_on(&self) -> bool {
+        self.is_on.load(Ordering::Relaxed)
+    }
+
     /// The token of a signal that the process `own` sends.
     pub(crate) fn sending(&self, own: &Pid) -> Option<SeqToken> {
-        if !self.is_on.load(Ordering::Relaxed) {
+        if !self.is_on() {
             return None;
         }
         let mut state = self.state();
@@ -78,16 +83,12 @@ impl SeqTrace {
 
     /// The token as it is.
     pub(crate) fn token(&self) -> Option<SeqToken> {
-        if self.is_on.load(Ordering::Relaxed) {
-            self.state().as_ref()?.token.as_deref().cloned()
-        } else {
-            None
-        }
+        if self.is_on() { self.state().as_ref()?.token.as_deref().cloned() } else { None }
     }
 
     /// The span in which the process runs now.
     pub(crate) fn span(&self) -> Option<Span> {
-        if self.is_on.load(Ordering::Relaxed) { self.state().as_ref()?.span.clone() } else { None }
+        if self.is_on() { self.state().as_ref()?.span.clone() } else { None }
     }
 
     fn state(&self) -> MutexGuard<'_, Option<Box<State>>> {

@@ -105,3 +105,33 @@ fn closures_over_shared_binaries_say_their_size() {
     encode_into(&term, &mut segments);
     assert!(all(&segments) == encode(&term)[1..]);
 }
+
+#[test]
+fn what_was_appended_last_can_be_moved() {
+    let terms = [tuple!(1, blob(5000), 2), tuple!(blob(3000), blob(4000)), tuple!(3)];
+    for split in 0..=terms.len() {
+        let (mut segments, mut to) = (Segments::new(), Segments::new());
+        for term in &terms[..split] {
+            encode_into(term, &mut segments);
+        }
+        let (before, mark) = (all(&segments), segments.mark());
+        for term in &terms[split..] {
+            encode_into(term, &mut segments);
+        }
+        let after = all(&segments).split_off(before.len());
+        encode_into(&tuple!(blob(2500), 7), &mut to);
+        let start = all(&to);
+        segments.move_back(mark, &mut to);
+        assert_eq!((all(&segments), segments.len(), segments.mark()), (before.clone(), before.len(), mark));
+        assert_eq!(
+            (all(&to), to.len()),
+            ([start.clone(), after.clone()].concat(), start.len() + after.len())
+        );
+        // And both go on.
+        encode_into(&terms[0], &mut segments);
+        segments.append(&mut to);
+        let mut last = Vec::new();
+        encode_into(&terms[0], &mut last);
+        assert_eq!(all(&segments), [before, last, start, after].concat());
+    }
+}
