@@ -100,6 +100,25 @@ impl Frames {
         Ok(Some(frame))
     }
 
+    /// The body of the next frame, if it is whole and short and no tick. It stays.
+    #[inline]
+    pub(crate) fn next_short(&self) -> Option<&[u8]> {
+        let (length, rest) = self.buffer.split_first_chunk::<LENGTH_BYTES>()?;
+        let bytes = u32::from_be_bytes(*length) as usize;
+        let is_short = bytes > 0 && bytes <= COPY_BYTES_MAX.min(self.frame_bytes_max);
+        if is_short { rest.get(..bytes) } else { None }
+    }
+
+    /// Takes the frame away that [`Frames::next_short`] has given.
+    #[inline]
+    pub(crate) fn skip_short(&mut self) {
+        let bytes = self.length().map_or(0, |length| LENGTH_BYTES + length);
+        self.buffer.advance(bytes);
+        if self.buffer.len() <= COPY_BYTES_MAX && self.buffer.capacity() > KEEP_BYTES_MAX {
+            self.buffer = BytesMut::from(&self.buffer[..]);
+        }
+    }
+
     /// Up to so many of the bytes that no frame was made of yet.
     pub(crate) fn peek(&self, bytes_max: usize) -> &[u8] {
         &self.buffer[..self.buffer.len().min(bytes_max)]

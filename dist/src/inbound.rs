@@ -185,6 +185,7 @@ impl Inbound {
     /// Looks for messages that wait too long for their fragments, [`Limits::fragment_age_max`]. As with a message
     /// that is broken the connection has to end.
     pub fn handle_timeout(&mut self, now: Instant) -> Result<(), InboundError> {
+        self.decoder.shrink();
         self.assembly.handle_timeout(now).map_err(|error| {
             let error = InboundError { fault: error.into(), op: None, frame_start: Vec::new() };
             self.failed = Some(error.clone());
@@ -210,6 +211,22 @@ impl Inbound {
             self.frames.clear();
         }
         result
+    }
+
+    /// The message in the next frame, if that is whole, and the message goes the way of the last signal that was given:
+    /// from the same process to the same one, with no token and no priority. Nothing where any of this is not so, and
+    /// then [`Inbound::poll_output`] has to be asked. It gives the same; but this costs less.
+    pub fn poll_again(&mut self) -> Option<Term> {
+        if self.failed.is_some() {
+            return None;
+        }
+        let body = self.frames.next_short()?;
+        let (op, _, payload_at) = self.again.way(body, self.cache.changes())?;
+        // What is wrong with it is found again by who asks as usual.
+        let (message, _) = self.decoder.decode_bare(body, payload_at, &self.atoms).ok()?;
+        self.frames.skip_short();
+        trace!(%op, "recv signal");
+        Some(message)
     }
 
     fn next(&mut self) -> Result<Option<Received>, InboundError> {

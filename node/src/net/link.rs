@@ -372,18 +372,27 @@ impl<'a> Link<'a> {
 
     /// Takes what has come to the router.
     fn route_received(&mut self) -> Result<(), Ended> {
-        let (mut messages, mut ticks) = (0, 0);
+        let (mut messages, mut ticks, mut is_message) = (0, 0, false);
         self.has_more = false;
         let result = loop {
             if messages == TURN_MESSAGES {
                 self.has_more = true;
                 break Ok(());
             }
+            if is_message
+                && !self.inner.is_stopping()
+                && let Some(message) = self.inbound.poll_again()
+            {
+                messages += 1;
+                self.delivery.again(message);
+                continue;
+            }
             match self.inbound.poll_output() {
                 Ok(None) => break Ok(()),
                 Ok(Some(Received::Tick)) => ticks += 1,
                 Ok(Some(Received::Signal(signal))) => {
                     messages += 1;
+                    is_message = matches!(signal, Signal::Send { .. } | Signal::RegSend { .. });
                     self.has_started |= matches!(signal, Signal::SpawnRequest { .. });
                     // What others say now is about our leaving, and meant for those who stay.
                     if !self.inner.is_stopping() {

@@ -43,20 +43,25 @@ impl Delivery {
         self.push(message, token);
     }
 
+    /// A message for whom the last one was for.
+    pub(crate) fn again(&mut self, message: Term) {
+        self.push(message, None);
+    }
+
     fn push(&mut self, message: Term, token: Token) {
-        if self.to.is_none() {
-            return;
-        }
+        let Some((_, process)) = &self.to else { return };
         self.messages.push((Message::Term(message), token));
         if self.messages.len() >= MESSAGES_MAX {
-            self.finish();
+            process.deliver_batch(&mut self.messages);
         }
     }
 
     /// Puts what there is into the mailbox.
     pub(crate) fn finish(&mut self) {
         let Some((_, process)) = self.to.take() else { return };
-        process.deliver_batch(&mut self.messages);
+        if !self.messages.is_empty() {
+            process.deliver_batch(&mut self.messages);
+        }
     }
 
     /// Gives the memory back that was kept for the next messages.

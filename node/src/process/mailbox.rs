@@ -421,6 +421,26 @@ mod tests {
     }
 
     #[test]
+    fn batches_keep_their_order_and_the_limit() {
+        let (mailbox, mut own) = (Mailbox::new(150), VecDeque::new());
+        let mut batch = Vec::new();
+        let mut next = 0..200;
+        for count in [1, SWAP_MESSAGES_MIN, 3, 2 * SWAP_MESSAGES_MIN, 1] {
+            batch.extend(next.by_ref().take(count).map(|n| (message(n), None)));
+            assert!(mailbox.push_batch(&mut batch).is_ok() && batch.is_empty());
+            if count == 1 {
+                assert!(mailbox.try_take(|| &mut own));
+            }
+        }
+        assert_eq!(next.start, 101, "there is room for 49 of the next");
+        batch.extend(next.by_ref().take(99).map(|n| (message(n), None)));
+        assert!(mailbox.push_batch(&mut batch).is_err() && batch.is_empty());
+        assert!(mailbox.try_take(|| &mut own));
+        let received: Vec<Message> = own.into_iter().map(|(message, _)| message).collect();
+        assert_eq!(received, (0..150).map(message).collect::<Vec<_>>());
+    }
+
+    #[test]
     fn what_is_given_back_comes_first() {
         let (mailbox, mut own) = (Mailbox::new(9), VecDeque::new());
         assert!(push(&mailbox, 0) && push(&mailbox, 1));
