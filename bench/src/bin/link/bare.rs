@@ -91,7 +91,7 @@ impl Link {
 
     /// Writes so many messages, and waits until all have come.
     fn blast(&mut self, count: u64) -> Duration {
-        let small = term!({small, 12345, "text"});
+        let small = term!({small, 12345, <<"text">>});
         let start = Instant::now();
         // The first message brings its atoms, the others refer to them.
         let (first, next) = (self.frame("sink", &small), self.frame("sink", &small));

@@ -109,7 +109,7 @@ async fn measured(mut context: Context, node: &Node, method: &str, target: &str,
             }
             start.elapsed()
         }
-        "small" => send(&mut context, at("sink"), &term!({small, 12345, "text"}), count).await,
+        "small" => send(&mut context, at("sink"), &term!({small, 12345, <<"text">>}), count).await,
         "bin64k" => send(&mut context, at("sink"), &binary(64 << 10), count).await,
         "bin1m" => send(&mut context, at("sink"), &binary(1 << 20), count).await,
         other => panic!("no method {other}"),
@@ -152,7 +152,7 @@ async fn send(context: &mut Context, sink: Dest, message: &Term, count: u64) -> 
     let own = context.pid().clone();
     let start = Instant::now();
     for _ in 0..count {
-        context.send(sink.clone(), message.clone()).await;
+        context.send_ref(&sink, message).await;
     }
     context.send(sink, tuple!(own, atom "sync")).await;
     let Message::Term(answer) = context.receive().await else { panic!("an answer") };
