@@ -440,12 +440,18 @@ impl Engine {
         }
     }
 
-    /// Lets the locker and the registrar go on as far as they can without new events.
+    /// Goes on as far as possible without new events.
     fn drive(&mut self, now: Instant) {
         self.losses_due(now);
-        self.removals_due(now);
         self.strangers_due(now);
         self.acknowledge(now);
+        self.drive_processes(now);
+        // All of these leave nodes out.
+        self.removals_due(now);
+    }
+
+    /// The same for the locker and the registrar.
+    fn drive_processes(&mut self, now: Instant) {
         loop {
             if let Some(replies) = take_done(&mut self.locker_call) {
                 self.locker_replies(replies);

@@ -686,6 +686,21 @@ fn a_node_that_everybody_loses_is_no_partition() {
     assert_eq!(single.pass(1000), [], "once");
 }
 
+/// Nothing else happens: no event but the timers that were asked for.
+#[test]
+fn a_member_for_one_side_only_is_left_out_and_then_disconnected() {
+    let mut single = Single::new("b@h");
+    single.engine.known.insert(atom("d@h"), 8);
+    single.up("d@h");
+    // It has forgotten us, and begins anew.
+    single.feed(init_connect(8, 1, "d@h"));
+    let (after, outputs) = single.fire();
+    assert_eq!(after, 15_000);
+    assert!(outputs.contains(&info("d@h", tuple!(atom "remove_connection", atom("b@h")))), "{outputs:?}");
+    // A BEAM does not do it for one that it has forgotten.
+    assert_eq!(single.fire(), (5000, vec![Output::Disconnect { node: atom("d@h") }]));
+}
+
 #[test]
 fn whoever_lost_us_is_left_out_by_us() {
     let (mut single, _) = member_of_two();
