@@ -94,6 +94,7 @@ impl Engine {
         self.hears_of(node);
         for at in 0..self.apps.len() {
             if let Some(id) = heal::id_in(info, &self.apps[at].name) {
+                self.settle_doubt(now, at, node, &id);
                 self.on_contest_answer(now, at, node, &id);
                 self.on_inquiry_answer(now, at, node, id);
             }

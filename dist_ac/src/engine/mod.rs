@@ -103,6 +103,8 @@ struct App {
     since: Option<SystemTime>,
     /// Who ran it until it stopped, and when that was.
     stopped: Option<(Atom, Instant)>,
+    /// Who was believed to run it until something stopped somewhere, and is asked whether it was that.
+    doubted: Option<Atom>,
     /// It runs nowhere, and members of ours decide alone.
     rescue: Option<Rescue>,
     /// Who was told to stop its copy, and when.
@@ -594,6 +596,7 @@ impl App {
             yielding: BTreeSet::new(),
             since: None,
             stopped: None,
+            doubted: None,
             rescue: None,
             told: None,
             failover_at: None,

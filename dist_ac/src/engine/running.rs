@@ -233,6 +233,7 @@ impl Engine {
     }
 
     pub(super) fn on_started_there(&mut self, now: Instant, at: usize, node: &Atom) {
+        self.apps[at].doubted = None;
         let app = &self.apps[at];
         if app.started || app.decision.is_some() {
             self.started_elsewhere(now, at, node);
@@ -289,12 +290,21 @@ impl Engine {
     }
 
     /// M7. It names no node, so it counts only where another node was believed to run it: a late one must not make a
-    /// running copy forgotten (dist_ac.md 6, L17).
+    /// running copy forgotten (dist_ac.md 6, L17). And it may be one of two copies that has stopped, of which the other
+    /// goes on: the node that was believed to run it is asked.
     pub(super) fn on_app_stopped(&mut self, now: Instant, app: Atom) {
-        self.remote_started.remove(&app);
+        let remembered = self.remote_started.remove(&app);
         let Some(at) = self.find(&app) else { return };
         self.end_round(at);
         self.apps[at].heard = None;
+        let believed = match &self.apps[at].id {
+            AppId::Distributed(node) => Some(node.clone()),
+            _ => remembered,
+        };
+        if let Some(node) = believed.filter(|node| self.peers.contains_key(node)) {
+            self.apps[at].doubted = Some(node.clone());
+            self.ask_info(now, node);
+        }
         if let Some(own) = &mut self.apps[at].own_start {
             own.previous = None;
         }
@@ -303,6 +313,18 @@ impl Engine {
             self.set_id(at, AppId::Undefined);
         }
         self.evaluate(now, at);
+    }
+
+    /// A node that is asked whether its copy has stopped says what it is to it.
+    pub(super) fn settle_doubt(&mut self, now: Instant, at: usize, node: &Atom, id: &AppId) {
+        let app = &mut self.apps[at];
+        if app.doubted.take_if(|doubted| doubted == node).is_none() {
+            return;
+        }
+        let idle = app.id == AppId::Undefined && app.decision.is_none() && app.own_start.is_none();
+        if idle && *id == AppId::Local {
+            self.on_started_there(now, at, node);
+        }
     }
 
     /// It runs there: whoever waits here is released, and a copy here stops.
@@ -374,5 +396,6 @@ impl super::App {
         self.failover_at = None;
         self.rescue = None;
         self.stopped = None;
+        self.doubted = None;
     }
 }

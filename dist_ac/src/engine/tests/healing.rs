@@ -73,6 +73,7 @@ fn l5_members_of_ours_decide_among_themselves() {
     let mut b = standby("[a,c,d,b]", &["a", "c", "d"]);
     b.message("{crabnode_dist_ac,d,true,[],[],self}");
     b.message("{dist_ac_app_stopped,app1}");
+    assert_eq!(b.take(), ["a info"]);
     b.node_down("a");
     b.wait(1000);
     assert_eq!(b.take(), [""; 0], "d goes before b");

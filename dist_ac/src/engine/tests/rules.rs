@@ -240,6 +240,7 @@ fn l9_a_chosen_node_that_stands_by_for_a_third_one_makes_us_ask_that_one() {
     for (id, expected) in [("local", "AC change {started,d}"), ("undefined", "AC change start_it")] {
         let mut c = standby("c", "[a,b,c]", &["a", "b", "d"], "a");
         c.message("{dist_ac_app_stopped,app1}");
+        assert_eq!(c.take(), ["a info"]);
         c.message("{dist_ac_new_permission,a,app1,false,false}");
         c.permit(1, true);
         assert_eq!(c.take().len(), 2, "M4 alone: b goes first");
@@ -446,10 +447,32 @@ fn l17_a_late_stop_does_not_make_a_running_copy_forgotten() {
     let mut b = standby("b", "[a,b]", &["a"], "a");
     b.message("{dist_ac_app_stopped,app1}");
     assert_eq!(b.id(), "undefined");
+    assert_eq!(b.take(), ["a info"]);
     b.wait(5000);
     b.node_down("a");
     b.wait(5000);
     assert_eq!(b.take(), [""; 0], "stopped on purpose: nobody starts it");
+}
+
+/// After a netsplit c was told that a runs it, and b, which ran it too, that it is to stop.
+#[test]
+fn l17_one_of_two_copies_stops() {
+    let appl = |id: &str| format!("[{{appl,app1,{id},1000,[a,b,c],[{{a,true}},{{b,true}},{{c,true}}]}}]");
+    let info = |id: &str| {
+        let info = format!("{{state,{},[],[],[a,b,c],[app1],[],[],[],[],[]}}", appl(id));
+        Input::Info { node: atom("a"), info: etf::text::parse_term(&info).expect("a term") }
+    };
+    let mut c = standby("c", "[a,b,c]", &["a", "b"], "a");
+    for (id, wanted) in [("local", "{distributed,a}"), ("undefined", "undefined")] {
+        c.message("{dist_ac_app_stopped,app1}");
+        assert_eq!(c.take(), ["a info"]);
+        assert_eq!(c.id(), "undefined");
+        c.input(info(id));
+        assert_eq!(c.id(), wanted);
+        c.take();
+    }
+    c.input(info("local"));
+    assert_eq!(c.id(), "undefined", "what was not asked for may be old");
 }
 
 #[test]
