@@ -35,7 +35,7 @@
 
 use std::time::Duration;
 
-use crabnode::{CallError, Context, Dest, gen_server, global::Resolver};
+use crabnode::{CallError, Context, Dest, Message, gen_server, global::Resolver};
 use etf::{Atom, Pid, Term, tuple};
 
 use crate::StartType;
@@ -45,6 +45,12 @@ pub const LIMIT: Duration = Duration::from_secs(5);
 
 /// How long a node that has just booted waits for the names of the others; registering is right even without.
 const SYNC_LIMIT: Duration = Duration::from_secs(5);
+
+/// What becomes of two owners of one name.
+const RESOLVER: Resolver = Resolver::RandomNotify;
+
+/// From one look at who has a name to the next: less than a caller notices, and nothing beside what a node does anyway.
+const LOOK_AFTER: Duration = Duration::from_millis(300);
 
 /// How a server gets what its predecessor knows.
 #[derive(Debug, Clone)]
@@ -170,7 +176,7 @@ impl Handover {
         match self.if_silent {
             IfSilent::Refuse => {
                 if let (Some(name), Some(pid)) = (&self.global, &predecessor) {
-                    context.node().global().re_register_name(name, pid, Resolver::RandomExit).await;
+                    context.node().global().re_register_name(name, pid, RESOLVER).await;
                 }
                 Err(silent)
             }
@@ -185,16 +191,46 @@ impl Handover {
 /// [`ServerName::Global`](crabnode::gen_server::ServerName::Global), fails in a takeover: the name is still that of the
 /// copy that stops only after this one has started (dist_ac.md 6 L4).
 ///
+/// After the network was divided two processes have the name, of which `dist_ac` stops one. By default `global` would
+/// kill one of the two, perhaps the other one. Here it takes the name from one of them, to which it sends
+/// `{global_name_conflict, Name}`; whoever lives has it back within a second of its being free.
+///
 /// Waits up to 5 s for the names of the nodes that are connected: a node that has just booted may not have been told
-/// them yet, and registering then would make two owners, of which `global` kills one. Dropping the future leaves the
-/// registration under way.
+/// them yet, and registering then would make two owners for a while. Dropping the future leaves the registration under
+/// way.
 pub async fn take_name(context: &Context, name: &Term) -> Option<Pid> {
     let (node, global) = (context.node(), context.node().global());
     // In vain: the name is registered all the same.
     let _ = tokio::time::timeout(SYNC_LIMIT, global.sync(node.nodes())).await;
-    let before = global.whereis(name).filter(|pid| pid != context.pid());
-    global.re_register_name(name, context.pid(), Resolver::RandomExit).await;
+    give_name(context, name, context.pid()).await
+}
+
+/// The same for another process of this node, such as a supervisor, without waiting for the names of others.
+pub async fn give_name(context: &Context, name: &Term, pid: &Pid) -> Option<Pid> {
+    let global = context.node().global();
+    let before = global.whereis(name);
+    global.re_register_name(name, pid, RESOLVER).await;
+    if before.as_ref() == Some(pid) {
+        return None;
+    }
+    let (name, pid) = (name.clone(), pid.clone());
+    context.node().spawn(|keeper| keep_name(keeper, name, pid));
     before
+}
+
+/// Nobody is told that a name is free.
+async fn keep_name(mut context: Context, name: Term, pid: Pid) {
+    let monitor = context.monitor(&pid);
+    let is_down = |message: &Message| matches!(message, Message::Down { reference, .. } if *reference == monitor.reference);
+    loop {
+        if context.receive_timeout(LOOK_AFTER).await.is_some_and(|message| is_down(&message)) {
+            return;
+        }
+        let global = context.node().global();
+        if global.whereis(&name).is_none() {
+            global.re_register_name(&name, &pid, RESOLVER).await;
+        }
+    }
 }
 
 /// Passes a call on to the process that has a name in `global`, if that is another than the one of the context, and says

@@ -11,7 +11,6 @@ use std::process::ExitCode;
 use crabnode::{
     Context, Term,
     gen_server::{self, GenServer, Reply, ServerName},
-    global::Resolver,
 };
 use crabnode_dist_ac::{Application, Applications, Start, Started, handover};
 
@@ -30,8 +29,7 @@ impl Application for M8ball {
         let applications = start.applications.clone();
         let started = common::supervise::<Server>(context, &start, ServerName::None, applications).await?;
         // The server has waited for the names of the others.
-        let (name, global) = (Term::atom("m8ball_sup"), context.node().global().clone());
-        global.re_register_name(&name, &started.pid, Resolver::RandomExit).await;
+        handover::give_name(context, &Term::atom("m8ball_sup"), &started.pid).await;
         Ok(started)
     }
 
