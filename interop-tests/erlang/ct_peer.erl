@@ -1,8 +1,8 @@
 %% What a test says to a node that it started: Erlang expressions in, their values as text out.
 %%
-%% The node connects back to the test (`erl ... -s ct_peer start PORT`) rather than reading stdin: the connection says
+%% The node connects back to the test (`erl ... -s ct_peer start PATH`) rather than reading stdin: the connection says
 %% that boot is complete, carries any text, keeps apart from what the node prints, and closes with the test, so that
-%% no node is left behind.
+%% no node is left behind. It goes over a Unix socket, which does not care what becomes of the node's network.
 %%
 %% Request: the text of expressions, without the final dot. Reply: `o` and the value, or `e` and what went wrong.
 %% Bindings and the mailbox of self() stay from one request to the next.
@@ -12,11 +12,10 @@
 -export([sleeper/0, mailbox/1, holder/3]).
 -export([keep_first/3, keep_second/3, fail/3, junk/3]).
 
-start([Port]) ->
-    {ok, Address} = inet:getaddr("localhost", inet),
-    Number = list_to_integer(atom_to_list(Port)),
+start([Path]) ->
+    Address = {local, atom_to_list(Path)},
     spawn(fun() ->
-        {ok, Socket} = gen_tcp:connect(Address, Number, [binary, {packet, 4}, {active, false}]),
+        {ok, Socket} = gen_tcp:connect(Address, 0, [binary, {packet, 4}, {active, false}]),
         serve(Socket, start_evaluator())
     end).
 

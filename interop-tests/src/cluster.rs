@@ -40,6 +40,8 @@ pub struct NodeSpec {
     pub config: Option<PathBuf>,
     /// More arguments, as the program takes them.
     pub args: Vec<String>,
+    /// The network namespace that it runs in, as `ip netns` calls it, if not in the test's.
+    pub namespace: Option<String>,
 }
 
 impl NodeSpec {
@@ -143,7 +145,7 @@ impl Cluster {
         }
         command.args(&spec.args);
         self.set_environment(&mut command);
-        ErlNode::spawn(node, command)
+        ErlNode::spawn(node, within(spec.namespace.as_deref(), command))
     }
 
     /// Starts `crabnode peer` as `NAME@localhost` and waits until it accepts connections.
@@ -190,7 +192,7 @@ impl Cluster {
         }
         command.args(&spec.args);
         self.set_environment(&mut command);
-        RustNode::spawn(node, command)
+        RustNode::spawn(node, within(spec.namespace.as_deref(), command))
     }
 
     /// What a program needs to be part of this cluster: its EPMD, its home folder, and nothing of the user's.
@@ -221,8 +223,31 @@ fn cookie() -> String {
 
 /// A new empty folder.
 fn home() -> TempDir {
+    temporary("crabnode-test-")
+}
+
+/// A new empty folder whose name begins so.
+pub(crate) fn temporary(prefix: &str) -> TempDir {
     let base = env::temp_dir();
-    let made = fs::create_dir_all(&base)
-        .and_then(|()| tempfile::Builder::new().prefix("crabnode-test-").tempdir_in(&base));
+    let made =
+        fs::create_dir_all(&base).and_then(|()| tempfile::Builder::new().prefix(prefix).tempdir_in(&base));
     made.unwrap_or_else(|error| panic!("{}: {error}", base.display()))
+}
+
+/// The same command in a network namespace, as `ip netns exec`; the process is the program itself.
+pub fn within(namespace: Option<&str>, command: Command) -> Command {
+    let Some(namespace) = namespace else { return command };
+    let mut entering = Command::new("nsenter");
+    entering.arg(format!("--net=/run/netns/{namespace}")).arg("--");
+    entering.arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => entering.env(name, value),
+            None => entering.env_remove(name),
+        };
+    }
+    if let Some(dir) = command.get_current_dir() {
+        entering.current_dir(dir);
+    }
+    entering
 }

@@ -2,12 +2,14 @@
 
 use std::{
     io::{self, Read, Write},
-    net::{Ipv4Addr, TcpListener, TcpStream},
+    os::unix::net::{UnixListener, UnixStream},
     process::Command,
     time::{Duration, Instant},
 };
 
-use crate::{Process, clock::wait_for};
+use tempfile::TempDir;
+
+use crate::{Process, clock::wait_for, cluster::temporary};
 
 /// How long an evaluation may take where the test does not say.
 const EVAL_LIMIT: Duration = Duration::from_secs(20);
@@ -19,17 +21,22 @@ const REPLY_BYTES_MAX: u32 = 64 * 1024 * 1024;
 pub struct ErlNode {
     node: String,
     process: Process,
-    listener: TcpListener,
-    channel: Option<TcpStream>,
+    listener: UnixListener,
+    channel: Option<UnixStream>,
+    /// Where the listener is: a socket that has a path is reached from another network namespace, too.
+    _folder: TempDir,
 }
 
 impl ErlNode {
     pub(crate) fn spawn(node: String, mut command: Command) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        let folder = temporary("crabnode-erl-");
+        let path = folder.path().join("test");
+        let listener =
+            UnixListener::bind(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         listener.set_nonblocking(true).expect("a socket has the mode");
-        let port = listener.local_addr().expect("a bound listener has an address").port();
-        command.args(["-s", "ct_peer", "start", &port.to_string()]);
-        Self { process: Process::start(node.clone(), &mut command), node, listener, channel: None }
+        command.args(["-s", "ct_peer", "start"]).arg(&path);
+        let process = Process::start(node.clone(), &mut command);
+        Self { process, node, listener, channel: None, _folder: folder }
     }
 
     /// `a@localhost`.
@@ -46,7 +53,6 @@ impl ErlNode {
             match self.listener.accept() {
                 Ok((channel, _)) => {
                     channel.set_nonblocking(false).expect("a socket has the mode");
-                    channel.set_nodelay(true).expect("a socket has the option");
                     self.channel = Some(channel);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -133,7 +139,7 @@ impl ErlNode {
     }
 }
 
-fn exchange(channel: &mut TcpStream, request: &str, limit: Duration) -> io::Result<String> {
+fn exchange(channel: &mut UnixStream, request: &str, limit: Duration) -> io::Result<String> {
     channel.set_read_timeout(Some(limit.max(Duration::from_millis(1))))?;
     channel.write_all(&u32::try_from(request.len()).expect("expressions are short").to_be_bytes())?;
     channel.write_all(request.as_bytes())?;

@@ -11,7 +11,7 @@
 #![forbid(unsafe_code)]
 
 mod cluster;
-pub use cluster::{Cluster, NodeSpec};
+pub use cluster::{Cluster, NodeSpec, within};
 
 pub mod clock;
 
