@@ -112,9 +112,7 @@ fn starts_and_a_death() {
 #[test]
 fn deaths_of_a_running_cluster() {
     for list in ["[a,b,c]", "[a,{b,c}]", "[{a,b,c}]"] {
-        // Without a takeover: if news of one is slower than the restart time after a death, both copies may still
-        // give way to each other.
-        explore(list, &[0, 1, 2], Budget { kills: 2, ..Budget::default() });
+        explore(list, &[0, 1, 2], Budget { kills: 2, takeovers: 1, ..Budget::default() });
     }
 }
 

@@ -224,7 +224,10 @@ impl Engine {
         }
         peer.confirmed = true;
         // First what runs: who waits for the end of a start there takes over from it.
-        self.learn_running(now, node, running);
+        let (arriving, running_before): (Vec<_>, Vec<_>) =
+            running.iter().cloned().partition(|(app, _)| starting.contains(app));
+        self.learn_running(now, node, &running_before);
+        self.learn_arriving(now, node, &arriving);
         for at in 0..self.apps.len() {
             let starts = starting.contains(&self.apps[at].name);
             if !running.iter().any(|(app, _)| *app == self.apps[at].name) {
@@ -269,6 +272,17 @@ impl Engine {
         if let Some(peer) = self.peers.get_mut(node).filter(done) {
             peer.confirmed = false;
             self.send_status(node, false);
+        }
+    }
+
+    /// To every peer of our own kind but one, before the M6 of a takeover: that it runs here, and that this was a start
+    /// until now. Whoever runs it as well settles it with this node; for all others the M6 will do.
+    pub(super) fn broadcast_arrival(&mut self, at: usize, previous: &Atom) {
+        let arrival = Some(self.apps[at].name.clone());
+        for node in self.known.clone() {
+            if node != *previous && self.is_ours(&node) {
+                self.send_status_of(&node, true, arrival.clone());
+            }
         }
     }
 
@@ -318,8 +332,12 @@ impl Engine {
     }
 
     pub(super) fn send_status(&mut self, node: &Atom, met: bool) {
+        self.send_status_of(node, met, None);
+    }
+
+    fn send_status_of(&mut self, node: &Atom, met: bool, arrival: Option<Atom>) {
         let starting = self.apps.iter().filter(|app| app.own_start.is_some() || app.unannounced);
-        let starting = starting.map(|app| app.name.clone()).collect();
+        let starting = starting.map(|app| app.name.clone()).chain(arrival).collect();
         let running =
             self.running_here().into_iter().map(|app| (app.clone(), self.millis_since(&app))).collect();
         let (me, heal) = (self.me.clone(), self.heal.level);
@@ -379,6 +397,17 @@ impl Engine {
                 Some(at) if self.heard_from_another(now, at, node) => self.doubt_runner(now, at, node),
                 Some(at) if self.apps[at].started => self.learn_started(now, at, node, *since),
                 _ => self.remember_started(name, node),
+            }
+        }
+    }
+
+    /// A takeover from somebody else is done there, and its M6 is right behind: only a copy here has to be settled.
+    fn learn_arriving(&mut self, now: Instant, node: &Atom, apps: &[(Atom, Option<u64>)]) {
+        for (name, since) in apps {
+            if let Some(at) = self.find(name)
+                && (self.apps[at].id == AppId::Local || self.apps[at].own_start.is_some())
+            {
+                self.learn_started(now, at, node, *since);
             }
         }
     }

@@ -176,11 +176,14 @@ impl Engine {
         self.set_id(at, AppId::Local);
         match previous {
             None => self.broadcast_status(),
-            // Taken over from there: it still runs there until it has heard of it.
-            Some(previous) if self.is_ours(previous) => {
-                self.apps[at].yielding.insert(previous.clone());
+            // Taken over from there: it still runs there until it has heard of it. Somebody else may have started it
+            // since that node died.
+            Some(previous) => {
+                if self.is_ours(previous) {
+                    self.apps[at].yielding.insert(previous.clone());
+                }
+                self.broadcast_arrival(at, previous);
             }
-            Some(_) => {}
         }
         let (me, app) = (self.me.clone(), self.apps[at].name.clone());
         self.broadcast(&Message::AppStarted { node: me, app, result: Ok(()) });

@@ -278,6 +278,47 @@ fn l1_a_bystander_does_not_ask_two_owners_without_end() {
     assert!((1..=10).contains(&asked), "asked {asked} times");
 }
 
+/// What this node sends to a peer, in order.
+fn sent(rig: &mut Rig, peer: &str) -> Vec<Message> {
+    let outputs: Vec<Output> = std::iter::from_fn(|| rig.engine.poll_output()).collect();
+    let to_peer = |output| match output {
+        Output::Send { node, message } if node == peer => Some(message),
+        _ => None,
+    };
+    outputs.into_iter().filter_map(to_peer).collect()
+}
+
+/// c takes over from a, which dies before it hears of that; b fails over, and both are up at the same moment.
+#[test]
+fn l1_a_takeover_that_crosses_a_failover_leaves_one_copy() {
+    for c_hears_of_the_death in [false, true] {
+        let [mut b, mut c] = ["b", "c"].map(|me| {
+            let peer = if me == "b" { "c" } else { "b" };
+            let mut rig = among_ours(me, "[a,b,c]", &["a", peer]);
+            rig.message("{dist_ac_app_started,a,app1,ok}");
+            rig.start("app1");
+            rig.take();
+            rig
+        });
+        c.takeover(1);
+        b.node_down("a");
+        b.wait(1_000);
+        if c_hears_of_the_death {
+            c.node_down("a");
+        }
+        b.take();
+        c.take();
+        b.run("app1");
+        c.run("app1");
+        for _ in 0..5 {
+            let (to_c, to_b) = (sent(&mut b, "c"), sent(&mut c, "b"));
+            to_c.into_iter().for_each(|message| c.input(Input::Message(message)));
+            to_b.into_iter().for_each(|message| b.input(Input::Message(message)));
+        }
+        assert_eq!((b.id(), c.id()), ("local".into(), "{distributed,b}".into()), "{c_hears_of_the_death}");
+    }
+}
+
 #[test]
 fn l3_two_stock_copies_that_a_standby_meets_become_one() {
     let record = "[{appl,app1,local,1000,LIST,[{PEER,true}]}]";
