@@ -278,6 +278,11 @@ fn l7_starts_in_different_order() {
         }
         let began = now();
         let healer = healer(&cluster, distributed, &mut [&mut a, &mut b]);
+        // Until then a call of either would end in a timeout.
+        for node in [&mut a, &mut b] {
+            node.eval_until(&format!("length({started})"), "2", LIMIT);
+            node.eval_until(answers, "true", LIMIT);
+        }
         // Each where it belongs.
         a.eval_until("{Runs(hz1), Id(hz2)}", "{true,{distributed,b@localhost}}", LIMIT);
         b.eval_until("{Runs(hz2), Id(hz1)}", "{true,{distributed,a@localhost}}", LIMIT);
