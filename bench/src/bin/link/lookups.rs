@@ -1,16 +1,19 @@
 //! Clients of an EPMD, many at a time, each question on a connection of its own as all clients do.
 //!
 //! `register PORT COUNT` registers so many names and holds them; `lookup PORT COUNT` asks for them in turn, so often in all.
+//!
+//! [`answer`] is the least that any server can do: it says the same to everybody.
 
 #![expect(clippy::disallowed_methods, reason = "measures time")]
 
 use std::{
     io::{Read, Write},
-    net::{Ipv4Addr, TcpStream},
+    net::{Ipv4Addr, TcpListener, TcpStream},
     thread,
     time::{Duration, Instant},
 };
 
+use rustix::net::{RecvFlags, SendFlags, SocketFlags, accept_with, recv, send};
 use tokio::task::block_in_place;
 
 use crate::asked;
@@ -81,6 +84,30 @@ fn register(port: u16, number: u64) -> TcpStream {
     stream.read_exact(&mut answer).expect("it answers");
     assert_eq!((answer[0], answer[1]), (ALIVE2_X_RESP, 0), "it takes the name");
     stream
+}
+
+/// Answers a lookup by the system calls that it takes: to accept, to read, to send, and to close.
+pub(crate) fn answer(port: u16) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).expect("the port is free");
+    // As PORT2_RESP is for `known000`.
+    let mut answer = vec![PORT2_RESP, 0];
+    answer.extend_from_slice(&4711_u16.to_be_bytes());
+    answer.extend_from_slice(&[72, 0, 0, 6, 0, 5]);
+    answer.extend_from_slice(&with_length(alive(0).as_bytes()));
+    answer.extend_from_slice(&[0, 0]);
+    let mut registered = Vec::new();
+    let mut request = [0; 512];
+    loop {
+        let stream = accept_with(&listener, SocketFlags::CLOEXEC).expect("there are descriptors");
+        let Ok((size, _)) = recv(&stream, &mut request[..], RecvFlags::empty()) else { continue };
+        if request[..size].get(2) == Some(&ALIVE2_REQ) {
+            send(&stream, &[ALIVE2_X_RESP, 0, 0, 0, 0, 1], SendFlags::NOSIGNAL).expect("it waits");
+            registered.push(stream);
+        } else {
+            // The answer and the end go out in one segment.
+            let _ = send(&stream, &answer, SendFlags::MORE | SendFlags::NOSIGNAL);
+        }
+    }
 }
 
 fn connect(port: u16) -> TcpStream {

@@ -9,6 +9,7 @@
 //! | `threads node NAME`, `threads tcp` | the same on as many threads as there are cores, and not on one |
 //! | `links` | the other ends of many links |
 //! | `lookups` | the clients of an EPMD |
+//! | `answers -port PORT` | the system calls of an EPMD and nothing else of it |
 //! | `certificates DIR` | no node: writes what nodes need for TLS |
 //!
 //! The others say `ready`, and then do what they are asked to by lines on stdin: `METHOD TARGET COUNT` does that COUNT times to
@@ -55,6 +56,7 @@ fn main() {
         ["threads", "tcp"] => several().block_on(tcp::run()),
         ["links"] => several().block_on(links::run()),
         ["lookups"] => several().block_on(lookups::run()),
+        ["answers", "-port", port] => lookups::answer(port.parse().expect("a port")),
         _ => panic!("usage: see the start of main.rs"),
     }
 }

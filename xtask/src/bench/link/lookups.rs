@@ -39,8 +39,9 @@ pub(super) fn measure(lab: &mut Lab, rounds: usize) -> Result<Vec<Bar>, Failure>
     for names in NAMES {
         let core = program::core();
         let mut sides = Vec::new();
+        let bare = ("system calls alone", &lab.rust, &["answers"][..]);
         for (name, program, arguments) in
-            [("stock epmd", &stock, &[][..]), ("crabnode epmd", &ours, &["epmd"])]
+            [("stock epmd", &stock, &[][..]), ("crabnode epmd", &ours, &["epmd"]), bare]
         {
             let epmd = Epmd::start(
                 Command::new("taskset").args(["-c", &core.to_string()]).arg(program).args(arguments),
