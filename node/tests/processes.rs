@@ -11,9 +11,11 @@ use std::{
 };
 
 use crabnode::{
-    Context, Message, Monitored, NodeEvent, Pid, SpawnOptions, Term, erpc, let_term, term, tuple,
+    AliasOptions, Atom, Context, Dest, Message, Monitored, NodeEvent, Pid, SpawnOptions, Term, erpc,
+    let_term, term, tuple,
 };
 use support::{epmd_port, eventually, node, run};
+use tokio::sync::oneshot;
 
 const SOON: Duration = Duration::from_secs(5);
 
@@ -348,4 +350,55 @@ async fn a_node_that_stops_ends_its_processes_and_none_hears_of_another() {
         alive.fetch_add(1, Ordering::SeqCst);
     });
     eventually("it ends", || !a.is_process_alive(&late)).await;
+}
+
+/// A message that is lent goes the way of one that is given, in one order with it: before there is a connection, with atoms
+/// that are new to the peer, and to every kind of destination.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_is_lent_arrives_as_one_that_is_given_does() {
+    const COUNT: usize = 200;
+    let port = epmd_port();
+    let (a, b) = (node("a", port).await, node("b", port).await);
+    for there in [&a, &b] {
+        let (tell, told) = oneshot::channel();
+        let pid = there.spawn(move |mut context| async move {
+            context.register("lent").expect("the name is free");
+            let alias = context.alias(AliasOptions { priority: false, reply: false });
+            tell.send(alias).expect("it is waited for");
+            let mut received = Vec::new();
+            while received.len() < 8 * COUNT {
+                received.push(context.receive().await.into_term());
+            }
+            let pairs = received.chunks(2).map(|pair| (pair[0] == pair[1]).then(|| pair[0].clone()));
+            let numbers: Vec<Option<Term>> = pairs.collect();
+            let wanted: Vec<Option<Term>> =
+                (0..4 * COUNT).map(|number| Some(message(number % COUNT))).collect();
+            assert_eq!(numbers, wanted);
+        });
+        let dests = [
+            Dest::Pid(pid.clone()),
+            Dest::NameAt("lent".into(), there.name().clone()),
+            Dest::Alias(told.await.expect("it lives")),
+            Dest::Pid(pid.clone()),
+        ];
+        let reason = run(&a, async move |mut context| {
+            context.monitor(&pid);
+            for dest in dests {
+                for number in 0..COUNT {
+                    context.send_ref(&dest, &message(number)).await;
+                    context.send(dest.clone(), message(number)).await;
+                }
+            }
+            down(&mut context).await
+        });
+        assert_eq!(reason.await, Term::atom("normal"));
+    }
+}
+
+fn message(number: usize) -> Term {
+    tuple!(
+        Atom::from(format!("lent_{number}").as_str()),
+        Term::from(u32::try_from(number).expect("small")),
+        Term::binary(vec![7; 3])
+    )
 }
