@@ -1,16 +1,18 @@
-//! `crabnode peer`: a node with processes for others to test against.
+//! `crabnode peer`: a node with processes for others to test against. With a `sys.config` it boots as `erl -config` does:
+//! it waits for the nodes that are named there, and is a member of `dist_ac` that has none of the applications itself.
 
 use std::process::ExitCode;
 
 use clap::Args;
 use crabnode::{
-    Context, Dest, Message, Node, NodeConfig, Pid, SpawnOptions, Term,
+    Context, Dest, Message, Node, Pid, SpawnOptions, Term,
     gen_server::{self, GenServer, Next, Reply, ServerName},
     tuple,
 };
 use dist_ac::{
-    SysConfig,
+    Applications,
     flags::{NodeFlags, fail},
+    startup,
 };
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -23,8 +25,9 @@ pub(crate) struct Flags {
 }
 
 pub(crate) async fn run(flags: Flags) -> ExitCode {
-    let config = match configure(&flags.node) {
-        Ok(config) => config,
+    let (config, builder) = match flags.node.configure() {
+        // Without a configuration it is a bare node.
+        Ok((config, builder)) => (config, flags.node.config.is_some().then_some(builder)),
         Err(status) => return status,
     };
     if let Some(bad) = flags.node.connect.iter().find(|node| !is_node_name(node)) {
@@ -42,6 +45,10 @@ pub(crate) async fn run(flags: Flags) -> ExitCode {
     if let Err(reason) = start_processes(&node).await {
         return fail(&reason);
     }
+    let applications = match builder.map(|builder| builder.start(&node)).transpose() {
+        Ok(applications) => applications,
+        Err(error) => return fail(&error),
+    };
     say(&format!("ready {} {}", node.name().as_str(), node.port()));
     // Beside the rest: a host that does not answer must not hold up a stop.
     let connect = async {
@@ -53,23 +60,26 @@ pub(crate) async fn run(flags: Flags) -> ExitCode {
         std::future::pending().await
     };
     let status = tokio::select! {
-        status = node.stop_requested() => status,
-        _ = terminate.recv() => 0,
-        _ = interrupt.recv() => 0,
+        status = node.stop_requested() => ExitCode::from(status),
+        _ = terminate.recv() => ExitCode::SUCCESS,
+        _ = interrupt.recv() => ExitCode::SUCCESS,
+        status = boot(applications.as_ref()) => status,
         never = connect => never,
     };
+    if let Some(applications) = applications {
+        applications.shutdown().await;
+    }
     node.stop().await;
-    ExitCode::from(status)
+    status
 }
 
-/// What the `sys.config` says, if there is one, and over it what the flags say.
-fn configure(flags: &NodeFlags) -> Result<NodeConfig, ExitCode> {
-    let config = match &flags.config {
-        Some(file) => SysConfig::read(file).map_err(|error| fail(&error))?,
-        None => SysConfig::default(),
-    };
-    let base = config.apply(NodeConfig::new("")).map_err(|error| fail(&error))?;
-    flags.apply(base).map_err(|error| fail(&error))
+/// Boots, and returns when the node has to go down.
+async fn boot(applications: Option<&Applications>) -> ExitCode {
+    let Some(applications) = applications else { return std::future::pending().await };
+    match applications.boot().await {
+        Ok(()) => fail(&startup::terminated(&applications.halted().await)),
+        Err(error) => fail(&error),
+    }
 }
 
 fn is_node_name(name: &str) -> bool {

@@ -24,7 +24,7 @@ use crate::{
     application::environment::Parameters,
     engine::appl::{Distribution, Nodes, RestartTime},
     heal::{Heal, HealConfig},
-    startup::SyncNodes,
+    startup::{self, SyncNodes},
 };
 
 mod sockets;
@@ -100,6 +100,20 @@ pub enum ConfigError {
         /// Where, and what.
         source: TextError,
     },
+}
+
+impl ConfigError {
+    /// What a program should print before it exits with 1: for a bad value what a stock node prints when its `kernel`
+    /// does not start for it.
+    #[must_use]
+    pub fn slogan(&self) -> String {
+        match self {
+            Self::BadOption { parameter, value } => {
+                startup::slogan(&tuple!(atom "badopt", tuple!(Term::atom(parameter), value.clone())))
+            }
+            other => other.to_string(),
+        }
+    }
 }
 
 impl SysConfig {

@@ -11,6 +11,8 @@ use crabnode::{
     },
 };
 
+use crate::{Builder, SysConfig};
+
 /// What a node is started with, for a program's own `clap` parser to flatten.
 ///
 /// A value that clap can judge by itself (a port that is no number) and an unknown flag end the program with
@@ -107,6 +109,19 @@ pub enum FlagError {
 const PORT: &str = "a port is a number from 1 to 65535";
 
 impl NodeFlags {
+    /// What a program needs to start its node and the applications on it: what the file of `--config` says, if there is
+    /// one, and over it what the flags say. An error is printed, and is the status to exit with.
+    pub fn configure(&self) -> Result<(NodeConfig, Builder), ExitCode> {
+        let config = match &self.config {
+            Some(file) => SysConfig::read(file).map_err(|error| fail(&error))?,
+            None => SysConfig::default(),
+        };
+        let node = config.apply(NodeConfig::new("")).map_err(|error| fail(&error))?;
+        let node = self.apply(node).map_err(|error| fail(&error))?;
+        let builder = Builder::new(config).map_err(|error| fail(&error.slogan()))?;
+        Ok((node, builder))
+    }
+
     /// The node's configuration: `base`, which has what a `sys.config` says, changed by what the flags say.
     pub fn apply(&self, mut base: NodeConfig) -> Result<NodeConfig, FlagError> {
         (base.names, base.name) = match (&self.sname, &self.name) {

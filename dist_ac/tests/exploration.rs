@@ -374,6 +374,7 @@ impl World {
                     }
                     // Nobody answers `info`.
                     engine::Output::AskInfo { .. }
+                    | engine::Output::AskRunning { .. }
                     | engine::Output::Event(_)
                     | engine::Output::Reply { .. }
                     | engine::Output::TookControl

@@ -7,12 +7,9 @@ mod sim;
 
 use std::ops::Range;
 
-use crabnode_dist_ac::{
-    engine::{
-        appl::AppId,
-        wire::{Message, VERSION},
-    },
-    heal::Heal,
+use crabnode_dist_ac::engine::{
+    appl::AppId,
+    wire::{Message, VERSION},
 };
 use etf::Term;
 use sim::{App, Op, Sim, World, name};
@@ -63,7 +60,8 @@ fn unborn(seed: u64, kind: Kind, nodes: usize, apps: Vec<App>) -> Sim {
         world.stock = (0..nodes).collect();
     }
     if kind == Healed {
-        (world.nodes, world.heal) = (nodes + 1, Heal::Cluster);
+        world.nodes = nodes + 1;
+        world.healers.insert(nodes);
     }
     let mut sim = Sim::new(seed, world);
     if kind == Healed {

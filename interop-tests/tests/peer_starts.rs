@@ -110,6 +110,51 @@ fn a_config_is_read() {
     }
 }
 
+/// The nodes that it waits for, and `dist_ac`, as `erl -config` has them; none of the applications is its own.
+#[test]
+fn a_config_of_a_cluster_is_that_of_a_member() {
+    let cluster = Cluster::without_epmd();
+    let write = |name: &str, kernel: &str| {
+        cluster.write(name, &format!("[{{kernel, [{kernel}]}}].\n")).display().to_string()
+    };
+    let peer = |config: &str| {
+        let args = ["--sname", "r@localhost", "--cookie", cluster.cookie(), "--config", config];
+        start(cluster.home(), cluster.epmd_port(), &args)
+    };
+    // The line of `ready`, and the slogan of a stock node.
+    let missing = write("missing.config", "{sync_nodes_mandatory, [x@localhost]}, {sync_nodes_timeout, 300}");
+    let mut alone = peer(&missing);
+    let ended = alone.wait_for_exit(SOON * 2).unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(ended.code(), Some(1), "{}", alone.output());
+    assert!(alone.output().contains("{mandatory_nodes_down,[x@localhost]}"), "{}", alone.output());
+    let bad = write("bad_time.config", "{sync_nodes_optional, [x@localhost]}, {sync_nodes_timeout, soon}");
+    ends_with(peer(&bad), 1, &["badopt", "sync_nodes_timeout", "soon"]);
+
+    let distributed = "{distributed, [{shared, 300, ['e@localhost', 'r@localhost']}]}";
+    let member = write("member.config", distributed);
+    let mut peer = peer(&member);
+    wait_until_ready(&mut peer);
+    let spec = NodeSpec::args(["-config", &member]);
+    let mut erl = cluster.erl_with(&Otp::newest(), "e", &spec);
+    says(&mut erl, "net_adm:ping(r@localhost)", "pong");
+    erl.eval_until(
+        "lists:sort(gen_server:call(dist_ac, get_known_nodes))",
+        "[e@localhost,r@localhost]",
+        SOON * 2,
+    );
+    says(
+        &mut erl,
+        "lists:keymember(kernel, 1, rpc:call(r@localhost, application, which_applications, []))",
+        "true",
+    );
+    says(
+        &mut erl,
+        "application:load({application, shared, [{vsn, \"1\"}, {modules, []}, {registered, []}]}), \
+         {application:start(shared), lists:keymember(shared, 1, application:which_applications())}",
+        "{ok,true}",
+    );
+}
+
 #[test]
 fn flags_that_nobody_knows_are_misuse() {
     let cluster = Cluster::without_epmd();

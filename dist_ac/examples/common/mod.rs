@@ -15,7 +15,7 @@ use crabnode::{
     supervisor::{self, ChildSpec, SupervisorSpec},
 };
 use crabnode_dist_ac::{
-    Application, Applications, Builder, RestartType, Spec, Start, Started, SysConfig,
+    Application, Applications, Builder, RestartType, Spec, Start, Started,
     flags::{NodeFlags, fail},
     startup,
 };
@@ -86,25 +86,8 @@ async fn serve(flags: Flags, spec: Spec, application: impl Application) -> ExitC
 
 fn prepare(flags: &Flags) -> Result<(End, Builder, NodeConfig), ExitCode> {
     let end = End::new().map_err(|error| fail(&error))?;
-    let config = match &flags.node.config {
-        Some(file) => SysConfig::read(file).map_err(|error| fail(&error))?,
-        None => SysConfig::default(),
-    };
-    let node = config.apply(NodeConfig::new("")).map_err(|error| fail(&error))?;
-    let node = flags.node.apply(node).map_err(|error| fail(&error))?;
-    let builder = Builder::new(config).map_err(|error| fail(&startup_error(&error)))?;
+    let (node, builder) = flags.node.configure()?;
     Ok((end, builder, node))
-}
-
-/// As a stock node says it: the reason, and what it does about it.
-fn startup_error(error: &crabnode_dist_ac::config::ConfigError) -> String {
-    use crabnode_dist_ac::config::ConfigError;
-    match error {
-        ConfigError::BadOption { parameter, value } => startup::slogan(
-            &etf::tuple!(atom "badopt", etf::tuple!(etf::Term::atom(parameter), value.clone())),
-        ),
-        other => other.to_string(),
-    }
 }
 
 /// Connects, boots, starts the application if asked to, and returns when the node has to go down.

@@ -610,10 +610,17 @@ impl Controller {
     fn on_stopped(&mut self, app: &Atom) {
         let Some((after, deferred)) = self.stopping.remove(app) else { return };
         self.report_stopped(app);
+        let called = matches!(after, AfterStop::Called(_));
         self.after_stop(app, after);
         self.check_weight();
         for input in deferred {
-            self.handle(input);
+            // Somebody took over while it was stopped by hand: it is not started here any more, and does not stand by. A
+            // stock controller does, and refuses the next start (dist_ac.md 6, L22).
+            let stands_by =
+                matches!(input, Input::DistAc(ToController::Change { change: Change::Started(_), .. }));
+            if !(called && stands_by) {
+                self.handle(input);
+            }
         }
     }
 

@@ -42,12 +42,19 @@ pub enum Input {
         /// Who was asked.
         node: Atom,
     },
-    /// The answer to [`Output::AskInfo`], if one comes: the `dist_ac:info()` of a node.
+    /// The answer to [`Output::AskInfo`]: the `dist_ac:info()` of a node.
     Info {
         /// Who was asked.
         node: Atom,
-        /// The record `state`, as it came.
+        /// The record `state`, as it came; anything else where it has no `dist_ac`.
         info: Term,
+    },
+    /// The answer to [`Output::AskRunning`].
+    Running {
+        /// Who was asked.
+        node: Atom,
+        /// The applications that run there; nothing where that cannot be known.
+        apps: Option<Vec<Atom>>,
     },
     /// The answer to [`Output::Probe`]: the peers that the node knows, or nothing where it has no `dist_ac`.
     Known {
@@ -126,7 +133,8 @@ pub enum Request {
 /// What to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Output {
-    /// Ask the `dist_ac` of a node for `info`, within a few seconds; answered by [`Input::Info`], or by nothing.
+    /// Ask the `dist_ac` of a node for `info`, with no limit of time; answered by [`Input::Info`], or by nothing when the
+    /// node goes down. There is one question to a node at a time.
     AskInfo {
         /// Whom.
         node: Atom,
@@ -134,6 +142,12 @@ pub enum Output {
     /// Ask the `dist_ac` of a node for anything, behind all that was sent to it, with no limit of time; answered by
     /// [`Input::HasRead`], or by nothing when the node goes down.
     AskRead {
+        /// Whom.
+        node: Atom,
+    },
+    /// Ask the application controller of a node for `which_applications`, within half a minute; answered by
+    /// [`Input::Running`], or by nothing when the node goes down.
+    AskRunning {
         /// Whom.
         node: Atom,
     },

@@ -72,7 +72,7 @@ impl Engine {
     /// This node stands by for one, and meets another that runs it too. Members of ours see to it themselves, and two
     /// stock nodes never will (L3). A healer knows more of them, and does more.
     fn resolve_for_others(&mut self, now: Instant, at: usize, runner: &Atom, node: &Atom) {
-        self.contest_between(now, at, [runner, node]);
+        self.contest_between(now, at, &[runner, node]);
         let winner = self.winner(at, [(runner, None), (node, None)]);
         let loser = if winner == *node { runner.clone() } else { node.clone() };
         let stock =

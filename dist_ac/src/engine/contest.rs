@@ -1,8 +1,10 @@
-//! Two nodes say shortly after each other that they run an application.
+//! Who really runs an application, where there is a doubt.
 //!
-//! Mostly the second one took over from the first. But the two speak on links of their own: where they met each other as
-//! two copies, and one gave way, what the loser had said may arrive behind what the winner said, and nobody says anything
-//! more. So a node that stands by asks both, when that is over.
+//! Two nodes say shortly after each other that they run it: mostly the second one took over from the first. But the two
+//! speak on links of their own: where they met each other as two copies, and one gave way, what the loser had said may
+//! arrive behind what the winner said, and nobody says anything more. Or each of two copies gives way to the other; or
+//! one hears of another that is to give way to it, and does not know whether that one will. So whoever stands by, or
+//! goes on, asks them when that is over; and where nobody runs it, it is decided again.
 
 use std::{
     collections::BTreeMap,
@@ -13,15 +15,22 @@ use etf::Atom;
 
 use super::{Engine, appl::AppId};
 
-/// The wait after the second one: copies that meet have settled it by then.
+/// The wait after the last one: copies that meet have settled it by then.
 const SETTLED_AFTER: Duration = Duration::from_secs(1);
 
-/// Who said so, and what they say now.
-#[derive(Debug, Clone)]
+/// Who is said to run it, and what they say of it themselves.
+#[derive(Debug, Clone, Default)]
 pub(super) struct Contest {
     /// When they are asked; nothing where they were.
     due: Option<Instant>,
-    answers: BTreeMap<Atom, Option<bool>>,
+    answers: BTreeMap<Atom, Answer>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Answer {
+    /// It comes with the one to that question, or a later one; nothing where it is not asked yet.
+    Awaited(Option<u64>),
+    Said(AppId),
 }
 
 impl Engine {
@@ -30,54 +39,116 @@ impl Engine {
         if self.heard_from_another(now, at, node)
             && let Some((other, _)) = self.apps[at].heard.clone()
         {
-            self.contest_between(now, at, [node, &other]);
+            self.contest_between(now, at, &[node, &other]);
+        } else if let Some(contest) = &mut self.apps[at].contest {
+            // What it said before is over.
+            contest.answers.remove(node);
         }
     }
 
-    pub(super) fn contest_between(&mut self, now: Instant, at: usize, nodes: [&Atom; 2]) {
-        let open = self.apps[at].contest.take().filter(|contest| contest.due.is_some());
-        let mut answers = open.map(|contest| contest.answers).unwrap_or_default();
-        answers.extend(nodes.map(|node| (node.clone(), None)));
-        self.apps[at].contest = Some(Contest { due: Some(now + SETTLED_AFTER), answers });
+    /// They are asked, and those whom that was to be asked before, when it is over.
+    pub(super) fn contest_between(&mut self, now: Instant, at: usize, nodes: &[&Atom]) {
+        let contest = self.apps[at].contest.get_or_insert_default();
+        contest.due = Some(now + SETTLED_AFTER);
+        contest.answers.extend(nodes.iter().map(|node| ((*node).clone(), Answer::Awaited(None))));
+    }
+
+    /// It is asked at once.
+    pub(super) fn doubt(&mut self, now: Instant, at: usize, node: &Atom) {
+        self.contest_between(now, at, &[node]);
+        self.ask_contestants(now, at);
     }
 
     /// It is over by now.
     pub(super) fn ask_contestants(&mut self, now: Instant, at: usize) {
-        let believed = self.runner(at);
-        let Some(contest) = self.apps[at].contest.as_mut().filter(|_| believed.is_some()) else {
-            return self.apps[at].contest = None;
-        };
+        let Some(mut contest) = self.apps[at].contest.take() else { return };
         contest.due = None;
         contest.answers.retain(|node, _| self.peers.contains_key(node));
-        for node in contest.answers.keys().cloned().collect::<Vec<_>>() {
-            self.ask_info(now, node);
+        for (node, answer) in &mut contest.answers {
+            *answer = Answer::Awaited(self.ask_info(now, node.clone()));
+        }
+        self.apps[at].contest = Some(contest);
+    }
+
+    /// What one of them says, in the answer to that question.
+    pub(super) fn on_contest_answer(
+        &mut self,
+        now: Instant,
+        at: usize,
+        node: &Atom,
+        question: u64,
+        id: &AppId,
+    ) {
+        let Some(contest) = &mut self.apps[at].contest else { return };
+        let Some(answer) = contest.answers.get_mut(node) else { return };
+        if !matches!(answer, Answer::Awaited(Some(number)) if *number <= question) {
+            return;
+        }
+        *answer = Answer::Said(id.clone());
+        // There is somebody else to ask.
+        if let AppId::Distributed(by) = id
+            && *by != self.me
+            && self.peers.contains_key(by)
+            && !contest.answers.contains_key(by)
+        {
+            contest.answers.insert(by.clone(), Answer::Awaited(None));
+            let number = self.ask_info(now, by.clone());
+            if let Some(contest) = &mut self.apps[at].contest {
+                contest.answers.insert(by.clone(), Answer::Awaited(number));
+            }
+        }
+        self.settle_contest(now, at);
+    }
+
+    /// Once all of them have said it.
+    fn settle_contest(&mut self, now: Instant, at: usize) {
+        let open = |answer: &Answer| matches!(answer, Answer::Awaited(_));
+        let settled = |contest: &mut Contest| !contest.answers.values().any(open);
+        let Some(contest) = self.apps[at].contest.take_if(settled) else { return };
+        let said = |node: &Atom| match contest.answers.get(node) {
+            Some(Answer::Said(id)) => Some(id.clone()),
+            _ => None,
+        };
+        let runners: Vec<&Atom> =
+            contest.answers.keys().filter(|node| said(node) == Some(AppId::Local)).collect();
+        let app = &self.apps[at];
+        if app.own_start.is_some() {
+            return; // Its end is told to everybody.
+        }
+        if app.id == AppId::Local {
+            for runner in runners {
+                self.meet_copy(now, at, runner);
+            }
+            return;
+        }
+        let idle = app.id == AppId::Undefined && app.decision.is_none();
+        match (runners.as_slice(), self.runner(at)) {
+            ([runner], Some(believed)) if believed != **runner && said(&believed).is_some() => {
+                self.on_started_there(now, at, runner);
+            }
+            ([runner], None) if idle => self.on_started_there(now, at, runner),
+            ([], Some(believed)) if said(&believed).is_some_and(|id| !starts(&id)) => {
+                self.drop_belief(now, at, &believed);
+            }
+            // More than one: they have not met yet, and the loser will say so.
+            _ => {}
         }
     }
 
-    /// What one of them says.
-    pub(super) fn on_contest_answer(&mut self, now: Instant, at: usize, node: &Atom, id: &AppId) {
-        let Some(contest) = &mut self.apps[at].contest else { return };
-        if contest.due.is_some() {
-            return;
-        }
-        if let Some(answer) = contest.answers.get_mut(node) {
-            *answer = Some(*id == AppId::Local);
-        }
-        if contest.answers.values().any(Option::is_none) {
-            return;
-        }
-        let Some(contest) = self.apps[at].contest.take() else { return };
-        let run = |(node, answer): (Atom, Option<bool>)| (answer == Some(true)).then_some(node);
-        let runners: Vec<Atom> = contest.answers.clone().into_iter().filter_map(run).collect();
-        // Both: they have not met yet, and the loser will say so.
-        let [runner] = runners.as_slice() else { return };
-        if self
-            .runner(at)
-            .is_some_and(|believed| believed != *runner && contest.answers.contains_key(&believed))
-        {
-            self.on_started_there(now, at, runner);
+    /// It runs there too, and that node knows of the copy here, or will.
+    fn meet_copy(&mut self, now: Instant, at: usize, node: &Atom) {
+        self.apps[at].yielding.remove(node);
+        if self.is_ours(node) {
+            // It says since when, and both decide by that.
+            self.send_status(node, false);
+        } else {
+            self.learn_started(now, at, node, None);
         }
     }
+}
+
+fn starts(id: &AppId) -> bool {
+    matches!(id, AppId::RunWaiting | AppId::Takeover)
 }
 
 impl super::App {

@@ -2,8 +2,11 @@
 //!
 //! An M6 stops the copy of whoever gets it, and is answered by nothing. Where two cross, both copies stop, and a stock
 //! node that was blocked meanwhile even goes on believing in its own. So a stock node is asked for something after
-//! each M6; as it serves one message after the other, its answer says that it has read the M6. What it reports before
-//! that it decided without knowing of the copy here: that copy goes on, and says so once more.
+//! each M6; as it serves one message after the other, its answer says that it has read the M6. What it reports before that
+//! it decided without knowing of the copy here: that copy goes on, and says so once more.
+//!
+//! What it reports after that may be a takeover, which is obeyed. It may also be the end of a start of its own that lay
+//! behind the M6, of a copy that is stopping already: `phantom.rs` sees to that.
 
 use std::{
     collections::BTreeSet,
@@ -14,8 +17,8 @@ use etf::Atom;
 
 use super::{AppId, Engine, Event, Message, Output};
 
-/// A node that takes longer was blocked. What it has read since may have its own start behind it, so that it is asked
-/// once more.
+/// A node that takes longer was blocked. What it has read since may have its own start behind it, so that this answer
+/// does not count.
 const PROMPT: Duration = Duration::from_secs(1);
 
 /// The applications of which a stock node was told that they run here, and may not have read it.
@@ -36,9 +39,10 @@ impl Unread {
 }
 
 impl Engine {
-    /// An M6 of this node went there.
+    /// An M6 of this node went there. Of our own kind those are asked that are to give way.
     pub(super) fn told_running(&mut self, node: &Atom, app: Atom) {
-        if let Some(peer) = self.peers.get_mut(node).filter(|peer| !peer.is_ours()) {
+        let yields = self.find(&app).is_some_and(|at| self.apps[at].yielding.contains(node));
+        if let Some(peer) = self.peers.get_mut(node).filter(|peer| !peer.is_ours() || yields) {
             peer.unread.since.insert(app);
         }
     }
@@ -56,11 +60,19 @@ impl Engine {
 
     /// The node has read what it was sent before it was asked.
     pub(super) fn on_has_read(&mut self, now: Instant, node: &Atom) {
-        let Some(unread) = self.peers.get_mut(node).map(|peer| &mut peer.unread) else { return };
-        if let Some((asked, apps)) = unread.asked.take()
-            && asked + PROMPT < now
-        {
-            return unread.since.extend(apps);
+        let Some(peer) = self.peers.get_mut(node) else { return };
+        let ours = peer.is_ours();
+        let unread = &mut peer.unread;
+        if let Some((asked, names)) = unread.asked.take() {
+            if asked + PROMPT < now {
+                return unread.since.extend(names);
+            }
+            let names: Vec<Atom> =
+                names.into_iter().filter(|name| ours && !unread.since.contains(name)).collect();
+            for app in self.apps.iter_mut().filter(|app| names.contains(&app.name)) {
+                // From now on what it says comes from one that knows of this copy.
+                app.yielding.remove(node);
+            }
         }
         if unread.since.is_empty() {
             // Others may have heard of the copy that stopped behind what they heard of this one.

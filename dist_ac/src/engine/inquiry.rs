@@ -31,11 +31,44 @@ const ASK_AFTER: Duration = Duration::from_secs(1);
 /// How often is asked in a row: a belief is there from the beginning, or does not come any more. Half a minute in all.
 const ASKED_MAX: u32 = 4;
 
+/// After that a stock node is asked once in so long: it may have been blocked since, or be free again.
+const ASK_STOCK_AGAIN: Duration = Duration::from_secs(60);
+
 /// A stock node that has not answered for so long is blocked, and nobody waits for it.
 const BLOCKED_AFTER: Duration = Duration::from_secs(25);
 
 /// One that has not answered for so long cannot be asked whether it runs what others say runs there.
 const MUTE_AFTER: Duration = Duration::from_secs(10);
+
+/// Questions of one kind to a node, one at a time.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Questions {
+    /// How many there were.
+    count: u64,
+    /// The last one is not answered.
+    open: bool,
+    /// And is to be asked once more then, as something has changed since.
+    again: bool,
+}
+
+impl Questions {
+    /// The number of the one whose answer is not older than this, and whether it is to be asked now.
+    pub(super) fn ask(&mut self) -> (u64, bool) {
+        if self.open {
+            self.again = true;
+            return (self.count + 1, false);
+        }
+        self.open = true;
+        self.count += 1;
+        (self.count, true)
+    }
+
+    /// The number of the one that is answered, and whether it is to be asked again.
+    pub(super) fn answered(&mut self) -> (u64, bool) {
+        self.open = false;
+        (self.count, std::mem::take(&mut self.again))
+    }
+}
 
 /// What a decision keeps of it.
 #[derive(Debug, Clone, Default)]
@@ -61,15 +94,24 @@ impl Inquiry {
     pub(super) fn leaves_out(&self, node: &Atom) -> bool {
         self.left_out.contains(node)
     }
+
+    /// It believes in a copy of its own that is none.
+    pub(super) fn leave_out(&mut self, node: &Atom) {
+        self.left_out.insert(node.clone());
+    }
 }
 
 impl Engine {
-    /// Asks for the `dist_ac:info()` of a node.
-    pub(super) fn ask_info(&mut self, now: Instant, node: Atom) {
-        if let Some(peer) = self.peers.get_mut(&node) {
-            peer.asked_since.get_or_insert(now);
+    /// Asks for the `dist_ac:info()` of a node, one question at a time; gives the number of the one whose answer is not
+    /// older than this.
+    pub(super) fn ask_info(&mut self, now: Instant, node: Atom) -> Option<u64> {
+        let peer = self.peers.get_mut(&node)?;
+        peer.asked_since.get_or_insert(now);
+        let (number, ask) = peer.questions.ask();
+        if ask {
             self.outputs.push_back(Output::AskInfo { node });
         }
+        Some(number)
     }
 
     /// A node says something.
@@ -92,16 +134,28 @@ impl Engine {
     /// The answer of a node that was asked.
     pub(super) fn on_info(&mut self, now: Instant, node: &Atom, info: &Term) {
         self.hears_of(node);
+        self.serves(node);
+        let Some(peer) = self.peers.get_mut(node) else { return };
+        let (question, again) = peer.questions.answered();
+        if again {
+            self.ask_info(now, node.clone());
+        }
+        let ids = heal::ids_in(info);
+        let new = self.peers.get_mut(node).is_some_and(|peer| std::mem::take(&mut peer.knows_us_from_before));
+        if new {
+            let running = ids.iter().filter(|(_, (id, _))| *id == AppId::Local).map(|(app, _)| app.clone());
+            self.on_old_acquaintance(now, node, running.collect());
+        }
         for at in 0..self.apps.len() {
-            if let Some(id) = heal::id_in(info, &self.apps[at].name) {
-                self.settle_doubt(now, at, node, &id);
-                self.on_contest_answer(now, at, node, &id);
-                self.on_inquiry_answer(now, at, node, id);
+            if let Some((id, started)) = ids.get(&self.apps[at].name) {
+                self.on_contest_answer(now, at, node, question, id);
+                self.on_inquiry_answer(now, at, node, id.clone(), *started);
             }
         }
     }
 
-    fn on_inquiry_answer(&mut self, now: Instant, at: usize, node: &Atom, id: AppId) {
+    fn on_inquiry_answer(&mut self, now: Instant, at: usize, node: &Atom, id: AppId, started: bool) {
+        let is_stock = !self.is_ours(node);
         // Where it is not waited for, its answer may be older than what was said since.
         let is_awaited = self.awaited(at).contains(node);
         let mute = match &id {
@@ -111,11 +165,19 @@ impl Engine {
         let Some(Decision { inquiry, .. }) = &mut self.apps[at].decision else { return };
         let before = inquiry.left_out.clone();
         match id {
-            AppId::Local => return self.started_elsewhere(now, at, node),
+            AppId::Local if before.contains(node) => return,
+            AppId::Local => {
+                self.suspect(now, at, node);
+                return self.started_elsewhere(now, at, node);
+            }
             AppId::RunWaiting | AppId::Takeover => return,
             // There is nobody else to ask.
             AppId::Distributed(by) if mute => return self.started_elsewhere(now, at, &by),
             AppId::Distributed(by) if is_awaited && by == self.me => {
+                inquiry.left_out.insert(node.clone());
+            }
+            // It was stopped where it ran: a stock node decides no more before it is stopped and started here as well.
+            AppId::Undefined if is_awaited && is_stock && started => {
                 inquiry.left_out.insert(node.clone());
             }
             AppId::Distributed(by) if is_awaited => {
@@ -140,6 +202,7 @@ impl Engine {
     /// After each look at a decision.
     pub(super) fn inquire(&mut self, now: Instant, at: usize) {
         let awaited = self.awaited(at);
+        let stock: Vec<Atom> = awaited.iter().filter(|node| !self.is_ours(node)).cloned().collect();
         let Some(Decision { inquiry, .. }) = &mut self.apps[at].decision else { return };
         let goes_on = awaited.iter().any(|node| inquiry.awaited.contains(node));
         let new = awaited.iter().any(|node| !inquiry.awaited.contains(node));
@@ -148,6 +211,12 @@ impl Engine {
             inquiry.due = None;
         } else if !goes_on || (new && inquiry.due.is_none()) {
             (inquiry.due, inquiry.times) = (Some(now + ASK_AFTER), 0);
+        } else if inquiry.due.is_some_and(|due| due <= now) && !stock.is_empty() && inquiry.times == ASKED_MAX
+        {
+            inquiry.due = Some(now + ASK_STOCK_AGAIN);
+            for node in stock {
+                self.ask_info(now, node);
+            }
         } else if inquiry.due.is_some_and(|due| due <= now) {
             let last = inquiry.times == ASKED_MAX;
             inquiry.times += 1;
@@ -183,6 +252,7 @@ impl Engine {
             Some(Waiting::Node(node)) => vec![node.clone()],
             Some(Waiting::Weights) => self.apps[at].ballots.silent(),
             Some(Waiting::Any) => self.others(at),
+            Some(Waiting::Starter(node)) if self.is_ours(node) => vec![node.clone()],
             Some(Waiting::Introductions | Waiting::Starter(_)) | None => Vec::new(),
         };
         awaited.into_iter().filter(|node| self.peers.contains_key(node)).collect()

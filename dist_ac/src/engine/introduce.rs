@@ -20,6 +20,7 @@ use super::{
     Engine, Event, INTRODUCTION_PATIENCE, Lock, Message, Output, SyncLock,
     appl::{AppId, Appl},
     crossing::Unread,
+    inquiry::Questions,
     wire::VERSION,
 };
 use crate::exchange::ToController;
@@ -50,6 +51,12 @@ pub(super) struct Peer {
     pub(super) unread: Unread,
     /// Since when it owes an answer, and has said nothing.
     pub(super) asked_since: Option<Instant>,
+    /// It was not introduced in this life; what runs there comes with its `dist_ac:info()`.
+    pub(super) knows_us_from_before: bool,
+    /// Of its `dist_ac:info()`.
+    pub(super) questions: Questions,
+    /// Of what runs there.
+    pub(super) copies_asked: Questions,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,7 +77,19 @@ impl Engine {
         let introduction = Introduction::Connected;
         let (newest_weight, unread) = (None, Unread::default());
         let (ours, confirmed, asked_since) = (false, false, None);
-        let peer = Peer { hidden, introduction, ours, confirmed, newest_weight, unread, asked_since };
+        let (questions, copies_asked) = (Questions::default(), Questions::default());
+        let peer = Peer {
+            hidden,
+            introduction,
+            ours,
+            confirmed,
+            newest_weight,
+            unread,
+            asked_since,
+            knows_us_from_before: false,
+            questions,
+            copies_asked,
+        };
         self.peers.insert(node.clone(), peer);
         if self.go {
             self.probe(&node);
@@ -113,7 +132,13 @@ impl Engine {
                 peer.introduction = Introduction::NoDistAc;
                 self.event(Event::NoDistAc { node: node.clone() });
             }
-            Some(nodes) if nodes.contains(&self.me) => self.introduced(node),
+            // From before: it missed that this node was down (dist_ac.md 6, L11), and must not be introduced to it again
+            // (L12). It says what runs there where it is asked.
+            Some(nodes) if nodes.contains(&self.me) => {
+                peer.knows_us_from_before = true;
+                self.introduced(node);
+                self.ask_info(now, node.clone());
+            }
             Some(_) => {
                 peer.introduction = Introduction::WantsLock;
                 match self.sync_lock {
@@ -203,6 +228,15 @@ impl Engine {
         self.evaluate_all(now);
     }
 
+    /// What runs at a node that knows this one from before.
+    pub(super) fn on_old_acquaintance(&mut self, now: Instant, node: &Atom, running: Vec<Atom>) {
+        let there: Vec<_> = running.into_iter().map(|app| (app, None)).collect();
+        self.learn_running(now, node, &there);
+        if !self.is_ours(node) {
+            self.tell_status(node, &there);
+        }
+    }
+
     /// What runs and starts at a node of our own kind.
     pub(super) fn on_status(
         &mut self,
@@ -230,9 +264,6 @@ impl Engine {
         self.learn_arriving(now, node, &arriving);
         for at in 0..self.apps.len() {
             let starts = starting.contains(&self.apps[at].name);
-            if !running.iter().any(|(app, _)| *app == self.apps[at].name) {
-                self.apps[at].yielding.remove(node);
-            }
             self.set_starter(now, at, node, starts);
         }
         self.check_first_introductions(now);
@@ -392,6 +423,9 @@ impl Engine {
     /// A peer has said what runs there.
     fn learn_running(&mut self, now: Instant, node: &Atom, apps: &[(Atom, Option<u64>)]) {
         for (name, since) in apps {
+            if let Some(at) = self.find(name) {
+                self.suspect(now, at, node);
+            }
             match self.find(name) {
                 // What a node says of itself when it is met may be older than another node's M6 on another link.
                 Some(at) if self.heard_from_another(now, at, node) => self.doubt_runner(now, at, node),

@@ -16,9 +16,10 @@
 //! | `running.rs` | how starts and stops here ended, M6, M7 |
 //! | `node_down.rs` | nodedown, the restart timer |
 //! | `takeover.rs` | `application:takeover/2` |
+//! | `phantom.rs` | a stock node says that it runs it, and does not |
 //! | `permission.rs` | `application:permit/2`, M4 |
 //! | `conflict.rs` | it runs here and there |
-//! | `contest.rs` | it is said to run there and there |
+//! | `contest.rs` | it is said to run there, and may not |
 //! | `crossing.rs` | M6 of two nodes at the same moment |
 //! | `rescue.rs` | it runs nowhere, and stock nodes let it be |
 
@@ -45,6 +46,7 @@ mod introduce;
 mod load;
 mod node_down;
 mod permission;
+mod phantom;
 mod rescue;
 mod running;
 mod start;
@@ -54,6 +56,7 @@ pub mod wire;
 use appl::{AppId, Appl, Distribution, Nodes, RestartTime, Run};
 use contest::Contest;
 use introduce::Peer;
+use phantom::Suspect;
 use rescue::Rescue;
 use start::{Ballots, Decision};
 use wire::Message;
@@ -90,8 +93,10 @@ struct App {
     starters: BTreeSet<Atom>,
     /// Who has last said that it started it, and when.
     heard: Option<(Atom, Instant)>,
-    /// Another one had said so shortly before.
+    /// Nodes that are asked whether they run it.
     contest: Option<Contest>,
+    /// A stock node that said that it runs it, and is to be asked whether it does.
+    suspect: Option<Suspect>,
     /// How often peers of our own kind were asked whether it still runs there, and since when.
     asked: BTreeMap<Atom, (u32, Instant)>,
     /// It runs here, and nobody was told: a starter that goes before this node may be done first.
@@ -103,14 +108,14 @@ struct App {
     since: Option<SystemTime>,
     /// Who ran it until it stopped, and when that was.
     stopped: Option<(Atom, Instant)>,
-    /// Who was believed to run it until something stopped somewhere, and is asked whether it was that.
-    doubted: Option<Atom>,
     /// It runs nowhere, and members of ours decide alone.
     rescue: Option<Rescue>,
     /// Who was told to stop its copy, and when.
     told: Option<(Atom, Instant)>,
     /// When the restart time of a dead runner is over.
     failover_at: Option<Instant>,
+    /// It runs elsewhere, and this one was to move it.
+    deferred_to: Option<Atom>,
     /// Callers that wait for the own start (`t_reqs`).
     waiting_run: Vec<CallId>,
     /// Callers that wait for the own stop (`s_reqs`).
@@ -238,6 +243,7 @@ impl Engine {
             Input::Message(message) => self.on_message(now, message),
             Input::NodeDown { node } => self.on_node_down(now, &node),
             Input::NodeUp { node, hidden } => self.on_node_up(now, node, hidden),
+            Input::Running { node, apps } => self.on_running_there(now, &node, apps.as_deref()),
             Input::Timeout => self.on_timeout(now),
         }
         self.ask_readers(now);
@@ -256,7 +262,10 @@ impl Engine {
             SyncLock::Asked(at) | SyncLock::Held(at) => Some(at),
             SyncLock::Free | SyncLock::Late => None,
         };
-        let apps = self.apps.iter().flat_map(|app| [app.failover_at, app.patience_ends(), app.contest_due()]);
+        let due = |app: &App| {
+            [app.failover_at, app.patience_ends(), app.contest_due(), app.suspect_due(), app.ignored_due()]
+        };
+        let apps = self.apps.iter().flat_map(due);
         let fixed = [sync_lock, self.sync_until, self.start_lock.again_at];
         apps.chain(fixed).flatten().min()
     }
@@ -335,11 +344,11 @@ impl Engine {
                 let result = self.load(now, at, permission);
                 self.tell(ToController::LoadReply { app, result });
             }
-            FromController::NotRun { .. } => self.on_not_running(at, true),
+            FromController::NotRun { .. } => self.on_not_running(now, at, true),
             FromController::Run { result, .. } => self.on_run(now, at, result),
             FromController::RunningApplications(_) => {}
             FromController::StartRequest { app } => self.request_start(app),
-            FromController::Stopped { .. } => self.on_not_running(at, false),
+            FromController::Stopped { .. } => self.on_not_running(now, at, false),
             FromController::Unloaded { .. } => self.unload(at),
         }
         Ok(())
@@ -401,6 +410,12 @@ impl Engine {
             }
             if due(self.apps[at].patience_ends()) {
                 self.evaluate(now, at);
+            }
+            if due(self.apps[at].ignored_due()) {
+                self.answer_ignored(now, at);
+            }
+            if due(self.apps[at].suspect_due()) {
+                self.ask_suspect(at);
             }
             if due(self.apps[at].contest_due()) {
                 self.ask_contestants(now, at);
@@ -591,15 +606,16 @@ impl App {
             starters: BTreeSet::new(),
             heard: None,
             contest: None,
+            suspect: None,
             asked: BTreeMap::new(),
             unannounced: false,
             yielding: BTreeSet::new(),
             since: None,
             stopped: None,
-            doubted: None,
             rescue: None,
             told: None,
             failover_at: None,
+            deferred_to: None,
             waiting_run: Vec::new(),
             waiting_stop: Vec::new(),
             waiting_permit: Vec::new(),

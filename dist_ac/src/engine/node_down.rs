@@ -39,6 +39,13 @@ impl Engine {
         }
         self.lose_awaited(at, node);
         self.set_starter(now, at, node, false);
+        let app = &mut self.apps[at];
+        if app.deferred_to.take_if(|deferred| deferred == node).is_some()
+            && matches!(app.id, AppId::Distributed(_))
+            && app.started
+        {
+            self.begin(now, at, false, None);
+        }
     }
 
     /// A third node has said that it runs there, and had not heard yet that the node is gone.

@@ -20,6 +20,10 @@ impl Engine {
             return self.reply(call, tuple!(atom "error", tuple!(atom "not_loaded", app)));
         };
         let me = self.me.clone();
+        // The application controller said so before the lock was there; it may have been started since.
+        let state = &self.apps[at];
+        let only_loaded =
+            only_loaded && !state.started && state.decision.is_none() && state.own_start.is_none();
         self.change_permission(at, &me, permission);
         let is_running = self.apps[at].id == AppId::Local;
         if self.apps[at].own_start.is_some() && !permission {
@@ -81,6 +85,7 @@ impl Engine {
             self.evaluate(now, at);
         }
     }
+
     fn change_permission(&mut self, at: usize, node: &Atom, permission: bool) {
         let app = &mut self.apps[at];
         if app.permission_of(node) != Some(Some(permission)) {

@@ -57,7 +57,8 @@ impl Engine {
         let own = own.unwrap_or(super::OwnStart { reply: false, previous: None, failover: None });
         let error = Err(reason.clone());
         if matches!(self.apps[at].id, AppId::Distributed(_)) {
-            // Somebody else started it meanwhile: this failure is nobody's business.
+            // Somebody else started it meanwhile: this failure is nobody's business, but those who wait for its end.
+            self.broadcast_status();
         } else if let Some(previous) = own.previous {
             // The old copy lives on. An M6 error would stop it, and the application would run nowhere (L4).
             if own.reply {
@@ -86,7 +87,7 @@ impl Engine {
 
     /// `ac_application_not_run`, an ordered stop is done, or `ac_application_stopped`: `application:stop`, or it
     /// died by itself.
-    pub(super) fn on_not_running(&mut self, at: usize, ordered: bool) {
+    pub(super) fn on_not_running(&mut self, now: Instant, at: usize, ordered: bool) {
         self.drop_decision(at);
         let name = self.apps[at].name.clone();
         match self.apps[at].id.clone() {
@@ -99,9 +100,8 @@ impl Engine {
         // Somebody may have taken it over during an ordered stop: then this node stands by.
         let stands_by = ordered && matches!(self.apps[at].id, AppId::Distributed(_));
         let app = &mut self.apps[at];
-        app.own_start = None;
+        let started = app.own_start.take().is_some() | std::mem::take(&mut app.unannounced);
         app.end_failover();
-        app.unannounced = false;
         app.yielding.clear();
         app.started &= ordered;
         let (run, stop) = (std::mem::take(&mut app.waiting_run), std::mem::take(&mut app.waiting_stop));
@@ -111,8 +111,16 @@ impl Engine {
         if !stands_by {
             self.set_id(at, AppId::Undefined);
         }
+        if started {
+            // Nobody hears of the end of that start in any other way.
+            self.broadcast_status();
+        }
         self.reply_all(run, &tuple!(atom "error", atom "stopped"));
         self.reply_all(done, &Term::atom("ok"));
+        // permit(true) came while it stopped for permit(false), and was answered as if it ran.
+        if ordered && !stands_by && self.apps[at].started && self.apps[at].permits(&self.me) {
+            self.begin(now, at, false, None);
+        }
     }
 
     /// M6.
@@ -128,8 +136,12 @@ impl Engine {
             return;
         };
         match result {
-            // It won against a third copy, before it heard of this one (dist_ac.md 6, L3).
-            Ok(()) if self.apps[at].id == AppId::Local && self.apps[at].yielding.contains(&node) => {}
+            // It had not heard of this copy: it won against a third one (dist_ac.md 6, L3). Or somebody else says so, and
+            // it may be another start there.
+            Ok(()) if self.apps[at].id == AppId::Local && self.apps[at].yielding.contains(&node) => {
+                self.apps[at].starters.remove(&node);
+                self.contest_between(now, at, &[&node]);
+            }
             // Told by a third node that has not heard yet that it is gone.
             Ok(()) if self.apps[at].id == AppId::Local && !self.peers.contains_key(&node) => {}
             Ok(()) if self.apps[at].id == AppId::Local && self.crosses(at, &node) => {
@@ -138,8 +150,8 @@ impl Engine {
             }
             Ok(()) => {
                 self.apps[at].starters.remove(&node);
-                self.apps[at].unannounced = false;
                 self.contest(now, at, &node);
+                self.suspect(now, at, &node);
                 self.apps[at].heard = Some((node.clone(), now));
                 self.on_started_there(now, at, &node);
                 self.pass_on(now, at, &node);
@@ -236,7 +248,6 @@ impl Engine {
     }
 
     pub(super) fn on_started_there(&mut self, now: Instant, at: usize, node: &Atom) {
-        self.apps[at].doubted = None;
         let app = &self.apps[at];
         if app.started || app.decision.is_some() {
             self.started_elsewhere(now, at, node);
@@ -300,14 +311,10 @@ impl Engine {
         let Some(at) = self.find(&app) else { return };
         self.end_round(at);
         self.apps[at].heard = None;
-        let believed = match &self.apps[at].id {
-            AppId::Distributed(node) => Some(node.clone()),
+        let believed = match self.apps[at].id.clone() {
+            AppId::Distributed(node) => Some(node),
             _ => remembered,
         };
-        if let Some(node) = believed.filter(|node| self.peers.contains_key(node)) {
-            self.apps[at].doubted = Some(node.clone());
-            self.ask_info(now, node);
-        }
         if let Some(own) = &mut self.apps[at].own_start {
             own.previous = None;
         }
@@ -315,26 +322,21 @@ impl Engine {
             self.apps[at].stopped = Some((node, now));
             self.set_id(at, AppId::Undefined);
         }
+        if let Some(node) = believed.filter(|node| self.peers.contains_key(node)) {
+            self.doubt(now, at, &node);
+        }
         self.evaluate(now, at);
-    }
-
-    /// A node that is asked whether its copy has stopped says what it is to it.
-    pub(super) fn settle_doubt(&mut self, now: Instant, at: usize, node: &Atom, id: &AppId) {
-        let app = &mut self.apps[at];
-        if app.doubted.take_if(|doubted| doubted == node).is_none() {
-            return;
-        }
-        let idle = app.id == AppId::Undefined && app.decision.is_none() && app.own_start.is_none();
-        if idle && *id == AppId::Local {
-            self.on_started_there(now, at, node);
-        }
     }
 
     /// It runs there: whoever waits here is released, and a copy here stops.
     pub(super) fn started_elsewhere(&mut self, now: Instant, at: usize, node: &Atom) {
         let app = &mut self.apps[at];
         app.end_failover();
+        if app.id != AppId::Distributed(node.clone()) {
+            app.deferred_to = None;
+        }
         app.yielding.clear();
+        let silent = std::mem::take(&mut app.unannounced);
         let gives_way = app.id == AppId::Local;
         let permits = std::mem::take(&mut app.waiting_permit).into_iter().map(|(call, _)| call).collect();
         let decision = app.decision.as_ref().map(|decision| (decision.reply, &decision.waiting));
@@ -350,8 +352,15 @@ impl Engine {
                 self.set_id(at, AppId::Distributed(node.clone()));
             }
         }
-        if gives_way && self.is_ours(node) {
-            self.send_status(node, true);
+        if gives_way {
+            // That one may give way at the same time.
+            self.contest_between(now, at, &[node]);
+            if silent {
+                // To all others that was a start, whose M6 will not come.
+                self.broadcast_status();
+            } else if self.is_ours(node) {
+                self.send_status(node, true);
+            }
         }
         self.reply_all(permits, &Term::atom("ok"));
         self.evaluate(now, at);
@@ -399,6 +408,5 @@ impl super::App {
         self.failover_at = None;
         self.rescue = None;
         self.stopped = None;
-        self.doubted = None;
     }
 }

@@ -85,6 +85,11 @@ struct Ballot {
     sent: Option<Instant>,
     /// Answers to questions that came without a pause, and the last of those questions.
     answers: (usize, Option<Instant>),
+    /// Since when it is to be known whether a question too many was one: a stock node that waits for the answer says
+    /// nothing else.
+    ignored: Option<Instant>,
+    /// It was answered all the same, once in a round: one that waits for a start here answers each answer.
+    indulged: bool,
 }
 
 /// What a walk along the priority list ends with.
@@ -206,8 +211,13 @@ impl Engine {
             },
             (Verdict::NoPermission, _) => return self.nobody_may(at),
             // It is for another node to move it, or for none, and it runs: there is nothing to wait for. A stock
-            // node waits for the elected one, which need not ever move it (dist_ac.md 6, L22).
-            (Verdict::Elect(_) | Verdict::Any, Some(runner)) => return self.decided_elsewhere(at, &runner),
+            // node waits for the elected one, which need not ever move it (dist_ac.md 6, L22); and decides again when that
+            // one goes down.
+            (Verdict::Elect(node), Some(runner)) => {
+                self.decided_elsewhere(at, &runner);
+                return self.apps[at].deferred_to = Some(node);
+            }
+            (Verdict::Any, Some(runner)) => return self.decided_elsewhere(at, &runner),
             (Verdict::Elect(node), None) => Waiting::Node(node),
             (Verdict::Any, None) => Waiting::Any,
             (Verdict::Weights, _) => Waiting::Weights,
@@ -236,6 +246,8 @@ impl Engine {
     /// An open decision is not needed any more.
     pub(super) fn drop_decision(&mut self, at: usize) {
         if let Some(decision) = self.apps[at].decision.take() {
+            // Whoever was asked for it may ask for the next one before we do, and is to have an answer.
+            self.apps[at].ballots.end_round();
             if decision.reply {
                 self.start_reply(at, StartReply::NotStarted);
             }
@@ -296,17 +308,17 @@ impl Engine {
             if !echo {
                 self.drop_belief(now, at, &node);
             }
-        } else if weight != 0 && self.is_buried(at, &node) {
+        } else if weight != 0 && self.is_buried(&app, &node) {
             self.answer_weight(now, at, &node);
         }
         self.evaluate(now, at);
     }
 
     /// Whether a stock node that decides now may not find the weight that it had from us before. It looks for the
-    /// newest one of a node, and where that is for another application it waits for one more.
-    fn is_buried(&self, at: usize, node: &Atom) -> bool {
+    /// newest one of a node, and where that is for another application it waits for one more, also where it runs elsewhere.
+    fn is_buried(&self, app: &Atom, node: &Atom) -> bool {
         let newest = self.peers.get(node).and_then(|peer| peer.newest_weight.as_ref());
-        !self.is_ours(node) && newest != Some(&self.apps[at].name) && self.runner(at).is_none()
+        !self.is_ours(node) && newest != Some(app)
     }
 
     /// Who asks for weights does not run the application, whatever we were told before (dist_ac.md 6, L9).
@@ -331,22 +343,55 @@ impl Engine {
 
     fn answer_weight(&mut self, now: Instant, at: usize, node: &Atom) {
         let allowed = 2 * self.apps[at].nodes.tuples() + 2;
-        let weight = self.own_weight(now, at);
+        let (weight, stock) = (self.own_weight(now, at), !self.is_ours(node));
         let Some(ballot) = self.apps[at].ballots.peers.get_mut(node) else { return };
         let (count, last) = &mut ballot.answers;
         if last.is_none_or(|last| last + ANSWER_WINDOW <= now) {
             *count = 0;
         }
         *last = Some(now);
+        ballot.owed = false;
         if *count < allowed {
             *count += 1;
-            ballot.owed = false;
             ballot.sent = Some(now);
             self.send_weight(at, node, weight);
         } else {
-            ballot.owed = false;
+            let asks = stock && !std::mem::replace(&mut ballot.indulged, true);
+            if asks {
+                ballot.ignored = Some(now);
+            }
             let message = Message::Weight { app: self.apps[at].name.clone(), weight, node: node.clone() };
             self.ignore(message, "asked too often");
+            if asks {
+                self.ask_info(now, node.clone());
+            }
+        }
+    }
+
+    /// A node serves, and so waits for no weight.
+    pub(super) fn serves(&mut self, node: &Atom) {
+        for app in &mut self.apps {
+            if let Some(ballot) = app.ballots.peers.get_mut(node) {
+                // It may be that it waits for the next one.
+                ballot.indulged &= ballot.ignored.take().is_none();
+            }
+        }
+    }
+
+    /// Nodes that were asked have said nothing: their questions were meant.
+    pub(super) fn answer_ignored(&mut self, now: Instant, at: usize) {
+        let ballots = self.apps[at].ballots.peers.iter_mut();
+        let due = |ballot: &mut Ballot| {
+            ballot
+                .ignored
+                .take_if(|ignored| *ignored + ANSWER_WINDOW <= now)
+                .inspect(|_| ballot.sent = Some(now))
+        };
+        let nodes: Vec<Atom> =
+            ballots.filter_map(|(node, ballot)| due(ballot).map(|_| node.clone())).collect();
+        for node in nodes {
+            let weight = self.own_weight(now, at);
+            self.send_weight(at, &node, weight);
         }
     }
 
@@ -470,6 +515,7 @@ impl Engine {
             }
         };
         let app = &mut self.apps[at];
+        let takes_over = previous.is_some();
         app.own_start = Some(OwnStart { reply, previous, failover });
         app.ballots.elected_at = Some(now);
         // Callers wait for the result, but without the lock: others may start it meanwhile.
@@ -478,6 +524,9 @@ impl Engine {
             self.release_call(call);
         }
         self.set_id(at, AppId::RunWaiting);
+        if takes_over {
+            self.tell_takeover();
+        }
     }
 
     fn nobody_may(&mut self, at: usize) {
@@ -535,6 +584,16 @@ impl Engine {
 }
 
 impl super::App {
+    /// When a node that was asked whether it waits for a weight has not answered.
+    pub(super) fn ignored_due(&self) -> Option<Instant> {
+        self.ballots
+            .peers
+            .values()
+            .filter_map(|ballot| ballot.ignored)
+            .min()
+            .map(|ignored| ignored + ANSWER_WINDOW)
+    }
+
     /// When to look at the decision again: the wait for introductions is over, or somebody is to be asked.
     pub(super) fn patience_ends(&self) -> Option<Instant> {
         let decision = self.decision.as_ref()?;
@@ -586,6 +645,7 @@ impl Ballots {
         for ballot in self.peers.values_mut() {
             ballot.weight = None;
             ballot.asked = false;
+            ballot.indulged = false;
         }
     }
 }

@@ -23,5 +23,12 @@ impl Engine {
         app.own_start = Some(OwnStart { reply: false, previous: Some(from), failover: None });
         app.waiting_run.push(call);
         self.set_id(at, AppId::Takeover);
+        self.tell_takeover();
+    }
+
+    /// Peers of our own kind stand by for the old copy. Should it die before this start is done, they are to wait for this
+    /// one, and not to start another.
+    pub(super) fn tell_takeover(&mut self) {
+        self.broadcast_status();
     }
 }

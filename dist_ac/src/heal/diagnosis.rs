@@ -15,7 +15,7 @@ use etf::{Atom, Term};
 use super::{
     Act, Conflict, Copy, Fault, Healer,
     healer::{Attention, Seen},
-    view::{Controller, DistAc, Place},
+    view::{Awaited, Controller, DistAc, Place},
 };
 use crate::engine::{
     appl::AppId,
@@ -30,6 +30,9 @@ const ORPHAN_LASTS: Duration = Duration::from_secs(3);
 
 /// A node that waits for a weight is waiting for so long, and not because the answer is on its way.
 const WEIGHS_LASTS: Duration = Duration::from_secs(1);
+
+/// Members of ours settle what concerns them by then, and if not, they do not know of it.
+const OURS_LASTS: Duration = Duration::from_secs(20);
 
 /// Two copies that were first seen so shortly after one another count as equally old.
 const AGE_DIFFERENCE: Duration = Duration::from_secs(5);
@@ -90,9 +93,14 @@ impl Seen {
         }
     }
 
-    /// Whether it runs there. A `dist_ac` that is blocked does not know it yet; the application controller does.
+    /// Whether it runs there. A `dist_ac` that is blocked does not know it yet; the application controller does. It also
+    /// knows better where news of another's start crossed the end of the own one: `dist_ac` had it stopped, and then took
+    /// it for running.
     fn runs(&self, app: &Atom) -> bool {
         match (&self.dist_ac, &self.controller) {
+            (Attention::Answered(_), Some(controller)) if self.ours.is_none() => {
+                self.id(app) == Some(&AppId::Local) && controller.running.get(app) == Some(&Place::Here)
+            }
             (Attention::Answered(_), _) => self.id(app) == Some(&AppId::Local),
             (Attention::Blocked(_), Some(controller)) => controller.running.get(app) == Some(&Place::Here),
             _ => false,
@@ -109,6 +117,18 @@ impl Seen {
             }
             _ => self.may_start(app),
         }
+    }
+
+    /// Whether it takes the news of a start of this application from anybody, and from nobody else anything.
+    fn waits_for_anybody(&self, app: &Atom) -> bool {
+        self.waiting
+            .as_ref()
+            .is_some_and(|waiting| waiting.awaits == Awaited::Anybody && waiting.names.contains(app))
+    }
+
+    /// Whether it is blocked in its first introductions.
+    fn boots(&self) -> bool {
+        self.waiting.as_ref().is_some_and(|waiting| waiting.awaits == Awaited::Peers)
     }
 
     /// Whether it may be about to run there.
@@ -160,12 +180,22 @@ impl Healer {
         all.extend(self.deadlocks());
         for app in self.lists.keys() {
             let copies: Vec<&Atom> = self.runners(app);
-            all.extend(self.wedged(app, &copies));
+            all.extend(self.wedged(now, app, &copies));
             all.extend(self.weighs(app, &copies));
-            let moving = self.nodes.values().any(|seen| seen.may_start(app));
+            all.extend(self.reborn(app, &copies));
+            let moving = self.nodes.keys().any(|node| self.may_start(node, app));
             match copies.as_slice() {
+                // Whatever starts soon is over by then, and one of ours may wait for a lock.
+                [] if moving => all.extend(self.forgotten(app, OURS_LASTS)),
                 _ if moving => {}
-                [] => all.extend(self.orphan(app)),
+                [] => {
+                    let forgotten = self.forgotten(app, ORPHAN_LASTS);
+                    // A takeover would wait for the lock of one that waits.
+                    if forgotten.is_empty() {
+                        all.extend(self.orphan(app));
+                    }
+                    all.extend(forgotten);
+                }
                 [runner] => all.extend(self.beliefs(app, runner)),
                 _ => all.extend(self.conflict(now, app, &copies)),
             }
@@ -175,6 +205,13 @@ impl Healer {
 
     fn runners(&self, app: &Atom) -> Vec<&Atom> {
         self.nodes.iter().filter(|(_, seen)| seen.runs(app)).map(|(node, _)| node).collect()
+    }
+
+    /// Whether it may be about to run at a node. One that waits for another's start, or for its weight, is not.
+    fn may_start(&self, node: &Atom, app: &Atom) -> bool {
+        let seen = &self.nodes[node];
+        let waits = self.waits(node).is_some_and(|wait| wait.app == app) && !seen.starts(app);
+        seen.may_start(app) && !waits && !seen.boots()
     }
 
     /// Whether two nodes are connected, as each of them that is a stock node says.
@@ -226,10 +263,12 @@ impl Healer {
         all
     }
 
-    /// L1, L3: all copies at stock nodes but one stop. A copy of ours is the business of its own node.
+    /// L1, L3: all copies at stock nodes but one stop. A copy of ours is the business of its own node, unless that lasts:
+    /// then what each was told of the other got lost.
     fn conflict(&self, now: Instant, app: &Atom, copies: &[&Atom]) -> Vec<Finding> {
         let stock = |node: &&&Atom| self.nodes[**node].ours.is_none();
         let stock: Vec<&Atom> = copies.iter().filter(stock).copied().collect();
+        let (stock, lasts) = if stock.len() == 1 { (copies.to_vec(), OURS_LASTS) } else { (stock, LASTS) };
         // Copies that cannot see each other are two clusters.
         let reached = |node: &&Atom| stock.iter().all(|other| other == node || self.connected(node, other));
         let stock: Vec<&Atom> = stock.iter().filter(|node| reached(node)).copied().collect();
@@ -238,12 +277,17 @@ impl Healer {
         }
         let winner = self.config.winner(&self.describe(now, app, &stock));
         let losers = stock.into_iter().filter(|node| **node != winner);
-        let answered = losers.filter(|node| self.nodes[*node].stock(&self.me).is_some());
+        let answered = losers.filter(|node| {
+            let seen = &self.nodes[*node];
+            // One that does not know this node by then is none of ours.
+            let known = seen.stock(&self.me).is_some() || lasts == OURS_LASTS;
+            seen.ours.is_some() || (known && matches!(seen.dist_ac, Attention::Answered(_)))
+        });
         answered
             .map(|node| Finding {
                 fault: Fault::Copies,
                 act: Act::Stop { app: app.clone(), node: node.clone(), winner: winner.clone() },
-                lasts: LASTS,
+                lasts,
                 treatments: vec![started(node, app, &winner)],
             })
             .collect()
@@ -276,20 +320,28 @@ impl Healer {
     fn beliefs(&self, app: &Atom, runner: &Atom) -> Vec<Finding> {
         let mut all = Vec::new();
         for (node, seen) in &self.nodes {
-            let Some((dist_ac, _, _)) = seen.stock(&self.me) else { continue };
+            let ours = seen.ours.is_some();
+            let dist_ac = match (&seen.dist_ac, seen.stock(&self.me)) {
+                (Attention::Answered(dist_ac), _) if ours => dist_ac,
+                (_, Some((dist_ac, _, _))) => dist_ac,
+                _ => continue,
+            };
             if !dist_ac.started.contains(app) || !self.connected(node, runner) {
                 continue;
             }
             let fault = match seen.id(app) {
                 Some(AppId::Failover(_)) => Fault::Flap,
                 Some(AppId::Undefined) => Fault::Belief,
+                // It was stopped there, and is taken for running.
+                Some(AppId::Local) if node != runner => Fault::Belief,
                 Some(AppId::Distributed(other)) if other != runner => Fault::Belief,
                 _ => continue,
             };
             all.push(Finding {
                 fault,
                 act: Act::StandBy { app: app.clone(), node: node.clone(), runner: runner.clone() },
-                lasts: LASTS,
+                // Ours ask by themselves.
+                lasts: if ours { ORPHAN_LASTS } else { LASTS },
                 treatments: vec![started(node, app, runner)],
             });
         }
@@ -299,10 +351,18 @@ impl Healer {
     /// L8: a blocked node gets the news that the runner, blocked as well, cannot send. Where it is blocked for another
     /// reason the message is read later, and says nothing new. A node that may be starting it is left alone, for a late
     /// message would stop its copy; but not one that is seen to wait for another's start.
-    fn wedged(&self, app: &Atom, copies: &[&Atom]) -> Vec<Finding> {
-        let [runner] = copies else { return Vec::new() };
+    fn wedged(&self, now: Instant, app: &Atom, copies: &[&Atom]) -> Vec<Finding> {
         let mut all = Vec::new();
         for (node, seen) in &self.nodes {
+            // Of several copies that one is news which it waits for: the others are no business of a blocked node.
+            let awaited = self.waits(node).filter(|wait| wait.app == app && !wait.collects);
+            let runner = match (copies, awaited) {
+                ([runner], _) => (*runner).clone(),
+                ([_, ..], Some(wait)) if copies.contains(&wait.other) => wait.other.clone(),
+                ([_, ..], Some(_)) => self.config.winner(&self.describe(now, app, copies)),
+                _ => continue,
+            };
+            let runner = &runner;
             let (Attention::Blocked(_), Some(controller), None) =
                 (&seen.dist_ac, &seen.controller, seen.ours)
             else {
@@ -311,22 +371,26 @@ impl Healer {
             // One that boots waits for its startup synchronisation.
             let booted = controller.running.contains_key("kernel");
             let place = controller.running.get(app);
-            let told = matches!(place, Some(Place::At(at)) if at == *runner);
             let wait = self.waits(node).filter(|wait| wait.app == app && !wait.collects);
-            let failed_over = controller.started.contains_key(app) && !controller.starting.contains(app);
+            // Who waits may stand by for it since before: it was taken for dead, and is back.
+            let told = wait.is_none()
+                && !seen.waits_for_anybody(app)
+                && matches!(place, Some(Place::At(at)) if at == runner);
+            let failed_over = seen.waits_for_anybody(app)
+                || controller.started.contains_key(app) && !controller.starting.contains(app);
             let concerned = self.lists[app].contains(node) && (failed_over || wait.is_some());
-            if node == *runner || !booted || told || !concerned {
+            if node == runner || !booted || told || !concerned {
                 continue;
             }
             if place == Some(&Place::Here) || !self.connected(node, runner) {
                 continue;
             }
             // It takes the news from the one that it waits for alone, and hears of the runner right behind.
-            let other = wait.map(|wait| wait.other).filter(|other| other != runner);
-            let news = other.into_iter().chain([*runner]).map(|from| started(node, app, from));
+            let other = wait.map(|wait| wait.other).filter(|other| *other != runner);
+            let news = other.into_iter().chain([runner]).map(|from| started(node, app, from));
             all.push(Finding {
                 fault: Fault::Wedged,
-                act: Act::StandBy { app: app.clone(), node: node.clone(), runner: (*runner).clone() },
+                act: Act::StandBy { app: app.clone(), node: node.clone(), runner: runner.clone() },
                 lasts: Duration::ZERO,
                 treatments: news.collect(),
             });
@@ -342,6 +406,9 @@ impl Healer {
         else {
             return None;
         };
+        if !matches!(waiting.awaits, Awaited::Start | Awaited::Weight) {
+            return None;
+        }
         let mut apps = self.lists.keys().filter(|app| waiting.names.contains(*app));
         let mut others = self.nodes.keys().filter(|other| *other != node && waiting.names.contains(*other));
         let ((Some(app), None), (Some(other), None)) =
@@ -350,7 +417,7 @@ impl Healer {
             return None;
         };
         let clear = controller.running.contains_key("kernel") && self.connected(node, other);
-        clear.then_some(Wait { app, other, collects: waiting.collects })
+        clear.then_some(Wait { app, other, collects: waiting.awaits == Awaited::Weight })
     }
 
     /// L7: each waits for the next, and the last for the first. Nothing that anybody asks of them can end that, for none
@@ -360,17 +427,15 @@ impl Healer {
         let waits: BTreeMap<&Atom, Wait<'_>> =
             self.nodes.keys().filter_map(|node| Some((node, self.waits(node)?))).collect();
         let mut all = Vec::new();
-        for first in waits.keys() {
-            let mut ring = vec![*first];
-            while let Some(next) = ring.last().and_then(|last| waits.get(last)).map(|wait| wait.other)
-                && !ring.contains(&next)
-            {
-                ring.push(next);
-            }
-            let closed =
-                ring.last().and_then(|last| waits.get(last)).is_some_and(|wait| wait.other == *first);
-            // Each ring once.
-            if !closed || ring.iter().any(|node| node < first) {
+        for ring in self.rings(&waits) {
+            // Where one of them collects weights for what runs already, that one is told instead.
+            let runs = |node: &&Atom| {
+                let runners = self.runners(waits[*node].app);
+                waits[*node].collects && !runners.is_empty() && !runners.contains(node)
+            };
+            if let Some(node) = ring.iter().copied().find(|node| runs(node)) {
+                let Wait { app, other, .. } = waits[node];
+                all.push(weigh(app, node, other, &self.runners(app)));
                 continue;
             }
             let startable = |node: &&Atom| {
@@ -395,10 +460,98 @@ impl Healer {
         all
     }
 
+    /// Nodes of which each waits for the next, and the last for the first; each ring once.
+    fn rings<'a>(&self, waits: &BTreeMap<&'a Atom, Wait<'a>>) -> Vec<Vec<&'a Atom>> {
+        let mut all = Vec::new();
+        for first in waits.keys() {
+            let mut ring = vec![*first];
+            while let Some(next) = ring.last().and_then(|last| waits.get(last)).map(|wait| wait.other)
+                && !ring.contains(&next)
+            {
+                ring.push(next);
+            }
+            let closed =
+                ring.last().and_then(|last| waits.get(last)).is_some_and(|wait| wait.other == *first);
+            if closed && ring.iter().all(|node| node >= first) {
+                all.push(ring);
+            }
+        }
+        all
+    }
+
+    /// A node waits for another that boots: what it asked was asked of an earlier life of that one, or waits behind the
+    /// introductions, which wait for this node.
+    fn reborn(&self, app: &Atom, copies: &[&Atom]) -> Vec<Finding> {
+        let mut all = Vec::new();
+        for node in self.nodes.keys() {
+            let Some(Wait { other, collects, .. }) = self.waits(node).filter(|wait| wait.app == app) else {
+                continue;
+            };
+            let seen = &self.nodes[other];
+            // One of ours that needs a lock to start it: that of the node itself, or of one that boots and is not let go on.
+            let locked = seen.ours.is_some()
+                && seen.id(app) == Some(&AppId::Undefined)
+                && (self.locks(node) || self.nodes.values().any(Seen::boots));
+            // Who waits for a start hears of the runner.
+            if (seen.boots() || locked) && (collects || copies.is_empty()) {
+                all.push(go_on(Fault::Wedged, app, node, other));
+            }
+        }
+        all
+    }
+
+    /// Whether a blocked node decides for a caller that holds the lock of all nodes.
+    fn locks(&self, node: &Atom) -> bool {
+        self.nodes[node].waiting.as_ref().is_some_and(|waiting| waiting.locks)
+    }
+
+    /// Whether it was started at a node of ours.
+    fn ours_started(&self, node: &Atom, app: &Atom) -> bool {
+        self.nodes.get(node).is_some_and(|seen| match &seen.dist_ac {
+            Attention::Answered(dist_ac) => seen.ours.is_some() && dist_ac.started.contains(app),
+            Attention::Blocked(_) | Attention::Unknown => false,
+        })
+    }
+
+    /// A node waits for another that has long been told to start it, and will not: it runs nowhere any more, and has
+    /// forgotten that it was to do something about it. It is waited for by nobody who knows that.
+    fn forgotten(&self, app: &Atom, lasts: Duration) -> Vec<Finding> {
+        let mut all = Vec::new();
+        for node in self.nodes.keys() {
+            let Some(Wait { other, .. }) = self.waits(node).filter(|wait| wait.app == app) else { continue };
+            let seen = &self.nodes[other];
+            let Some((dist_ac, controller, _)) = seen.stock(&self.me) else {
+                // One of ours that stands by for a node which does not run it starts nothing.
+                if seen.ours.is_some() && matches!(seen.id(app), Some(AppId::Distributed(_))) {
+                    all.push(Finding { lasts, ..go_on(Fault::Wedged, app, node, other) });
+                }
+                continue;
+            };
+            let idle = match self.nodes[other].id(app) {
+                // It is told that it was stopped, and takes it for running.
+                Some(AppId::Local) => true,
+                // A request that waits for its lock waits for this node, or for one that waits for it.
+                Some(AppId::Undefined) => dist_ac.started.contains(app) || controller.starting.contains(app),
+                // Nobody runs it. It could take over, but not where the one that waits holds a lock meanwhile.
+                Some(AppId::Distributed(_)) => {
+                    let starting = |seen: &Controller| seen.starting.contains(app);
+                    self.locks(node) || self.nodes[node].controller.as_ref().is_some_and(starting)
+                }
+                _ => false,
+            };
+            if idle {
+                all.push(Finding { lasts, ..go_on(Fault::Wedged, app, node, other) });
+            }
+        }
+        all
+    }
+
     /// L9: a node waits for a weight of one that had its question before it was to answer, and forgot it; and somebody
     /// runs it. A weight that nobody waits for is never forgotten (L13), so it has to be certain who waits for what.
     fn weighs(&self, app: &Atom, copies: &[&Atom]) -> Vec<Finding> {
-        let [runner] = copies else { return Vec::new() };
+        if copies.len() != 1 {
+            return Vec::new();
+        }
         let mut all = Vec::new();
         for node in self.nodes.keys() {
             let Some(Wait { other, .. }) = self.waits(node).filter(|wait| wait.collects && wait.app == app)
@@ -409,14 +562,7 @@ impl Healer {
             if !matches!(self.nodes[other].dist_ac, Attention::Answered(_)) {
                 continue;
             }
-            let weight = if other == *runner { 0 } else { NOT_ELECTED };
-            let message = Message::Weight { app: app.clone(), weight, node: other.clone() };
-            all.push(Finding {
-                fault: Fault::Wedged,
-                act: Act::Weigh { app: app.clone(), node: node.clone(), other: other.clone() },
-                lasts: WEIGHS_LASTS,
-                treatments: vec![Treatment::Send { node: node.clone(), message }],
-            });
+            all.push(weigh(app, node, other, copies));
         }
         all
     }
@@ -427,7 +573,8 @@ impl Healer {
             self.nodes.iter().filter(|(_, seen)| seen.ours.is_none()).map(|(node, _)| node).collect();
         let readable = |node: &&Atom| {
             let seen = &self.nodes[*node];
-            seen.controller.as_ref().is_some_and(|controller| !controller.starting.contains(app))
+            let waits = !self.may_start(node, app);
+            seen.controller.as_ref().is_some_and(|controller| waits || !controller.starting.contains(app))
         };
         let list = &self.lists[app];
         if !stock.iter().filter(|node| list.contains(node)).all(readable) {
@@ -441,8 +588,8 @@ impl Healer {
             let Some(restart_type) = controller.started.get(app) else { continue };
             // Where it was stopped on purpose it stays stopped.
             let meant = match self.nodes.get(believed).and_then(|seen| seen.controller.as_ref()) {
-                Some(controller) => controller.started.contains_key(app),
-                None => !nodes.contains(believed),
+                Some(controller) => controller.started.contains_key(app) || controller.starting.contains(app),
+                None => !nodes.contains(believed) || self.ours_started(believed, app),
             };
             if meant {
                 return Some(Finding {
@@ -458,6 +605,28 @@ impl Healer {
             }
         }
         None
+    }
+}
+
+/// `node` goes on without `other`.
+fn go_on(fault: Fault, app: &Atom, node: &Atom, other: &Atom) -> Finding {
+    Finding {
+        fault,
+        act: Act::GoOn { app: app.clone(), node: node.clone(), without: other.clone() },
+        lasts: ORPHAN_LASTS,
+        treatments: vec![Treatment::NodeDown { node: node.clone(), down: other.clone() }],
+    }
+}
+
+/// T5: the weight of `other`, for which `node` waits.
+fn weigh(app: &Atom, node: &Atom, other: &Atom, runners: &[&Atom]) -> Finding {
+    let weight = if runners.contains(&other) { 0 } else { NOT_ELECTED };
+    let message = Message::Weight { app: app.clone(), weight, node: other.clone() };
+    Finding {
+        fault: Fault::Wedged,
+        act: Act::Weigh { app: app.clone(), node: node.clone(), other: other.clone() },
+        lasts: WEIGHS_LASTS,
+        treatments: vec![Treatment::Send { node: node.clone(), message }],
     }
 }
 

@@ -22,7 +22,7 @@ use etf::Atom;
 mod diagnosis;
 mod healer;
 mod view;
-pub(crate) use view::id_in;
+pub(crate) use view::ids_in;
 
 pub use healer::{Answer, Healer, Input, Output, Question};
 

@@ -14,6 +14,8 @@ struct Rig {
     list: &'static str,
     /// In what every blocked node is: the function, and its variables.
     waiting: (&'static str, &'static str),
+    /// Blocked in its first introductions instead.
+    boots: Option<&'static str>,
 }
 
 fn atom(text: &str) -> Atom {
@@ -58,6 +60,7 @@ impl Rig {
             stock: stock.iter().map(quiet).collect(),
             list: LIST,
             waiting: ("wait_dist_start/7", "reply"),
+            boots: None,
         }
     }
 
@@ -121,7 +124,12 @@ impl Rig {
         lines
     }
 
-    fn backtrace(&self) -> Term {
+    fn backtrace(&self, node: &Atom) -> Term {
+        if self.boots == Some(node.as_str()) {
+            let text = "Program counter: 0x00 (global:random_sleep/1 + 412)\ny(0)     []\n\n\
+                0x00 Return addr 0x01 (dist_ac:sync_dacs/1 + 164)\ny(0)     []\n";
+            return etf::tuple!(atom "backtrace", Term::binary(text.as_bytes().to_vec()));
+        }
         let (function, variables) = self.waiting;
         let lines: Vec<String> =
             variables.split(' ').enumerate().map(|(at, name)| format!("y({at})     {name}")).collect();
@@ -142,7 +150,7 @@ impl Rig {
                     None => return,
                 },
                 Question::Nodes => term(nodes),
-                Question::Waiting => self.backtrace(),
+                Question::Waiting => self.backtrace(&node),
             },
             None => term(&info("undefined", "[]", "[r]", "[]").replace(LIST, self.list)),
         };
@@ -457,11 +465,97 @@ fn l7_what_the_other_may_be_starting_is_waited_for() {
 #[test]
 fn l7_who_waits_for_one_that_waits_for_nobody_is_left_alone() {
     let mut rig = deadlock("wait_dist_start/7", "{app1,t,n,x}", "");
-    rig.says("b", "undefined", "[a,b,r]");
+    rig.stock[1].1 = Some(info("undefined", "[{b,true}]", "[a,b,r]", "[]"));
     assert_eq!(rig.sent(60_000), [""; 0], "b has only to be told to start it");
     rig.blocked("b", "", "");
     rig.waiting.0 = "wait_dist_start2/6";
     assert_eq!(rig.sent(60_000), [""; 0]);
+}
+
+#[test]
+fn l7_who_collects_in_a_ring_for_what_runs_gets_the_weight() {
+    let mut rig = deadlock("collect_answers/4", "", "");
+    rig.blocked("a", HERE, "");
+    let sent = rig.sent(5_000);
+    assert!(sent.contains(&"b {dist_ac_weight,app1,0,a}".to_owned()), "{sent:?}");
+    assert!(!sent.iter().any(|line| line.contains("nodedown")), "nobody starts a second copy: {sent:?}");
+}
+
+#[test]
+fn l2_who_waits_for_a_standby_hears_of_the_runner_that_it_took_for_dead() {
+    let mut rig = Rig::new(Heal::Cluster, &["a", "b", "c"]);
+    rig.mesh();
+    rig.says("a", "local", "[a,b,c,r]");
+    rig.says("c", "{distributed,a}", "[a,b,c,r]");
+    rig.blocked("b", "{app1,{distributed,a}},", "");
+    rig.waiting = ("wait_dist_start/7", "req app1 c");
+    let sent = rig.sent(5_000);
+    let both = ["b {dist_ac_app_started,c,app1,ok}", "b {dist_ac_app_started,a,app1,ok}"];
+    assert!(sent.windows(2).any(|two| two == both), "{sent:?}");
+}
+
+#[test]
+fn l22_who_waits_for_one_that_forgot_it_goes_on() {
+    for id in ["undefined", "{distributed,b}", "local"] {
+        let mut rig = Rig::new(Heal::Cluster, &["a", "b"]);
+        rig.mesh();
+        rig.says("a", id, "[a,b,r]");
+        rig.stock[0].2 = controller("", "");
+        rig.blocked("b", "", "{app1,t,n,x}");
+        rig.waiting.0 = "collect_answers/4";
+        rig.waiting.1 =
+            "req app1 a {state,[{appl,app1,undefined,1000,[a,b],[]}],[],[],[a,b],[],[],[],[],[],[]}";
+        assert_eq!(rig.sent(3_000), [""; 0], "it may yet answer");
+        assert_eq!(rig.sent(5_000), ["b nodedown a"], "{id}");
+    }
+    // One that was never told to start it has only to be told.
+    let mut rig = deadlock("collect_answers/4", "", "{app1,t,n,x}");
+    rig.stock[0].1 = Some(info("undefined", "[{a,true}]", "[a,b,r]", "[]"));
+    assert_eq!(rig.sent(60_000), [""; 0]);
+}
+
+#[test]
+fn who_waits_for_one_that_boots_goes_on() {
+    let mut rig = deadlock("collect_answers/4", "", "");
+    rig.blocked("a", "", "{app1,t,n,x}");
+    rig.boots = Some("a");
+    assert_eq!(rig.sent(3_000), [""; 0], "its first introductions may take a moment");
+    assert_eq!(rig.sent(5_000), ["b nodedown a"]);
+}
+
+#[test]
+fn l10_who_waits_for_anybody_hears_of_the_runner() {
+    let mut rig = Rig::new(Heal::Cluster, &["a", "b"]);
+    rig.mesh();
+    rig.says("a", "local", "[a,b,r]");
+    rig.blocked("b", "", "{app1,t,n,x}");
+    rig.waiting = ("wait_dist_start2/6", "req app1 b");
+    let sent = rig.sent(5_000);
+    assert!(sent.contains(&"b {dist_ac_app_started,a,app1,ok}".to_owned()), "{sent:?}");
+}
+
+#[test]
+fn one_that_takes_a_stopped_copy_for_running_is_told() {
+    let mut rig = Rig::new(Heal::Cluster, &["a", "b"]);
+    rig.mesh();
+    rig.says("a", "local", "[a,b,r]");
+    rig.says("b", "local", "[a,b,r]");
+    rig.stock[1].2 = controller("{app1,{distributed,a}},", "");
+    assert_eq!(rig.sent(500), ["b {dist_ac_app_started,a,app1,ok}"]);
+    // And if nobody runs it, one that stands by for it takes over.
+    rig.says("a", "{distributed,b}", "[a,b,r]");
+    assert_eq!(rig.sent(5_000), ["a takeover(app1,temporary)"]);
+}
+
+#[test]
+fn two_copies_that_do_not_settle_it_become_one() {
+    let mut rig = Rig::new(Heal::Cluster, &["a", "b"]);
+    rig.mesh();
+    rig.says("a", "local", "[a,b,r]");
+    rig.says("b", "local", "[a,b,r]");
+    rig.healer.handle(rig.now, Input::Member { node: atom("a"), heal: Heal::Own });
+    assert_eq!(rig.sent(19_000), [""; 0], "the copy of ours is the business of its node");
+    assert_eq!(rig.sent(5_000).first().map(String::as_str), Some("b {dist_ac_app_started,a,app1,ok}"));
 }
 
 #[test]

@@ -46,17 +46,23 @@ pub(super) enum Place {
 /// In what a `dist_ac` is blocked that decides about an application.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Waiting {
-    /// It waits for a weight, and not for the news of a start.
-    pub(super) collects: bool,
+    pub(super) awaits: Awaited,
+    /// It decides for a caller of `permit`, who holds the lock meanwhile that every start needs.
+    pub(super) locks: bool,
     /// Atoms among its variables: the application and the node that it waits for are there.
     pub(super) names: BTreeSet<Atom>,
     /// What it knew when it began to decide.
     pub(super) state: Option<DistAc>,
 }
 
-/// The `Id` of an application in what `dist_ac:info()` gave.
-pub(crate) fn id_in(info: &Term, app: &Atom) -> Option<AppId> {
-    DistAc::from_term(info)?.apps.remove(app).map(|app| app.id)
+/// The `Id` of each application in what `dist_ac:info()` gave, and whether it was decided about since it was started there.
+pub(crate) fn ids_in(info: &Term) -> BTreeMap<Atom, (AppId, bool)> {
+    let DistAc { apps, started, .. } = DistAc::from_term(info).unwrap_or_default();
+    let told = |(name, app): (Atom, App)| {
+        let is_started = started.contains(&name);
+        (name, (app.id, is_started))
+    };
+    apps.into_iter().map(told).collect()
 }
 
 impl DistAc {
@@ -145,13 +151,21 @@ impl Waiting {
             _ => return None,
         };
         let mut lines = text.lines();
-        let function = lines.next()?.split_once("(dist_ac:")?.1.split('/').next()?;
-        let collects = match function {
-            "collect_answers" => true,
-            "wait_dist_start" => false,
+        let top = lines.next()?;
+        let function = top.split_once("(dist_ac:").and_then(|(_, rest)| rest.split('/').next());
+        let awaits = match function {
+            Some("collect_answers") => Awaited::Weight,
+            Some("wait_dist_start") => Awaited::Start,
+            Some("wait_dist_start2") => Awaited::Anybody,
+            // Deeper down, for the lock is the affair of other modules.
+            _ if text.contains("(dist_ac:sync_dacs/") => Awaited::Peers,
             _ => return None,
         };
-        let mut waiting = Self { collects, names: BTreeSet::new(), state: None };
+        let locks = text.contains("(gen_server:try_handle_call/");
+        let mut waiting = Self { awaits, locks, names: BTreeSet::new(), state: None };
+        if awaits == Awaited::Peers {
+            return Some(waiting);
+        }
         for line in lines {
             let Some((_, value)) = line.split_once(char::is_whitespace) else { continue };
             let value = value.trim_start();
@@ -168,6 +182,19 @@ impl Waiting {
         }
         Some(waiting)
     }
+}
+
+/// For what a blocked `dist_ac` waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Awaited {
+    /// The news of a start, of any node.
+    Anybody,
+    /// The lock or the answers of its first introductions: it boots, and has decided nothing yet.
+    Peers,
+    /// The news of a start.
+    Start,
+    /// A weight.
+    Weight,
 }
 
 /// A list of atoms.

@@ -29,6 +29,9 @@ use crate::{
 /// All applications together have so long to stop when the node goes down; the node has 5 s.
 const SHUTDOWN_TIME: Duration = Duration::from_millis(3500);
 
+/// So many messages are read before an answer is: more than a peer sends in one go. Under a flood answers have their turn.
+const BEFORE_ANSWER_MAX: usize = 1024;
+
 /// What other processes of the node want from the driver.
 pub(super) enum Event {
     /// The startup synchronisation is over; answered when the configured applications are under control.
@@ -53,6 +56,11 @@ pub(super) enum Event {
     Locked {
         lock: Lock,
         granted: bool,
+    },
+    /// What runs at a node.
+    Running {
+        node: Atom,
+        apps: Option<Vec<Atom>>,
     },
     /// A master has ended. Comes by this way so that it is behind its `MasterStarted`.
     MasterDown {
@@ -157,6 +165,9 @@ impl Driver {
             tokio::select! {
                 message = context.receive() => self.on_message(message),
                 Some(event) = self.events.recv() => {
+                    if matches!(event, Event::HasRead { .. } | Event::Info { .. } | Event::Running { .. }) {
+                        self.read_before_answer(&mut context).await;
+                    }
                     if let Some(done) = self.on_event(event) {
                         self.shutdown(&mut context).await;
                         // Whoever asked for it may be gone.
@@ -166,6 +177,18 @@ impl Driver {
                 () = sleep_until(self.engine.poll_timeout()) => self.engine_input(engine::Input::Timeout),
                 () = sleep_until(self.healer.poll_timeout()) => self.healer.handle(now(), heal::Input::Timeout),
             }
+        }
+    }
+
+    /// A node's answer says how things stand behind all that it had sent before. The answer came to another process, so
+    /// that may still be in the mailbox.
+    async fn read_before_answer(&mut self, context: &mut Context) {
+        for _ in 0..BEFORE_ANSWER_MAX {
+            let Some(message) = context.receive_where_timeout(Some(Duration::ZERO), |_| true).await else {
+                return;
+            };
+            self.on_message(message);
+            self.drain(context);
         }
     }
 
@@ -236,6 +259,7 @@ impl Driver {
             Event::Healer(input) => self.healer.handle(now(), input),
             Event::HasRead { node } => self.engine_input(engine::Input::HasRead { node }),
             Event::Info { node, info } => self.engine_input(engine::Input::Info { node, info }),
+            Event::Running { node, apps } => self.engine_input(engine::Input::Running { node, apps }),
             Event::Known { node, nodes } => self.engine_input(engine::Input::Known { node, nodes }),
             Event::Locked { lock, granted } => {
                 if !granted {
@@ -350,6 +374,10 @@ impl Driver {
             engine::Output::AskRead { node } => {
                 let events = self.applications.0.events.clone();
                 context.spawn(move |asker| ask_read(asker, node, events));
+            }
+            engine::Output::AskRunning { node } => {
+                let events = self.applications.0.events.clone();
+                context.spawn(move |asker| ask_running(asker, node, events));
             }
             engine::Output::Probe { node } => {
                 let events = self.applications.0.events.clone();
@@ -522,15 +550,16 @@ impl Driver {
     }
 }
 
-/// How long a node may take to tell its state. One that is blocked is asked again by then, or not any more.
-const INFO_LIMIT: Duration = Duration::from_secs(10);
-
-/// Asks a node's `dist_ac` for its state.
+/// Asks a node's `dist_ac` for its state. One that is blocked answers when it goes on.
 async fn inquire(mut context: Context, node: Atom, events: mpsc::Sender<Event>) {
     let dest = Dest::NameAt(Atom::from_static(DIST_AC), node.clone());
-    if let Ok(info) = context.call(dest, Term::atom("info"), Some(INFO_LIMIT)).await {
-        let _ = events.send(Event::Info { node, info }).await;
-    }
+    let info = match context.call(dest, Term::atom("info"), None).await {
+        Ok(info) => info,
+        Err(CallError::NoProc) => Term::atom("undefined"),
+        // It goes down, and there will be a nodedown.
+        Err(CallError::Exit { .. } | CallError::NoConnection { .. } | CallError::Timeout) => return,
+    };
+    let _ = events.send(Event::Info { node, info }).await;
 }
 
 /// Asks a node's `dist_ac` for the nodes that it knows.
@@ -555,6 +584,22 @@ async fn ask_read(mut context: Context, node: Atom, events: mpsc::Sender<Event>)
     if let Ok(_) | Err(CallError::NoProc) = context.call(dest, Term::atom("get_known_nodes"), None).await {
         let _ = events.send(Event::HasRead { node }).await;
     }
+}
+
+/// How long an application controller may take to say what runs: it is slow while it stops something.
+const RUNNING_LIMIT: Duration = Duration::from_secs(30);
+
+/// Asks a node's application controller what runs there.
+async fn ask_running(mut context: Context, node: Atom, events: mpsc::Sender<Event>) {
+    let dest = Dest::NameAt(Atom::from_static("application_controller"), node.clone());
+    let name = |app: &Term| app.as_tuple()?.first()?.as_atom().cloned();
+    let apps = match context.call(dest, Term::atom("which_applications"), Some(RUNNING_LIMIT)).await {
+        Ok(answer) => answer.as_list().and_then(|apps| apps.iter().map(name).collect()),
+        Err(CallError::NoProc | CallError::Timeout) => None,
+        // It goes down, and there will be a nodedown.
+        Err(CallError::Exit { .. } | CallError::NoConnection { .. }) => return,
+    };
+    let _ = events.send(Event::Running { node, apps }).await;
 }
 
 fn log(event: &engine::Event) {

@@ -19,6 +19,12 @@ pub fn owns_it(life: &Life) -> Result<(), String> {
         let rank = |node: usize| nodes.rank(&name(node));
         let ours = |node: &usize| life.is_ours(*node);
         let best = life.candidates(app).into_iter().filter(ours).map(rank).min();
+        // Where the stock node goes before all of ours, or is the equal of the best, it may be the one that is elected by
+        // whoever is started later, and need not ever act: then it stays where it runs (dist_ac.md 2.2, 6: L22).
+        let stock = life.candidates(app).into_iter().filter(|node| !ours(node)).map(rank).min();
+        if stock.is_some() && stock <= best {
+            continue;
+        }
         let at = life.sim.running(app).first().copied().filter(ours).map(rank);
         if at.is_some() && at != best {
             return Err(format!("app{app} runs at a place of rank {at:?}, and could at {best:?}"));
@@ -29,13 +35,16 @@ pub fn owns_it(life: &Life) -> Result<(), String> {
 
 /// Every node of ours that may run it knows where it runs.
 pub fn is_known(life: &Life) -> Result<(), String> {
-    if life.is_up_to_stock() {
+    if life.is_up_to_stock() || life.is_up_to_a_person() {
         return Ok(());
     }
     for app in life.apps() {
         let [runner] = life.sim.running(app)[..] else { continue };
-        for node in life.candidates(app).into_iter().filter(|node| life.is_ours(*node)) {
+        for node in life.candidates(app).into_iter().filter(|node| life.kind.healed || life.is_ours(*node)) {
             let expected = if node == runner { AppId::Local } else { AppId::Distributed(name(runner)) };
+            if life.is_refused(node, app) {
+                continue;
+            }
             let id = life.sim.id(node, app);
             if id != expected {
                 return Err(format!(

@@ -1,6 +1,8 @@
 //! Random clusters, and random lives that they lead.
 
-use crate::sim::{App, Op, Rng, Sim, World};
+use crabnode_dist_ac::engine::appl::AppId;
+
+use crate::sim::{App, Call, Op, Rng, Sim, World, name};
 
 /// What may happen in a life, and to whom.
 #[derive(Debug)]
@@ -13,6 +15,8 @@ pub struct Kind {
     pub stops: bool,
     /// Links go down and come back: cuts, flaps, splits.
     pub links: bool,
+    /// Some of ours heal the others with `cluster`, and one of those lives in the end.
+    pub healed: bool,
 }
 
 /// How many members are stock nodes.
@@ -30,6 +34,8 @@ pub struct Life {
     pub sim: Sim,
     /// Messages that each node had sent in the middle of the quiet time.
     pub sent_before: Vec<u64>,
+    /// How long that was, up to the end.
+    pub quiet_seconds: u64,
     /// How many things happened.
     pub events: u64,
     /// Nodes of ours that did not answer a call at once, and when.
@@ -41,6 +47,9 @@ pub struct Life {
 /// How long the cluster is left alone: longer than the waits that our engine has, of which there can be several one after
 /// the other where stock nodes are blocked.
 const QUIET_MS: u64 = 400_000;
+
+/// The same where somebody heals: he asks every node every second, so it is as long as his waits and no longer.
+const QUIET_HEALED_MS: u64 = 200_000;
 
 impl Life {
     pub fn live(kind: &'static Kind, seed: u64) -> Self {
@@ -54,15 +63,30 @@ impl Life {
         let events = ops.len() as u64;
         let mut sim = Sim::new(seed ^ 0xABCD, world);
         sim.steps_max = 300_000;
-        let mut life = Self { kind, sim, sent_before: Vec::new(), events, deaf: Vec::new(), stormy: false };
+        let mut life = Self {
+            kind,
+            sim,
+            sent_before: Vec::new(),
+            quiet_seconds: 0,
+            events,
+            deaf: Vec::new(),
+            stormy: false,
+        };
         for (at, op) in ops {
             life.run_until(at);
             life.sim.at(at, op);
             life.ask();
         }
-        life.run_until(quiet_from + QUIET_MS / 2);
+        let mut quiet = if kind.healed { QUIET_HEALED_MS } else { QUIET_MS };
+        life.run_until(quiet_from + quiet / 2);
         life.sent_before = life.sim.sent.clone();
-        life.run_until(quiet_from + QUIET_MS);
+        life.run_until(quiet_from + quiet);
+        // Who waits for many is told about one after the other, with a longer wait each time.
+        if kind.healed && life.sim.alive().into_iter().any(|node| life.is_blocked(node)) {
+            quiet *= 2;
+            life.run_until(quiet_from + quiet);
+        }
+        life.quiet_seconds = quiet / 1000;
         life.ask();
         life
     }
@@ -80,8 +104,43 @@ impl Life {
     /// alone can be: it waits for a node that it elected before another one booted, and that elected the other one
     /// (dist_ac.md 6, L6).
     pub fn is_up_to_stock(&self) -> bool {
-        let blocked = |node: &usize| self.sim.world.is_stock(*node) && self.sim.stock(*node).is_blocked();
-        self.kind.stock == Stock::Several || self.sim.alive().iter().any(blocked)
+        let blocked = |node: &usize| self.is_blocked(*node);
+        !self.kind.healed && (self.kind.stock == Stock::Several || self.sim.alive().iter().any(blocked))
+    }
+
+    /// Somebody at a stock node who called `permit` or `takeover` waits for ever, and holds the lock meanwhile that every
+    /// start needs, and every boot (dist_ac.md 1.3, L18): nothing that `dist_ac` reads makes him give it back.
+    pub fn is_up_to_a_person(&self) -> bool {
+        self.kind.healed && (self.sim.is_locked_by_caller() || self.waits_for_a_start())
+    }
+
+    /// A stock node waits for one where a start was refused, so that somebody has to start it there again (L6).
+    fn waits_for_a_start(&self) -> bool {
+        let stock = self.sim.alive().into_iter().filter(|node| !self.is_ours(*node));
+        let mut awaited = stock.filter_map(|node| self.sim.stock(node).awaited());
+        awaited.any(|(app, node)| {
+            let app = self.sim.world.apps.iter().position(|other| other.name == *app);
+            let node = self.sim.alive().into_iter().find(|other| name(*other) == *node);
+            app.zip(node).is_some_and(|(app, node)| self.is_refused(node, app))
+        })
+    }
+
+    /// It was stopped at a node, and the start after that was refused: the news of a start came in between, so the
+    /// application controller takes it for running elsewhere, and `dist_ac` was never asked (dist_ac.md 6, L22).
+    pub fn is_refused(&self, node: usize, app: usize) -> bool {
+        let app_name = &self.sim.world.apps[app].name;
+        let start = format!("Start {{ app: {app_name}");
+        let waits = |call: &&Call| call.node == node && call.what.starts_with(&start);
+        let told = match self.is_ours(node) {
+            true => self.sim.id(node, app) != AppId::Undefined,
+            false => self.sim.stock(node).is_started(app_name),
+        };
+        self.kind.healed && !told && !self.sim.unanswered().iter().any(waits)
+    }
+
+    /// A stock node that serves nothing.
+    pub fn is_blocked(&self, node: usize) -> bool {
+        !self.is_ours(node) && self.sim.stock(node).is_blocked()
     }
 
     pub fn is_ours(&self, node: usize) -> bool {
@@ -130,6 +189,11 @@ fn world(kind: &Kind, rng: &mut Rng) -> World {
         Stock::Several => usize::try_from(rng.between(2, nodes as u64 - 1)).unwrap(),
     };
     world.stock = shuffled(nodes, rng).into_iter().take(stock).collect();
+    if kind.healed {
+        let ours: Vec<usize> = (0..nodes).filter(|node| !world.is_stock(*node)).collect();
+        let sure = ours[rng.below(ours.len())];
+        world.healers = ours.into_iter().filter(|node| *node == sure || rng.chance(40)).collect();
+    }
     world
 }
 
@@ -184,7 +248,12 @@ impl Story<'_> {
                 _ => {}
             }
         }
-        // Whoever is dead stays dead; cut links are whole at the end.
+        // Whoever is dead stays dead, but for a healer; cut links are whole at the end.
+        if let Some(healer) = self.world.healers.first()
+            && self.world.healers.iter().all(|node| dead[*node])
+        {
+            self.boot(rng, at + 1000, *healer);
+        }
         let end = self.end.max(at) + 1;
         for one in 0..nodes {
             for other in 0..one {

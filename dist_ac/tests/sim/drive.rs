@@ -265,6 +265,9 @@ impl Sim {
             engine::Output::AskRead { node: to } => {
                 self.send(node, index(&to), Parcel::Probe(Wanted::Read));
             }
+            engine::Output::AskRunning { node: to } => {
+                self.send(node, index(&to), Parcel::Probe(Wanted::Running));
+            }
             engine::Output::Probe { node: to } => self.send(node, index(&to), Parcel::Probe(Wanted::Known)),
             engine::Output::Reply { call, reply } => {
                 if !self.answer_probe(call.0, &reply) && !self.answer(call.0, &reply) {

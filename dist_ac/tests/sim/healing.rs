@@ -64,7 +64,11 @@ impl Sim {
             }
             Output::Send { node: to, message } => {
                 self.note(format!("{} heals {to} by {:?}", name(node), message.to_term()));
-                self.send(node, index(&to), Parcel::Message(message));
+                if index(&to) == node {
+                    self.forge(node, message);
+                } else {
+                    self.send(node, index(&to), Parcel::Message(message));
+                }
             }
             Output::TakeOver { node: to, app, .. } => {
                 self.note(format!("{} has {to} take over {app}", name(node)));

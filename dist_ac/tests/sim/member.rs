@@ -28,7 +28,8 @@ impl Member {
             Self::Stock(Box::new(Stock::new(name(node), distributed)))
         } else {
             Self::Ours(Box::new(
-                Engine::new(name(node), distributed, &BTreeMap::new()).with_heal(healing::config(world.heal)),
+                Engine::new(name(node), distributed, &BTreeMap::new())
+                    .with_heal(healing::config(world.heal(node))),
             ))
         }
     }
@@ -111,7 +112,8 @@ impl Node {
         Self {
             member: Member::new(world, node),
             controller: Controller::new(name(node), specs, Vec::new()),
-            healer: (!world.is_stock(node)).then(|| Healer::new(name(node), healing::config(world.heal))),
+            healer: (!world.is_stock(node))
+                .then(|| Healer::new(name(node), healing::config(world.heal(node)))),
             life,
             links: BTreeMap::new(),
             masters: BTreeSet::new(),

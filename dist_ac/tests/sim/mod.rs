@@ -204,6 +204,15 @@ impl Sim {
         self.nodes[node].as_ref().unwrap().member.stock().expect("a stock node")
     }
 
+    /// Whether somebody who called takeover or permit at a stock node holds the lock of `dist_ac`, which every start
+    /// needs, and so do those who boot.
+    pub fn is_locked_by_caller(&self) -> bool {
+        let caller = |(node, _, lock): &(usize, u64, Lock)| {
+            self.world.is_stock(*node) && matches!(lock, Lock::Call(_))
+        };
+        self.locks.iter().flatten().any(caller)
+    }
+
     pub fn is_connected(&self, one: usize, other: usize) -> bool {
         self.connected.contains_key(&world::pair(one, other))
     }

@@ -23,6 +23,8 @@ pub(super) enum Parcel {
     Read,
     /// The answer to a call of `info`.
     Info(Term),
+    /// What runs at a node.
+    Running(Vec<Atom>),
     /// Of a healer, by its number.
     Question(u64),
     Answer(u64, Term),
@@ -38,6 +40,8 @@ pub(super) enum Wanted {
     Info,
     Known,
     Read,
+    /// Of its application controller, which is not blocked with it.
+    Running,
 }
 
 impl Sim {
@@ -106,6 +110,13 @@ impl Sim {
                 }
                 self.handle(to, engine::Input::Message(message));
             }
+            Parcel::Probe(Wanted::Running) => {
+                let running = state.controller.shutdown_order();
+                self.send(to, from, Parcel::Running(running));
+            }
+            Parcel::Running(apps) => {
+                self.handle(to, engine::Input::Running { node: name(from), apps: Some(apps) });
+            }
             Parcel::Probe(wanted) => {
                 self.next_call += 1;
                 let call = CallId(self.next_call);
@@ -140,7 +151,7 @@ impl Sim {
             let answer = match wanted {
                 Wanted::Info => Parcel::Info(reply.clone()),
                 Wanted::Known => Parcel::Known(nodes().collect()),
-                Wanted::Read => Parcel::Read,
+                Wanted::Read | Wanted::Running => Parcel::Read,
             };
             self.send(asked, asker, answer);
         }

@@ -16,8 +16,8 @@ pub struct World {
     /// The nodes whose `dist_ac` is the model of OTP's; the others are ours.
     pub stock: BTreeSet<usize>,
     pub apps: Vec<App>,
-    /// How much our nodes heal.
-    pub heal: Heal,
+    /// Nodes of ours that heal stock nodes as well (`cluster`); the others heal what concerns them (`self`).
+    pub healers: BTreeSet<usize>,
     /// Longest delay of a message, in milliseconds.
     pub delay_max: u64,
     /// Longest start and stop of an application, in milliseconds.
@@ -87,8 +87,8 @@ pub enum Op {
 impl World {
     /// All nodes ours, short delays, and nothing fails.
     pub fn new(nodes: usize, apps: Vec<App>) -> Self {
-        let (stock, heal) = (BTreeSet::new(), Heal::Own);
-        Self { nodes, stock, apps, heal, delay_max: 5, start_max: 20, failing: 0 }
+        let (stock, healers) = (BTreeSet::new(), BTreeSet::new());
+        Self { nodes, stock, apps, healers, delay_max: 5, start_max: 20, failing: 0 }
     }
 
     pub fn with_stock(mut self, nodes: &[usize]) -> Self {
@@ -98,6 +98,11 @@ impl World {
 
     pub fn is_stock(&self, node: usize) -> bool {
         self.stock.contains(&node)
+    }
+
+    /// How much a node of ours heals.
+    pub fn heal(&self, node: usize) -> Heal {
+        if self.healers.contains(&node) { Heal::Cluster } else { Heal::Own }
     }
 }
 

@@ -287,6 +287,17 @@ fn everything_about_an_application_waits_for_its_stop_and_the_others_go_on() {
 }
 
 #[test]
+fn what_is_taken_over_while_it_is_stopped_by_hand_can_be_started_again() {
+    let mut rig = local("temporary");
+    rig.call(Request::Stop(atom("app1")));
+    rig.change(Change::Started(atom("b")));
+    rig.start("app1", "temporary");
+    assert_eq!(rig.take(), ["stop app1"]);
+    rig.input(Input::Stopped { app: atom("app1") });
+    assert_eq!(rig.take(), ["DAC stopped", "3 ok", "DAC start"]);
+}
+
+#[test]
 fn a_takeover_may_change_the_restart_type() {
     let mut rig = standby();
     rig.change(Change::Takeover { from: atom("b"), restart_type: Some(RestartType::Permanent) });

@@ -319,6 +319,93 @@ fn l1_a_takeover_that_crosses_a_failover_leaves_one_copy() {
     }
 }
 
+/// b takes over from c, which had just given way to d; later c takes over by hand.
+#[test]
+fn l1_who_had_given_way_already_may_take_over_later() {
+    let mut b = among_ours("b", "[b,c,d]", &["c", "d"]);
+    b.message("{dist_ac_app_started,c,app1,ok}");
+    b.start("app1");
+    b.message("{dist_ac_app_started,d,app1,ok}");
+    b.run("app1");
+    assert_eq!(b.id(), "local");
+    b.message("{dist_ac_app_started,c,app1,ok}");
+    assert_eq!(b.id(), "local", "c had not heard of this copy");
+    b.take();
+    b.message("{dist_ac_app_started,c,app1,ok}");
+    assert_eq!(b.id(), "{distributed,c}", "now it has");
+}
+
+#[test]
+fn l1_of_two_that_give_way_to_each_other_one_starts_it_again() {
+    let mut b = among_ours("b", "[b,c]", &["c"]);
+    b.start("app1");
+    b.run("app1");
+    b.take();
+    b.message("{dist_ac_app_started,c,app1,ok}");
+    assert_eq!(b.take(), ["AC change {started,c}"]);
+    b.wait(999);
+    assert_eq!(b.take(), [""; 0]);
+    b.wait(1);
+    assert_eq!(b.take(), ["c info"]);
+    b.says("c", "{distributed,b}");
+    assert_eq!(b.take(), ["AC change start_it"]);
+}
+
+#[test]
+fn l1_who_gave_way_asks_the_winner_once() {
+    let mut b = among_ours("b", "[b,c]", &["c", "d"]);
+    b.start("app1");
+    b.run("app1");
+    b.message("{dist_ac_app_started,c,app1,ok}");
+    b.wait(1000);
+    assert_eq!(b.take().last().map(String::as_str), Some("c info"));
+    b.says("c", "{distributed,d}");
+    assert_eq!(b.take(), ["d info"], "it moved on");
+    b.says("d", "local");
+    assert_eq!((b.take(), b.id()), (vec!["AC change {started,d}".to_owned()], "{distributed,d}".to_owned()));
+    assert_eq!(b.engine.poll_timeout(), None);
+}
+
+#[test]
+fn l1_a_copy_that_was_to_give_way_and_goes_on_is_met_again() {
+    let mut b = among_ours("b", "[b,c]", &["c"]);
+    b.message("{dist_ac_app_started,c,app1,ok}");
+    b.start("app1");
+    b.run("app1");
+    b.message("{dist_ac_app_started,c,app1,ok}");
+    b.take();
+    b.wait(1000);
+    assert_eq!(b.take(), ["c info"]);
+    b.says("c", "local");
+    assert!(matches!(sent(&mut b, "c").as_slice(), [Message::Status { met: false, .. }]), "since when?");
+    b.message("{crabnode_dist_ac,c,true,[{app1,undefined}],[],self}");
+    assert_eq!(b.take(), ["c {dist_ac_app_started,b,app1,ok}"]);
+}
+
+#[test]
+fn who_takes_over_tells_our_own_kind_before() {
+    let mut b = among_ours("b", "[a,c,b]", &["a", "c"]);
+    b.message("{dist_ac_app_started,a,app1,ok}");
+    b.start("app1");
+    b.take();
+    b.takeover(1);
+    let starting = vec![atom("app1")];
+    assert!(sent(&mut b, "c").iter().any(
+        |message| matches!(message, Message::Status { met: true, starting: all, .. } if *all == starting)
+    ));
+
+    let mut c = among_ours("c", "[a,c,b]", &["a", "b"]);
+    c.message("{dist_ac_app_started,a,app1,ok}");
+    c.start("app1");
+    c.message("{crabnode_dist_ac,b,true,[],[app1],self}");
+    c.take();
+    c.node_down("a");
+    c.wait(1000);
+    assert_eq!(c.take(), [""; 0], "b is starting it");
+    c.message("{dist_ac_app_started,b,app1,ok}");
+    assert_eq!(c.take(), ["AC change {started,b}", "AC change {takeover,b,undefined}"], "c goes before b");
+}
+
 #[test]
 fn l3_two_stock_copies_that_a_standby_meets_become_one() {
     let record = "[{appl,app1,local,1000,LIST,[{PEER,true}]}]";

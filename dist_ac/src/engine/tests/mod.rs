@@ -46,6 +46,19 @@ impl Rig {
         rig
     }
 
+    /// The same with `app1` and `app2`.
+    fn up_with_two(me: &str, lists: [&str; 2], peers: &[&str]) -> Self {
+        let apps = ["app1", "app2"].into_iter().zip(lists);
+        let mut rig = Self::new(me, apps.map(|(app, list)| distribution(app, 1000, list)).collect());
+        rig.input(Input::Go);
+        for peer in peers {
+            let record = |app: &str| format!("{{appl,{app},undefined,1000,LIST,[{{PEER,true}}]}}");
+            rig.meet(peer, &format!("[{},{}]", record("app1"), record("app2")), "[]", "[]");
+        }
+        rig.take();
+        rig
+    }
+
     /// Introduces itself to a stock node that is up, with what that answers.
     fn meet(&mut self, peer: &str, appls: &str, list: &str, started: &str) {
         self.node_up(peer);
@@ -126,13 +139,33 @@ impl Rig {
                 Output::Send { node, message } => lines.push(format!("{node} {}", message.to_term())),
                 Output::AskInfo { node } => lines.push(format!("{node} info")),
                 Output::Probe { node } => lines.push(format!("{node} get_known_nodes")),
-                Output::Event(_) | Output::Lock { .. } | Output::TookControl | Output::Unlock { .. } => {}
+                Output::AskRunning { .. }
+                | Output::Event(_)
+                | Output::Lock { .. }
+                | Output::TookControl
+                | Output::Unlock { .. } => {}
             }
         }
-        for node in readers {
+        while let Some(node) = readers.pop() {
             self.input(Input::HasRead { node });
+            self.engine.outputs.retain(|output| match output {
+                Output::AskRead { node } => {
+                    readers.push(node.clone());
+                    false
+                }
+                _ => true,
+            });
         }
         lines
+    }
+
+    /// The `dist_ac:info()` of a node: this `Id` of app1.
+    fn says(&mut self, node: &str, id: &str) {
+        let info = format!(
+            "{{state,[{{appl,app1,{id},1000,[a,{{b,c}}],[{{c,true}},{{b,true}}]}}],[],[],[c,b],[app1],[],[],[],[],[]}}"
+        );
+        let info = etf::text::parse_term(&info).expect("a term");
+        self.input(Input::Info { node: atom(node), info });
     }
 
     fn events(&mut self) -> Vec<Event> {

@@ -348,6 +348,11 @@ impl Stock {
 }
 
 impl Decision {
+    /// For a caller of `permit`.
+    pub(super) fn is_call(&self) -> bool {
+        matches!(self.then, Then::Permit { .. })
+    }
+
     fn is_reply(&self) -> bool {
         self.then == Then::Request
     }

@@ -125,7 +125,7 @@ impl Stock {
             Input::Controller(notice) => self.mailbox.push_back(Mail::Controller(notice)),
             Input::Go => self.mailbox.push_back(Mail::Go),
             // It never asks anything of another node.
-            Input::HasRead { .. } | Input::Info { .. } | Input::Known { .. } => {}
+            Input::HasRead { .. } | Input::Info { .. } | Input::Known { .. } | Input::Running { .. } => {}
             Input::Locked { lock, granted } => self.on_locked(now, lock, granted),
             Input::Message(message) => self.mailbox.push_back(Mail::Peer(message)),
             Input::NodeDown { node } => self.on_node_down(node),
@@ -160,22 +160,49 @@ impl Stock {
         self.wait != Wait::MainLoop
     }
 
+    /// Whether it has decided about it since it was started here.
+    pub fn is_started(&self, app: &Atom) -> bool {
+        self.state.is_started(app)
+    }
+
+    /// For whose start or weight it waits, and of which application.
+    pub fn awaited(&self) -> Option<(&Atom, &Atom)> {
+        match &self.wait {
+            Wait::Weight(decision, round) => Some((&decision.app, round.awaited()?)),
+            Wait::Starter(decision, node) => Some((&decision.app, node)),
+            _ => None,
+        }
+    }
+
+    /// In what.
+    pub fn waits_for(&self) -> &Wait {
+        &self.wait
+    }
+
     /// `process_info(Pid, backtrace)`, of a blocked process as far as the healer reads it.
     pub fn backtrace(&self) -> String {
         let state = self.state.info();
-        let frame = |function: &str, app: &Atom, node: &Atom| {
+        let frame = |function: &str, decision: &Decision, node: &Atom| {
+            let app = &decision.app;
+            let below = if decision.is_call() { "try_handle_call/4" } else { "try_dispatch/4" };
             format!(
                 "Program counter: 0x1 (dist_ac:{function} + 8)\ny(0)     []\ny(1)     '{node}'\ny(2)     {state}\n\
-                 y(3)     {app}\n\n0x2 Return addr 0x3 (dist_ac:start_appl/3 + 8)\ny(0)     '{}'\n",
+                 y(3)     {app}\n\n0x2 Return addr 0x3 (dist_ac:start_appl/3 + 8)\ny(0)     '{}'\n\n\
+                 0x4 Return addr 0x5 (gen_server:{below} + 8)\n",
                 self.me
             )
         };
         match &self.wait {
             Wait::Weight(decision, round) => match round.awaited() {
-                Some(node) => frame("collect_answers/4", &decision.app, node),
+                Some(node) => frame("collect_answers/4", decision, node),
                 None => String::new(),
             },
-            Wait::Starter(decision, node) => frame("wait_dist_start/7", &decision.app, node),
+            Wait::Starter(decision, node) => frame("wait_dist_start/7", decision, node),
+            Wait::Anybody(decision) => frame("wait_dist_start2/6", decision, &self.me),
+            Wait::SyncLock | Wait::Introductions(_) => {
+                "Program counter: 0x1 (global:random_sleep/1 + 8)\n\n0x2 Return addr 0x3 (dist_ac:sync_dacs/1 + 8)\n"
+                    .into()
+            }
             _ => "Program counter: 0x1 (gen_server:loop/7 + 8)\n".into(),
         }
     }
