@@ -23,6 +23,11 @@ const COPY_BYTES_MAX: usize = 16 << 10;
 /// A buffer that grew past this is given back when it is nearly empty again.
 const KEEP_BYTES_MAX: usize = 256 << 10;
 
+/// A length up to this is believed when so much has come that the frame is a long one, and room made for all of it: what
+/// is not written to takes no memory yet, and a buffer that grows copies what is in it. Ours are that long (`Outbound::WHOLE_BYTES_MAX`), with
+/// room for what is in front of the payload.
+const BELIEVED_BYTES_MAX: usize = (2 << 20) + (64 << 10);
+
 /// A frame longer than the limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a frame of {bytes} bytes; the limit is {max}")]
@@ -58,16 +63,20 @@ impl Frames {
         self.buffer.extend_from_slice(bytes);
     }
 
-    /// The buffer to read more bytes into, with room for at least [`READ_BYTES_MIN`].
+    /// The buffer to read more bytes into, with room for at least [`READ_BYTES_MIN`], or for the rest of a long frame.
     ///
-    /// For a long frame there is room for as much as has arrived, so the buffer doubles and never grows by what
-    /// a length merely claims.
+    /// For a frame longer than [`BELIEVED_BYTES_MAX`] there is room for as much as has arrived, so the buffer doubles and
+    /// never grows by what a length merely claims.
     pub(crate) fn read_buffer(&mut self) -> &mut BytesMut {
         let missing = self.length().map_or(0, |length| {
             (LENGTH_BYTES + length.min(self.frame_bytes_max)).saturating_sub(self.buffer.len())
         });
-        let doubling = self.buffer.len().max(READ_BYTES_MIN);
-        self.buffer.reserve(missing.clamp(READ_BYTES_MIN, doubling));
+        let has_come = self.buffer.len();
+        let is_believed = has_come > COPY_BYTES_MAX && has_come + missing <= BELIEVED_BYTES_MAX;
+        let room = if is_believed { missing } else { missing.min(has_come) };
+        // The end of a long frame does not move it once more to make room for what follows.
+        let is_long = missing > 0 && has_come >= READ_BYTES_MIN;
+        self.buffer.reserve(if is_long { room } else { room.max(READ_BYTES_MIN) });
         &mut self.buffer
     }
 
@@ -188,6 +197,23 @@ mod tests {
         // And it doubles with what comes.
         frames.push(&[0; 1 << 20]);
         assert!(frames.read_buffer().capacity() <= 5 << 20, "{}", frames.buffer.capacity());
+    }
+
+    #[test]
+    fn a_frame_of_a_length_that_is_believed_is_read_in_one_place() {
+        let mut frames = Frames::new(128 << 20);
+        let bytes = frame(&vec![7; 2 << 20]);
+        frames.push(&bytes[..READ_BYTES_MIN]);
+        let mut place = None;
+        for chunk in bytes[READ_BYTES_MIN..].chunks(READ_BYTES_MIN) {
+            let buffer = frames.read_buffer();
+            assert_eq!(*place.get_or_insert(buffer.as_ptr()), buffer.as_ptr());
+            buffer.extend_from_slice(chunk);
+        }
+        let Ok(Some(Frame::Body(body))) = frames.next(&mut Vec::new()) else {
+            panic!("a whole frame is there")
+        };
+        assert_eq!(Some(body.as_ptr()), place.map(|place| place.wrapping_add(LENGTH_BYTES)));
     }
 
     #[test]

@@ -166,7 +166,8 @@ impl Inbound {
     }
 
     /// The buffer to append arriving bytes to, in place of [`Inbound::handle`] and its copy. It has room for
-    /// 64 KiB, or for as much again as has arrived of a longer frame. What is in it must not be touched.
+    /// 64 KiB; for the rest of a frame of up to 2 MiB, which is then in one place from the start; or for as much again as has
+    /// arrived of a longer one. What is in it must not be touched.
     pub fn read_buffer(&mut self) -> &mut BytesMut {
         self.frames.read_buffer()
     }

@@ -13,7 +13,7 @@ pub struct Limits {
     /// frame whatever its size, so this is the largest message such a peer can send us; a longer one ends the
     /// connection with `emsgsize`. It is looked at before anything is allocated. A frame that is being received
     /// takes at most twice the memory of the part that has arrived, so a peer has to send what it wants us
-    /// to hold.
+    /// to hold; of one up to 2 MiB there is room for all as soon as 16 KiB have come, which takes memory when it is written to.
     pub frame_bytes_max: usize,
     /// How many bytes the messages may have together of which fragments are missing.
     ///

@@ -110,9 +110,10 @@ const WORKS: &[Work] = &[
     Work {
         name: "connect",
         method: "connect",
-        pairs: &[(Beam, Beam), (Rust, Beam), (Rust, Rust)],
+        pairs: &[(Beam, Beam), (Rust, Beam), (Bare, Beam), (Rust, Rust)],
         bytes: 0,
-        is_bimodal: false,
+        // Some round trips.
+        is_bimodal: true,
     },
 ];
 

@@ -1,7 +1,8 @@
 //! A link and nothing else: what the other side can do at most.
 //!
-//! `small TARGET COUNT` writes the bytes of one message over and over. As a target it counts frames, and decodes those
-//! that are not the same as the one before.
+//! `small TARGET COUNT` writes the bytes of one message over and over; `connect TARGET COUNT` looks it up and does the
+//! handshake, and has no node to tell of it. As a target it counts frames, and decodes those that are not the same as the
+//! one before.
 
 #![expect(clippy::disallowed_methods, reason = "measures time")]
 
@@ -47,18 +48,38 @@ pub(crate) async fn run(own: &str) {
     println!("ready");
     let mut links: HashMap<String, Link> = HashMap::new();
     while let Some((method, target, count)) = asked().await {
-        assert_eq!(method, "small", "the only method");
+        if method == "connect" {
+            println!("{}", connect(own, &epmd, &target, count).await.as_nanos());
+            continue;
+        }
+        assert_eq!(method, "small", "the other method");
         if !links.contains_key(&target) {
-            let (alive, _) = target.split_once('@').expect("NAME@HOST");
-            let found = epmd.lookup("localhost", alive).await.expect("it answers");
-            let peer = target.parse().expect("a node's name");
-            let (stream, established) =
-                handshakes::dial(own, peer, found.expect("it is registered").port).await;
+            let (stream, established) = dial(own, &epmd, &target).await;
             links.insert(target.clone(), Link::new(own, stream, &established));
         }
         let link = links.get_mut(&target).expect("it is there by now");
         println!("{}", block_in_place(|| link.blast(count)).as_nanos());
     }
+}
+
+async fn dial(own: &str, epmd: &EpmdClient, target: &str) -> (tokio::net::TcpStream, Established) {
+    let (alive, _) = target.split_once('@').expect("NAME@HOST");
+    let found = epmd.lookup("localhost", alive).await.expect("it answers").expect("it is registered");
+    handshakes::dial(own, target.parse().expect("a node's name"), found.port).await
+}
+
+/// From nothing to a connection, so many times.
+async fn connect(own: &str, epmd: &EpmdClient, target: &str, count: u64) -> Duration {
+    let mut took = Duration::ZERO;
+    for _ in 0..count {
+        let start = Instant::now();
+        let link = dial(own, epmd, target).await;
+        took += start.elapsed();
+        drop(link);
+        // The other side needs a moment to see it.
+        tokio::time::sleep(Duration::from_millis(6)).await;
+    }
+    took
 }
 
 async fn serve(own: String, listener: TcpListener) {

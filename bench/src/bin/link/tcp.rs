@@ -6,6 +6,8 @@
 
 use std::time::{Duration, Instant};
 
+#[cfg(target_os = "linux")]
+use socket2::SockRef;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -32,7 +34,7 @@ pub(crate) async fn run() {
 async fn serve(listener: TcpListener) {
     loop {
         let (mut stream, _) = listener.accept().await.expect("a connection");
-        stream.set_nodelay(true).expect("an option");
+        as_a_node_has_it(&stream);
         tokio::spawn(async move {
             let mut kind = [0];
             if stream.read_exact(&mut kind).await.is_err() {
@@ -44,6 +46,13 @@ async fn serve(listener: TcpListener) {
             }
         });
     }
+}
+
+/// The options that a node of ours sets.
+fn as_a_node_has_it(stream: &TcpStream) {
+    stream.set_nodelay(true).expect("an option");
+    #[cfg(target_os = "linux")]
+    SockRef::from(stream).set_tcp_congestion(b"reno").expect("an option");
 }
 
 async fn echo(stream: &mut TcpStream) {
@@ -64,7 +73,7 @@ async fn swallow(stream: &mut TcpStream) {
 
 async fn measured(method: &str, port: u16, count: u64) -> Duration {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).await.expect("it listens");
-    stream.set_nodelay(true).expect("an option");
+    as_a_node_has_it(&stream);
     match method {
         "echo" => {
             stream.write_all(b"e").await.expect("it reads");
