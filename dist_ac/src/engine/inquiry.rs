@@ -165,10 +165,12 @@ impl Engine {
         let Some(Decision { inquiry, .. }) = &mut self.apps[at].decision else { return };
         let before = inquiry.left_out.clone();
         match id {
-            AppId::Local if before.contains(node) => return,
+            // It did not run it, and may do so by now: its application controller knows.
+            AppId::Local if before.contains(node) => return self.suspect(now, at, node),
             AppId::Local => {
                 self.suspect(now, at, node);
-                return self.started_elsewhere(now, at, node);
+                self.started_elsewhere(now, at, node);
+                return self.ask_forgotten_weights(now, at, node);
             }
             AppId::RunWaiting | AppId::Takeover => return,
             // There is nobody else to ask.
@@ -176,8 +178,9 @@ impl Engine {
             AppId::Distributed(by) if is_awaited && by == self.me => {
                 inquiry.left_out.insert(node.clone());
             }
-            // It was stopped where it ran: a stock node decides no more before it is stopped and started here as well.
-            AppId::Undefined if is_awaited && is_stock && started => {
+            // It was stopped where it ran: a stock node decides no more before it is stopped and started here as well. Nor does
+            // one of ours, but it may be about to try again.
+            AppId::Undefined if is_awaited && started && (is_stock || inquiry.times == ASKED_MAX) => {
                 inquiry.left_out.insert(node.clone());
             }
             AppId::Distributed(by) if is_awaited => {
@@ -197,6 +200,34 @@ impl Engine {
             self.event(Event::BeliefDropped { app, node });
         }
         self.evaluate(now, at);
+    }
+
+    /// It runs at a node, and others that stand by for that one have not said their weight: it is not yet clear who goes
+    /// before whom. They had our question while it was not known who runs it, kept it for a round of their own, and there is
+    /// none (dist_ac.md 2.3). Now they answer it.
+    fn ask_forgotten_weights(&mut self, now: Instant, at: usize, runner: &Atom) {
+        let Some(Decision { inquiry, waiting: Waiting::Weights, .. }) = &self.apps[at].decision else {
+            return;
+        };
+        let stands_by = |node: &Atom| inquiry.standing_by.get(node) == Some(runner);
+        let silent: Vec<Atom> = self.awaited(at).into_iter().filter(stands_by).collect();
+        for node in silent {
+            self.ask_weight(now, at, &node);
+        }
+    }
+
+    /// It is known to run there.
+    pub(super) fn take_back(&mut self, now: Instant, at: usize, node: &Atom) {
+        if let Some(Decision { inquiry, .. }) = &mut self.apps[at].decision
+            && inquiry.left_out.remove(node)
+        {
+            self.started_elsewhere(now, at, node);
+        }
+    }
+
+    /// Whether a decision goes on without it.
+    pub(super) fn is_left_out(&self, at: usize, node: &Atom) -> bool {
+        self.apps[at].decision.as_ref().is_some_and(|decision| decision.inquiry.leaves_out(node))
     }
 
     /// After each look at a decision.

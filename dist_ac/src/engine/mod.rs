@@ -183,6 +183,8 @@ struct StartLock {
     asked: bool,
     requests: Vec<Atom>,
     again_at: Option<Instant>,
+    /// Since when it is refused.
+    refused_since: Option<Instant>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,7 +4,8 @@
 //! the mailbox, it has its copy stopped for the first, and tells everybody of the second: from then on it believes in
 //! a copy that is none, and so does everybody else. Its application controller knows better. So a stock node that says that
 //! it runs one is asked there a second later. Once more if it does not: news of a takeover by somebody else may be on their
-//! way. After that nobody stands by for it, and it is decided again without that node.
+//! way. After that nobody stands by for it, and it is decided again without that node; unless it says so once more, and its
+//! application controller as well.
 
 use std::time::{Duration, Instant};
 
@@ -39,15 +40,19 @@ impl Engine {
     pub(super) fn suspect(&mut self, now: Instant, at: usize, node: &Atom) {
         if self.peers.contains_key(node) && !self.is_ours(node) {
             let state = State::Due(now + ASKED_AFTER);
-            self.apps[at].suspect = Some(Suspect { node: node.clone(), state, denials: 0 });
+            // Of one that is left out nothing is believed yet, and once is enough.
+            let denials = if self.is_left_out(at, node) { DENIALS - 1 } else { 0 };
+            self.apps[at].suspect = Some(Suspect { node: node.clone(), state, denials });
         }
     }
 
     pub(super) fn ask_suspect(&mut self, at: usize) {
         let believed = self.runner(at);
-        let Some(suspect) = &mut self.apps[at].suspect else { return };
-        let node = suspect.node.clone();
-        let Some(peer) = self.peers.get_mut(&node).filter(|_| believed.as_ref() == Some(&node)) else {
+        let Some(node) = self.apps[at].suspect.as_ref().map(|suspect| suspect.node.clone()) else { return };
+        let counts = believed.as_ref() == Some(&node) || self.is_left_out(at, &node);
+        let (Some(suspect), Some(peer)) =
+            (&mut self.apps[at].suspect, self.peers.get_mut(&node).filter(|_| counts))
+        else {
             return self.apps[at].suspect = None;
         };
         let (number, ask) = peer.copies_asked.ask();
@@ -71,7 +76,10 @@ impl Engine {
                 suspect.node == *node && matches!(suspect.state, State::Asked(number) if number <= question)
             };
             let Some(mut suspect) = app.suspect.take_if(asked) else { continue };
-            if running.is_none_or(|running| running.contains(&app.name)) {
+            if running.is_some_and(|running| running.contains(&app.name)) {
+                self.take_back(now, at, node);
+                continue;
+            } else if running.is_none() {
                 continue;
             }
             suspect.denials += 1;

@@ -20,6 +20,10 @@ use crate::exchange::{Change, StartReply};
 /// A refused start request is repeated after so long, as in a stock node.
 const START_LOCK_RETRY: Duration = Duration::from_millis(100);
 
+/// A start request that is refused its lock for so long begins without it. A stock node gives the lock of a caller of `permit`
+/// back when its decision is over, which may wait for this very start (dist_ac.md 1.3).
+const START_LOCK_PATIENCE: Duration = Duration::from_secs(30);
+
 /// The weight of a node that is asked although it may not run the application: it loses against everybody, and the
 /// asker, who may be blocked, goes on.
 pub(super) const UNWILLING: i64 = 1_000_000;
@@ -129,16 +133,20 @@ impl Engine {
     /// nobody else ever had it.
     pub(super) fn on_start_lock(&mut self, now: Instant, granted: bool) {
         self.start_lock.asked = false;
-        if !granted {
+        let refused_since = *self.start_lock.refused_since.get_or_insert(now);
+        if !granted && now < refused_since + START_LOCK_PATIENCE {
             self.start_lock.again_at = Some(now + START_LOCK_RETRY);
             return;
         }
+        self.start_lock.refused_since = None;
         for app in std::mem::take(&mut self.start_lock.requests) {
             if let Some(at) = self.find(&app) {
                 self.begin(now, at, true, None);
             }
         }
-        self.outputs.push_back(Output::Unlock { lock: Lock::Start });
+        if granted {
+            self.outputs.push_back(Output::Unlock { lock: Lock::Start });
+        }
     }
 
     /// Begins a decision, or joins the one under way.

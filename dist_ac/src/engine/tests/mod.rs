@@ -2,6 +2,7 @@ use super::*;
 use crate::{application::RestartType, exchange::FromController};
 
 mod healing;
+mod inquiry;
 mod rules;
 mod table;
 mod traces;
