@@ -110,6 +110,9 @@ impl Seen {
     /// Whether it is being started there for certain, as far as that can be seen. Of a blocked node the application
     /// controller names requests as well that wait for `dist_ac`, whose own state tells the two apart.
     fn starts(&self, app: &Atom) -> bool {
+        if self.boots() {
+            return false;
+        }
         let state = self.waiting.as_ref().and_then(|waiting| waiting.state.as_ref());
         match (&self.dist_ac, state.and_then(|state| state.apps.get(app))) {
             (Attention::Blocked(_), Some(app)) => {
@@ -177,6 +180,7 @@ impl Healer {
     /// for then neither takes the answer for a question.
     pub(super) fn findings(&self, now: Instant) -> Vec<Finding> {
         let mut all = self.strangers();
+        all.extend(self.forgotten_members());
         all.extend(self.deadlocks());
         for app in self.lists.keys() {
             let copies: Vec<&Atom> = self.runners(app);
@@ -258,6 +262,34 @@ impl Healer {
                     lasts: LASTS,
                     treatments: treatments.collect(),
                 });
+            }
+        }
+        all
+    }
+
+    /// Members of ours that a stock node has forgotten: it was to go on without one, and read that when it waited no more.
+    /// The member knows nothing of it. It never answers an answer, so that it does not matter what runs where.
+    fn forgotten_members(&self) -> Vec<Finding> {
+        let answered = |ours: bool| {
+            let all = self.nodes.iter().filter(move |(_, seen)| seen.ours.is_some() == ours);
+            all.filter_map(|(node, seen)| match &seen.dist_ac {
+                Attention::Answered(dist_ac) => Some((node, dist_ac)),
+                Attention::Blocked(_) | Attention::Unknown => None,
+            })
+        };
+        let mut all = Vec::new();
+        for (member, his) in answered(true) {
+            for (stock, its) in answered(false) {
+                let shared = his.apps.keys().any(|app| its.apps.contains_key(app));
+                let forgotten = his.known.contains(stock) && !its.known.contains(member);
+                if shared && forgotten && self.connected(member, stock) {
+                    all.push(Finding {
+                        fault: Fault::Strangers,
+                        act: Act::Introduce { one: member.clone(), other: stock.clone() },
+                        lasts: ORPHAN_LASTS,
+                        treatments: vec![introduction(member, his, stock)],
+                    });
+                }
             }
         }
         all
@@ -521,8 +553,10 @@ impl Healer {
             let Some(Wait { other, .. }) = self.waits(node).filter(|wait| wait.app == app) else { continue };
             let seen = &self.nodes[other];
             let Some((dist_ac, controller, _)) = seen.stock(&self.me) else {
-                // One of ours that stands by for a node which does not run it starts nothing.
-                if seen.ours.is_some() && matches!(seen.id(app), Some(AppId::Distributed(_))) {
+                // One of ours that stands by for a node which does not run it starts nothing; nor one where the start after
+                // a stop was refused, as the news of a start came in between (L22).
+                let refused = seen.id(app) == Some(&AppId::Undefined) && self.ours_started(other, app);
+                if seen.ours.is_some() && (refused || matches!(seen.id(app), Some(AppId::Distributed(_)))) {
                     all.push(Finding { lasts, ..go_on(Fault::Wedged, app, node, other) });
                 }
                 continue;
@@ -549,7 +583,7 @@ impl Healer {
     /// L9: a node waits for a weight of one that had its question before it was to answer, and forgot it; and somebody
     /// runs it. A weight that nobody waits for is never forgotten (L13), so it has to be certain who waits for what.
     fn weighs(&self, app: &Atom, copies: &[&Atom]) -> Vec<Finding> {
-        if copies.len() != 1 {
+        if copies.is_empty() {
             return Vec::new();
         }
         let mut all = Vec::new();

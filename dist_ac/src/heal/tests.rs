@@ -14,6 +14,8 @@ struct Rig {
     list: &'static str,
     /// In what every blocked node is: the function, and its variables.
     waiting: (&'static str, &'static str),
+    /// Whom the member knows, and what was started there.
+    member: (&'static str, &'static str),
     /// Blocked in its first introductions instead.
     boots: Option<&'static str>,
 }
@@ -60,6 +62,7 @@ impl Rig {
             stock: stock.iter().map(quiet).collect(),
             list: LIST,
             waiting: ("wait_dist_start/7", "reply"),
+            member: ("[r]", "[]"),
             boots: None,
         }
     }
@@ -152,7 +155,10 @@ impl Rig {
                 Question::Nodes => term(nodes),
                 Question::Waiting => self.backtrace(&node),
             },
-            None => term(&info("undefined", "[]", "[r]", "[]").replace(LIST, self.list)),
+            None => {
+                let (known, started) = self.member;
+                term(&info("undefined", "[]", known, started).replace(LIST, self.list))
+            }
         };
         let answer = Answer::Term(answer);
         self.healer.handle(self.now, Input::Answered { node, question, answer });
@@ -296,6 +302,20 @@ fn l12_two_nodes_that_run_nothing_are_not_introduced() {
 }
 
 #[test]
+fn l1_a_member_that_a_stock_node_has_forgotten_is_introduced_again() {
+    let mut rig = Rig::new(Heal::Cluster, &["a", "b"]);
+    rig.mesh();
+    rig.says("a", "undefined", "[a,b,r]");
+    rig.says("b", "undefined", "[a,b]");
+    assert_eq!(rig.sent(10_000), [""; 0], "the member has not met it yet");
+    rig.member.0 = "[a,b,r]";
+    assert_eq!(rig.sent(2_000), [""; 0], "it may be on its way");
+    assert_eq!(rig.sent(3_000), ["b {dist_ac_new_node,1,r,[],[]}"]);
+    rig.says("b", "undefined", "[a,b,r]");
+    assert_eq!(rig.sent(20_000), [""; 0]);
+}
+
+#[test]
 fn l2_a_runner_that_is_back_is_not_taken_for_dead() {
     let mut rig = Rig::new(Heal::Cluster, &["a", "b"]);
     rig.mesh();
@@ -418,6 +438,19 @@ fn l9_the_weight_of_one_that_forgot_it_does_not_elect_it() {
 }
 
 #[test]
+fn l9_of_two_copies_either_ends_the_wait_for_a_weight() {
+    let mut rig = Rig::new(Heal::Cluster, &["a", "b", "c", "d"]);
+    rig.mesh();
+    rig.says("a", "local", "[a,b,c,d,r]");
+    rig.says("b", "local", "[a,b,c,d,r]");
+    rig.says("d", "{distributed,b}", "[a,b,c,d,r]");
+    rig.blocked("c", "", "");
+    rig.waiting = ("collect_answers/4", "[] app1 d []");
+    let sent = rig.sent(4_000);
+    assert!(sent.contains(&"c {dist_ac_weight,app1,16777216,d}".to_owned()), "{sent:?}");
+}
+
+#[test]
 fn l9_who_waits_for_another_than_the_runner_hears_of_both() {
     let mut rig = Rig::new(Heal::Cluster, &["b", "c", "d"]);
     rig.mesh();
@@ -460,6 +493,16 @@ fn l7_what_the_other_may_be_starting_is_waited_for() {
     // Its `dist_ac` says that it has not come to that.
     rig.waiting.1 = "a b app1 {state,[{appl,app1,undefined,1000,[a,b],[]}],[],[],[a,b],[],[],[],[],[],[]}";
     assert_eq!(rig.sent(3_000), ["a nodedown b"]);
+}
+
+#[test]
+fn l7_one_that_boots_is_not_starting_it() {
+    let mut rig = deadlock("collect_answers/4", "", "");
+    rig.healer.handle(rig.now, Input::NodeUp { node: atom("c"), hidden: false });
+    rig.stock.push(("c", None, controller("", "{app1,t,n,x}"), "[a,b,r]".into()));
+    rig.mesh();
+    rig.boots = Some("c");
+    assert_eq!(rig.sent(6_000), ["a nodedown b"]);
 }
 
 #[test]
@@ -508,6 +551,13 @@ fn l22_who_waits_for_one_that_forgot_it_goes_on() {
         assert_eq!(rig.sent(3_000), [""; 0], "it may yet answer");
         assert_eq!(rig.sent(5_000), ["b nodedown a"], "{id}");
     }
+    // The same of ours, where a start was refused after a stop.
+    let mut rig = deadlock("collect_answers/4", "", "");
+    rig.stock[0].1 = Some(info("undefined", "[{a,true}]", "[a,b,r]", "[]"));
+    rig.waiting.1 = "req app1 r";
+    assert_eq!(rig.sent(60_000), [""; 0], "it has only to be told");
+    rig.member.1 = "[app1]";
+    assert_eq!(rig.sent(5_000), ["b nodedown r"]);
     // One that was never told to start it has only to be told.
     let mut rig = deadlock("collect_answers/4", "", "{app1,t,n,x}");
     rig.stock[0].1 = Some(info("undefined", "[{a,true}]", "[a,b,r]", "[]"));
