@@ -484,6 +484,9 @@ impl Controller {
             Change::StartIt if self.loaded.contains_key(app) && self.may_restart(app) => {
                 self.restart(app, None, StartType::Normal);
             }
+            // It was stopped by hand while a caller of `permit` waited for the lock. A stock controller stands by again, and refuses
+            // the next start (dist_ac.md 6, L22).
+            Change::Started(_) if !self.is_started(app) => {}
             Change::Started(node) => {
                 self.running.retain(|(name, _)| name != app);
                 self.running.insert(0, (app.clone(), Running::Distributed(Some(node))));
@@ -503,8 +506,11 @@ impl Controller {
 
     /// It was started, or is being started, and neither runs here nor stands by.
     fn may_restart(&self, app: &Atom) -> bool {
-        let starting = self.starting.iter().any(|starting| starting.app == *app);
-        !self.is_in_running(app) && (starting || self.restart_type(app).is_some())
+        !self.is_in_running(app) && self.is_started(app)
+    }
+
+    fn is_started(&self, app: &Atom) -> bool {
+        self.starting.iter().any(|starting| starting.app == *app) || self.restart_type(app).is_some()
     }
 
     /// A start of `dist_ac`, or one that it repeats.

@@ -297,6 +297,18 @@ fn what_is_taken_over_while_it_is_stopped_by_hand_can_be_started_again() {
     assert_eq!(rig.take(), ["DAC stopped", "3 ok", "DAC start"]);
 }
 
+/// A caller of `permit` waited for the lock meanwhile, and had `dist_ac` decide.
+#[test]
+fn what_is_said_to_run_elsewhere_after_it_was_stopped_by_hand_can_be_started_again() {
+    let mut rig = local("temporary");
+    rig.call(Request::Stop(atom("app1")));
+    rig.input(Input::Stopped { app: atom("app1") });
+    rig.take();
+    rig.change(Change::Started(atom("b")));
+    rig.start("app1", "temporary");
+    assert_eq!(rig.take(), ["DAC start"]);
+}
+
 #[test]
 fn a_takeover_may_change_the_restart_type() {
     let mut rig = standby();
