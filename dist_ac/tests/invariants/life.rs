@@ -125,17 +125,46 @@ impl Life {
         })
     }
 
+    /// A caller at a node of ours waits for the weight of a stock node, or for its start, and the start there was refused: it
+    /// takes no part before somebody starts it there (L6), and it does not say so.
+    pub fn awaits_a_start(&self, app: usize) -> bool {
+        let alive = self.sim.alive();
+        let waits = |node: &usize| self.is_ours(*node) && self.start_waits(*node, app);
+        let refused = |node: &usize| !self.is_ours(*node) && self.is_refused(*node, app);
+        alive.iter().any(waits) && alive.iter().any(refused)
+    }
+
+    /// Its last start was answered with an error at every node of ours that may run it: for them it is not started. What
+    /// failed at stock nodes nobody else tries again (dist_ac.md 6, L19).
+    pub fn has_failed(&self, app: usize) -> bool {
+        let ours: Vec<usize> = self.candidates(app).into_iter().filter(|node| self.is_ours(*node)).collect();
+        self.kind.healed && !ours.is_empty() && ours.into_iter().all(|node| self.start_failed(node, app))
+    }
+
+    fn start_failed(&self, node: usize, app: usize) -> bool {
+        let start = format!("Start {{ app: {}", self.sim.world.apps[app].name);
+        let starts = |call: &&Call| call.node == node && call.what.starts_with(&start);
+        let reply = self.sim.calls.iter().rfind(starts).and_then(|call| self.sim.reply(node, call.number));
+        let error = reply.and_then(|reply| reply.as_tuple()).and_then(|reply| reply.get(1));
+        // One of a start that failed is {Node, Reason}, and one of a start that was refused {already_started, App}.
+        let by = error.and_then(|error| error.as_tuple()?.first()?.as_atom().cloned());
+        by.is_some_and(|by| (0..self.sim.world.nodes).any(|node| name(node) == by))
+    }
+
+    fn start_waits(&self, node: usize, app: usize) -> bool {
+        let start = format!("Start {{ app: {}", self.sim.world.apps[app].name);
+        self.sim.unanswered().iter().any(|call| call.node == node && call.what.starts_with(&start))
+    }
+
     /// It was stopped at a node, and the start after that was refused: the news of a start came in between, so the
     /// application controller takes it for running elsewhere, and `dist_ac` was never asked (dist_ac.md 6, L22).
     pub fn is_refused(&self, node: usize, app: usize) -> bool {
         let app_name = &self.sim.world.apps[app].name;
-        let start = format!("Start {{ app: {app_name}");
-        let waits = |call: &&Call| call.node == node && call.what.starts_with(&start);
         let told = match self.is_ours(node) {
             true => self.sim.id(node, app) != AppId::Undefined,
             false => self.sim.stock(node).is_started(app_name),
         };
-        self.kind.healed && !told && !self.sim.unanswered().iter().any(waits)
+        self.kind.healed && !told && !self.start_waits(node, app)
     }
 
     /// A stock node that serves nothing.
