@@ -1,0 +1,128 @@
+//! The states that three nodes with one application can get into: all orders in which messages arrive, starts and
+//! stops end, and timers go off, with a bounded number of starts, deaths, boots, moves and lost links.
+//!
+//! A breadth-first search over values, to its end. Each link is first in, first out; a connection that is lost loses
+//! any number of the last messages. Time goes by while nothing is on its way, to the next timer, and applications take
+//! as long as they like to start and to stop. Locks are granted at once to everybody, so that nothing hides behind them.
+//!
+//! | file | what |
+//! |---|---|
+//! | `node.rs` | a node: its `dist_ac`, its application controller, the application |
+//! | `tables.rs` | what nodes do about events, each worked out once |
+//! | `cluster.rs` | three nodes and their links: what can happen, and what comes of it |
+//! | `checks.rs` | what holds once nothing happens any more |
+//! | `search.rs` | all states; everything has an end |
+
+mod checks;
+mod cluster;
+mod node;
+mod search;
+mod tables;
+
+use cluster::{Action, Budget, Cluster, Context};
+use crabnode_dist_ac::engine::appl::Nodes;
+use node::{Config, Event};
+
+const LISTS: [&str; 3] = ["[a,b,c]", "[a,{b,c}]", "[{a,b,c}]"];
+
+/// Nobody does anything.
+const NOTHING: Budget = Budget::of_each(0);
+const KILLS: Budget = Budget { kills: 1, ..NOTHING };
+const TAKEOVERS: Budget = Budget { takeovers: 1, ..NOTHING };
+/// It may be started at each node.
+const STARTS: Budget = Budget { starts: 0b111, ..NOTHING };
+
+const LOADED: [Action; 3] = [at(0, Event::Load), at(1, Event::Load), at(2, Event::Load)];
+const STARTED: [Action; 3] = [at(0, Event::Start), at(1, Event::Start), at(2, Event::Start)];
+
+const fn at(node: usize, event: Event) -> Action {
+    Action::At(node, event)
+}
+
+/// In any order, each at any time.
+#[test]
+fn starts() {
+    for list in &LISTS[..2] {
+        explore("starts", list, 1000, &LOADED, STARTS);
+    }
+    if is_deep() {
+        explore("starts", LISTS[2], 1000, &LOADED, STARTS);
+        for list in LISTS {
+            explore("loads and starts", list, 1000, &[], STARTS);
+            explore("starts and a takeover", list, 1000, &LOADED, Budget { takeovers: 1, ..STARTS });
+            explore("starts and a death", list, 1000, &LOADED, Budget { kills: 1, ..STARTS });
+        }
+    }
+}
+
+/// Of a node that runs it, or stands by, one after the other or both at once; and in the middle of a takeover.
+#[test]
+fn deaths() {
+    for list in LISTS {
+        for restart_ms in [0, 1000] {
+            explore("two deaths", list, restart_ms, &STARTED, Budget { kills: 2, ..NOTHING });
+            explore("a death, a takeover", list, restart_ms, &STARTED, Budget { takeovers: 1, ..KILLS });
+        }
+    }
+}
+
+/// A node that died boots, and it is started there again.
+#[test]
+fn reboots() {
+    for list in LISTS {
+        for dead in 0..3 {
+            let story = [&STARTED[..], &[Action::Kill(dead)]].concat();
+            explore("a boot", list, 1000, &story, Budget { boots: 1, ..NOTHING });
+        }
+    }
+    if is_deep() {
+        for list in LISTS {
+            let story = [&STARTED[..], &[Action::Kill(0)]].concat();
+            explore("a boot and a death", list, 1000, &story, Budget { boots: 1, ..KILLS });
+        }
+    }
+}
+
+#[test]
+fn stops_and_failures() {
+    for list in LISTS {
+        explore("a stop, a death", list, 1000, &STARTED, Budget { stops: 1, ..KILLS });
+        explore("a crash, a death", list, 1000, &STARTED, Budget { crashes: 1, ..KILLS });
+        explore("a failed start, a death", list, 1000, &STARTED, Budget { failures: 1, ..KILLS });
+        explore("a failed takeover", list, 1000, &STARTED, Budget { failures: 1, ..TAKEOVERS });
+    }
+}
+
+/// `permit(false)`, and perhaps `permit(true)` after it.
+#[test]
+fn permissions() {
+    explore("permit", LISTS[0], 1000, &STARTED, Budget { permits: 1, ..NOTHING });
+}
+
+/// One link is lost, or all of a node, and they come back at any time.
+#[test]
+fn lost_links() {
+    for list in LISTS {
+        explore("a lost link", list, 1000, &STARTED, Budget { cuts: 1, ..NOTHING });
+        let story = [&STARTED[..], &[Action::Isolate(1)]].concat();
+        explore("the end of an isolation", list, 1000, &story, NOTHING);
+    }
+    let story = [&STARTED[..], &[Action::Isolate(0)]].concat();
+    explore("the end of a split", LISTS[0], 1000, &story, NOTHING);
+    if is_deep() {
+        explore("an isolation", LISTS[0], 1000, &STARTED, Budget { isolations: 1, ..NOTHING });
+    }
+}
+
+/// The larger budgets, of some minutes with optimisation.
+fn is_deep() -> bool {
+    std::env::var_os("SIM_DEEP").is_some()
+}
+
+fn explore(name: &str, list: &str, restart_ms: u64, story: &[Action], budget: Budget) {
+    let nodes = Nodes::from_term(&etf::text::parse_term(list).unwrap()).unwrap();
+    let mut context = Context::new(Config { list: nodes, restart_ms });
+    let mut first = Cluster::settled(&mut context, story);
+    first.budget = budget;
+    search::explore(&format!("{name}, {list}, {restart_ms} ms"), &mut context, first);
+}
