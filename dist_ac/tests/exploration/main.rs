@@ -103,7 +103,7 @@ fn permissions() {
 }
 
 /// One link is lost, or all of a node, and they come back at any time. The split that leaves the two of `[a,{b,c}]` alone
-/// is left out: the search does not get to its first state yet.
+/// is left out: its search has not been seen to end.
 #[test]
 fn lost_links() {
     for list in LISTS {
