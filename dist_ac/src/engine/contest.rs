@@ -4,7 +4,8 @@
 //! speak on links of their own: where they met each other as two copies, and one gave way, what the loser had said may
 //! arrive behind what the winner said, and nobody says anything more. Or each of two copies gives way to the other; or
 //! one hears of another that is to give way to it, and does not know whether that one will. So whoever stands by, or
-//! goes on, asks them when that is over; and where nobody runs it, it is decided again.
+//! goes on, asks them when that is over; and where nobody runs it, it is decided again. Not before they were asked twice: while
+//! it moves, the one may name the other before it starts, and the other the one when that has gone through.
 
 use std::{
     collections::BTreeMap,
@@ -24,6 +25,8 @@ pub(super) struct Contest {
     /// When they are asked; nothing where they were.
     due: Option<Instant>,
     answers: BTreeMap<Atom, Answer>,
+    /// They were asked before, and nobody ran it.
+    nobody: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,7 +52,7 @@ impl Engine {
     /// They are asked, and those whom that was to be asked before, when it is over.
     pub(super) fn contest_between(&mut self, now: Instant, at: usize, nodes: &[&Atom]) {
         let contest = self.apps[at].contest.get_or_insert_default();
-        contest.due = Some(now + SETTLED_AFTER);
+        (contest.due, contest.nobody) = (Some(now + SETTLED_AFTER), false);
         contest.answers.extend(nodes.iter().map(|node| ((*node).clone(), Answer::Awaited(None))));
     }
 
@@ -128,7 +131,11 @@ impl Engine {
             }
             ([runner], None) if idle => self.on_started_there(now, at, runner),
             ([], Some(believed)) if said(&believed).is_some_and(|id| !starts(&id)) => {
-                self.drop_belief(now, at, &believed);
+                if contest.nobody {
+                    return self.drop_belief(now, at, &believed);
+                }
+                let due = Some(now + SETTLED_AFTER);
+                self.apps[at].contest = Some(Contest { due, nobody: true, answers: contest.answers });
             }
             // More than one: they have not met yet, and the loser will say so.
             _ => {}

@@ -95,11 +95,12 @@ fn stops_and_failures() {
     }
 }
 
-/// `permit(false)`, and perhaps `permit(true)` after it. Not with a tuple in the list: there a node that asks who runs it,
-/// while it comes back, can start a second one for a moment, as each of the two that it asks names the other.
+/// `permit(false)`, and perhaps `permit(true)` after it.
 #[test]
 fn permissions() {
-    explore("permit", LISTS[0], 1000, &STARTED, Budget { permits: 1, ..NOTHING });
+    for list in LISTS {
+        explore("permit", list, 1000, &STARTED, Budget { permits: 1, ..NOTHING });
+    }
 }
 
 /// One link is lost, or all of a node, and they come back at any time. The split that leaves the two of `[a,{b,c}]` alone

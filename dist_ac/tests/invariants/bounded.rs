@@ -9,8 +9,9 @@ use crate::{
 /// answers them.
 const ASKED_IN_A_SECOND: u64 = 5 * 4;
 
-/// A decision of ours that waits for a stock node asks it once in a minute, and there are three in that time.
-const ASKED_MEANWHILE: u64 = 4;
+/// A decision of ours that waits for a stock node asks each once in a minute who runs it, and then those for their weight who
+/// stand by for that one; and there are three minutes in that time.
+const ASKED_MEANWHILE: u64 = 3 * 2;
 
 /// Once quiet, our nodes say nothing. Those that wait for a stock node ask it now and then, and healers ask all the time.
 pub fn silence(life: &Life) -> Result<(), String> {

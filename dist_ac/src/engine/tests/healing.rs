@@ -346,9 +346,33 @@ fn l1_of_two_that_give_way_to_each_other_one_starts_it_again() {
     b.wait(999);
     assert_eq!(b.take(), [""; 0]);
     b.wait(1);
-    assert_eq!(b.take(), ["c info"]);
-    b.says("c", "{distributed,b}");
+    for _ in 0..2 {
+        assert_eq!(b.take(), ["c info"]);
+        b.says("c", "{distributed,b}");
+        b.wait(1000);
+    }
     assert_eq!(b.take(), ["AC change start_it"]);
+}
+
+/// It moves from b to a while c asks: b has stopped it when c's second question comes, but a had not started it at the first.
+#[test]
+fn two_that_name_each_other_are_asked_again() {
+    let mut c = among_ours("c", "[a,{b,c}]", &["a", "b"]);
+    c.message("{dist_ac_app_started,a,app1,ok}");
+    c.start("app1");
+    c.message("{dist_ac_app_started,b,app1,ok}");
+    c.take();
+    c.wait(1000);
+    assert_eq!(c.take(), ["a info", "b info"]);
+    c.says("a", "{distributed,b}");
+    c.says("b", "{distributed,a}");
+    c.wait(999);
+    assert_eq!(c.take(), [""; 0], "what is under way arrives");
+    c.wait(1);
+    assert_eq!(c.take(), ["a info", "b info"]);
+    c.says("b", "{distributed,a}");
+    c.says("a", "local");
+    assert_eq!((c.take(), c.id()), (vec!["AC change {started,a}".to_owned()], "{distributed,a}".to_owned()));
 }
 
 #[test]
