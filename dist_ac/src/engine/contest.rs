@@ -6,6 +6,9 @@
 //! one hears of another that is to give way to it, and does not know whether that one will. So whoever stands by, or
 //! goes on, asks them when that is over; and where nobody runs it, it is decided again. Not before they were asked twice: while
 //! it moves, the one may name the other before it starts, and the other the one when that has gone through.
+//!
+//! A stock node that has forgotten us does not tell us when it stops what it runs. So whoever stands by for one asks it now and
+//! then.
 
 use std::{
     collections::BTreeMap,
@@ -18,6 +21,9 @@ use super::{Engine, appl::AppId};
 
 /// The wait after the last one: copies that meet have settled it by then.
 const SETTLED_AFTER: Duration = Duration::from_secs(1);
+
+/// A stock node is asked once in so long whether it still runs what we stand by for.
+const CHECKED_EVERY: Duration = Duration::from_secs(60);
 
 /// Who is said to run it, and what they say of it themselves.
 #[derive(Debug, Clone, Default)]
@@ -60,6 +66,25 @@ impl Engine {
     pub(super) fn doubt(&mut self, now: Instant, at: usize, node: &Atom) {
         self.contest_between(now, at, &[node]);
         self.ask_contestants(now, at);
+    }
+
+    /// After everything that happens: for whom is stood by?
+    pub(super) fn watch_beliefs(&mut self, now: Instant) {
+        for app in &mut self.apps {
+            let stock = |node: &&Atom| self.peers.get(*node).is_some_and(|peer| !peer.is_ours());
+            let believed =
+                if let AppId::Distributed(node) = &app.id { Some(node).filter(stock) } else { None };
+            if app.checked.as_ref().map(|(node, _)| node) != believed {
+                app.checked = believed.map(|node| (node.clone(), now + CHECKED_EVERY));
+            }
+        }
+    }
+
+    pub(super) fn check_belief(&mut self, now: Instant, at: usize) {
+        let Some((node, due)) = &mut self.apps[at].checked else { return };
+        *due = now + CHECKED_EVERY;
+        let node = node.clone();
+        self.doubt(now, at, &node);
     }
 
     /// It is over by now.
@@ -162,5 +187,10 @@ impl super::App {
     /// When those are to be asked who said that they run it.
     pub(super) fn contest_due(&self) -> Option<Instant> {
         self.contest.as_ref()?.due
+    }
+
+    /// When the stock node is to be asked that runs it.
+    pub(super) fn check_due(&self) -> Option<Instant> {
+        self.checked.as_ref().map(|(_, due)| *due)
     }
 }

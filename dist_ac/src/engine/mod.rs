@@ -95,6 +95,8 @@ struct App {
     heard: Option<(Atom, Instant)>,
     /// Nodes that are asked whether they run it.
     contest: Option<Contest>,
+    /// The stock node that is believed to run it, and when that is asked next.
+    checked: Option<(Atom, Instant)>,
     /// A stock node that said that it runs it, and is to be asked whether it does.
     suspect: Option<Suspect>,
     /// How often peers of our own kind were asked whether it still runs there, and since when.
@@ -249,6 +251,7 @@ impl Engine {
             Input::Timeout => self.on_timeout(now),
         }
         self.ask_readers(now);
+        self.watch_beliefs(now);
         Ok(())
     }
 
@@ -265,7 +268,8 @@ impl Engine {
             SyncLock::Free | SyncLock::Late => None,
         };
         let due = |app: &App| {
-            [app.failover_at, app.patience_ends(), app.contest_due(), app.suspect_due(), app.ignored_due()]
+            let asked = [app.contest_due(), app.suspect_due(), app.check_due()];
+            [app.failover_at, app.patience_ends(), app.ignored_due()].into_iter().chain(asked)
         };
         let apps = self.apps.iter().flat_map(due);
         let fixed = [sync_lock, self.sync_until, self.start_lock.again_at];
@@ -421,6 +425,9 @@ impl Engine {
             }
             if due(self.apps[at].contest_due()) {
                 self.ask_contestants(now, at);
+            }
+            if due(self.apps[at].check_due()) {
+                self.check_belief(now, at);
             }
         }
     }
@@ -608,6 +615,7 @@ impl App {
             starters: BTreeSet::new(),
             heard: None,
             contest: None,
+            checked: None,
             suspect: None,
             asked: BTreeMap::new(),
             unannounced: false,

@@ -167,7 +167,7 @@ fn l4_a_takeover_that_fails_and_stops_the_old_copy_is_made_good() {
     b.message("{dist_ac_app_started,c,app1,{error,bad}}");
     b.message("{dist_ac_app_started,a,app1,ok}");
     b.take();
-    b.wait(60_000);
+    b.wait(59_000);
     assert_eq!(b.take(), [""; 0], "a is of ours, and goes on");
 }
 
@@ -352,6 +352,28 @@ fn l1_of_two_that_give_way_to_each_other_one_starts_it_again() {
         b.wait(1000);
     }
     assert_eq!(b.take(), ["AC change start_it"]);
+}
+
+/// b has forgotten c, and so has not told it that it stopped.
+#[test]
+fn a_stock_node_that_no_longer_runs_it_is_found_out() {
+    let mut c = Rig::up("c", "[b,c]", &["b"]);
+    c.start("app1");
+    c.message("{dist_ac_app_started,b,app1,ok}");
+    c.wait(2000);
+    c.take();
+    c.wait(57_999);
+    assert_eq!(c.take(), [""; 0]);
+    c.wait(1);
+    for _ in 0..2 {
+        assert_eq!(c.take(), ["b info"]);
+        c.says("b", "undefined");
+        c.wait(1000);
+    }
+    assert_eq!(
+        (c.take().last().map(String::as_str), c.id().as_str()),
+        (Some("AC change start_it"), "run_waiting")
+    );
 }
 
 /// It moves from b to a while c asks: b has stopped it when c's second question comes, but a had not started it at the first.
