@@ -2,6 +2,117 @@
 
 use super::*;
 
+/// c has lost the tie to b, which is a stock node.
+fn c_waits_for_b() -> Rig {
+    let mut c = standby("c", "[a,{b,c}]", &["a", "b"], "a");
+    c.node_down("a");
+    c.wait(1000);
+    assert_eq!(c.take(), ["b {dist_ac_weight,app1,2,c}"]);
+    c.message("{dist_ac_weight,app1,2,b}");
+    assert_eq!(c.take(), [""; 0]);
+    c
+}
+
+fn b_says(rig: &mut Rig, id: &str) {
+    rig.says("b", id);
+}
+
+#[test]
+fn l9_a_chosen_node_that_stands_by_for_us_will_not_start_it() {
+    let mut c = c_waits_for_b();
+    c.wait(1000);
+    assert_eq!(c.take(), ["b info"]);
+    b_says(&mut c, "{distributed,c}");
+    assert_eq!(c.take(), ["AC change {failover,a,undefined}"]);
+    c.run("app1");
+    assert_eq!(c.take(), ["b {dist_ac_app_started,c,app1,ok}"]);
+    assert_eq!(c.id(), "local");
+}
+
+#[test]
+fn l9_whose_weight_does_not_come_may_stand_by_for_us() {
+    let mut c = standby("c", "[a,{b,c}]", &["a", "b"], "a");
+    c.node_down("a");
+    c.wait(1000);
+    c.take();
+    c.wait(1000);
+    assert_eq!(c.take(), ["b info"]);
+    b_says(&mut c, "{failover,a}");
+    assert_eq!(c.take(), [""; 0]);
+    c.wait(2000);
+    assert_eq!(c.take(), ["b info"]);
+    b_says(&mut c, "{distributed,c}");
+    assert_eq!(c.take(), ["AC change {failover,a,undefined}"]);
+}
+
+#[test]
+fn l9_a_chosen_node_may_take_its_time() {
+    let mut c = c_waits_for_b();
+    let mut asked = 0;
+    for _ in 0..80 {
+        c.wait(1000);
+        for line in c.take() {
+            assert_eq!(line, "b info");
+            asked += 1;
+            for id in ["run_waiting", "{failover,a}", "{distributed,a}"] {
+                b_says(&mut c, id);
+            }
+        }
+    }
+    assert_eq!(asked, 5, "four times in half a minute, then once a minute");
+    assert_eq!(c.take(), [""; 0]);
+    c.message("{dist_ac_app_started,b,app1,ok}");
+    // An answer that comes late.
+    b_says(&mut c, "{distributed,c}");
+    assert_eq!((c.take(), c.id()), (vec!["AC change {started,b}".to_owned()], "{distributed,b}".to_owned()));
+}
+
+/// It was told to start it before, and decides no more before it is stopped and started there: it would never answer.
+#[test]
+fn l22_a_chosen_node_that_has_forgotten_it_is_left_out() {
+    let mut c = c_waits_for_b();
+    c.wait(1000);
+    assert_eq!(c.take(), ["b info"]);
+    b_says(&mut c, "undefined");
+    assert_eq!(c.take(), ["AC change {failover,a,undefined}"]);
+}
+
+#[test]
+fn l9_a_chosen_node_that_stands_by_for_a_third_one_makes_us_ask_that_one() {
+    for (id, expected) in [("local", "AC change {started,d}"), ("undefined", "AC change start_it")] {
+        let mut c = standby("c", "[a,b,c]", &["a", "b", "d"], "a");
+        c.message("{dist_ac_app_stopped,app1}");
+        assert_eq!(c.take(), ["a info"]);
+        c.message("{dist_ac_new_permission,a,app1,false,false}");
+        c.permit(1, true);
+        assert_eq!(c.take().len(), 2, "M4 alone: b goes first");
+        c.wait(1000);
+        assert_eq!(c.take(), ["b info"]);
+        c.says("b", "{distributed,d}");
+        assert_eq!(c.take(), ["d info"]);
+        c.says("d", id);
+        assert!(c.take().contains(&expected.to_owned()));
+    }
+}
+
+#[test]
+fn l6_a_stock_node_that_answers_nothing_is_left_out() {
+    let mut c = c_waits_for_b();
+    let mut lines = Vec::new();
+    for _ in 0..31 {
+        c.wait(1000);
+        lines.append(&mut c.take());
+    }
+    assert_eq!(lines, ["b info", "AC change {failover,a,undefined}"], "one question is enough");
+    c.run("app1");
+    c.take();
+    // It was not for this application, and goes on: then it is a candidate again.
+    c.message("{dist_ac_app_started,b,app1,ok}");
+    c.message("{dist_ac_app_stopped,app1}");
+    c.permit(1, true);
+    assert_eq!(c.take().last().map(String::as_str), Some("b {dist_ac_weight,app1,2,c}"));
+}
+
 #[test]
 fn one_that_is_left_out_and_runs_it_after_all_is_taken_back() {
     let mut c = Rig::up("c", "[b,{c,d}]", &["b", "d"]);

@@ -1,8 +1,10 @@
 use super::*;
 use crate::{application::RestartType, exchange::FromController};
 
+mod doubt;
 mod healing;
 mod inquiry;
+mod permission;
 mod rules;
 mod table;
 mod traces;
@@ -205,4 +207,21 @@ fn in_short(message: &ToController) -> String {
             StartReply::Takeover(node) => format!("start {{takeover,{node}}}"),
         },
     }
+}
+
+fn standby(me: &str, list: &str, peers: &[&str], runner: &str) -> Rig {
+    let mut rig = Rig::up(me, list, peers);
+    rig.message(&format!("{{dist_ac_app_started,{runner},app1,ok}}"));
+    rig.start("app1");
+    rig.take();
+    rig
+}
+
+fn runner(me: &str, list: &str, peers: &[&str]) -> Rig {
+    let mut rig = Rig::up(me, list, peers);
+    rig.engine.weight = 2;
+    rig.start("app1");
+    rig.run("app1");
+    rig.take();
+    rig
 }

@@ -3,23 +3,6 @@
 
 use super::*;
 
-fn standby(me: &str, list: &str, peers: &[&str], runner: &str) -> Rig {
-    let mut rig = Rig::up(me, list, peers);
-    rig.message(&format!("{{dist_ac_app_started,{runner},app1,ok}}"));
-    rig.start("app1");
-    rig.take();
-    rig
-}
-
-fn runner(me: &str, list: &str, peers: &[&str]) -> Rig {
-    let mut rig = Rig::up(me, list, peers);
-    rig.engine.weight = 2;
-    rig.start("app1");
-    rig.run("app1");
-    rig.take();
-    rig
-}
-
 #[test]
 fn decisions() {
     // The list, whom this node (b) has met, who runs it, and what comes of a start request.
@@ -160,54 +143,6 @@ fn who_left_it_to_a_better_place_moves_it_when_that_one_dies() {
 }
 
 #[test]
-fn a_stock_node_that_does_not_run_what_it_says_is_not_stood_by_for() {
-    let asked = |b: &mut Rig| {
-        std::iter::from_fn(|| b.engine.poll_output())
-            .any(|output| matches!(output, Output::AskRunning { node } if node == "c"))
-    };
-    let said = |running: Option<&str>| Input::Running {
-        node: atom("c"),
-        apps: running.map(|app| vec![atom("kernel"), atom(app)]),
-    };
-    let mut b = standby("b", "[c,b]", &["c"], "c");
-    assert!(!asked(&mut b));
-    for answer in [said(Some("app1")), said(None)] {
-        b.message("{dist_ac_app_started,c,app1,ok}");
-        b.wait(1000);
-        assert!(asked(&mut b));
-        b.input(answer);
-        b.wait(60_000);
-        assert!(!asked(&mut b));
-    }
-    b.message("{dist_ac_app_started,c,app1,ok}");
-    b.wait(1000);
-    assert!(asked(&mut b));
-    b.input(said(Some("other")));
-    assert_eq!(b.id(), "{distributed,c}", "somebody may have taken over from it");
-    b.wait(1000);
-    assert!(asked(&mut b));
-    b.input(said(Some("other")));
-    assert_eq!(b.take(), ["AC change start_it"], "c goes first, but believes that it runs there");
-}
-
-#[test]
-fn a_stock_node_that_knows_us_from_before_says_what_runs_there_when_asked() {
-    let mut b = Rig::new("b", vec![distribution("app1", 1000, "[c,b]"), distribution("app2", 1000, "[b]")]);
-    b.input(Input::Go);
-    b.take();
-    b.start("app2");
-    b.run("app2");
-    b.node_up("c");
-    b.take();
-    b.input(Input::Known { node: atom("c"), nodes: Some(vec![atom("b"), atom("c")]) });
-    assert_eq!(b.take(), ["c info"], "no introduction, which it would answer without end (L12)");
-    b.says("c", "local");
-    assert_eq!(b.take(), ["c {dist_ac_app_started,b,app2,ok}"]);
-    b.start("app1");
-    assert_eq!(b.take(), ["AC start {takeover,c}"], "c has not said that it may run it");
-}
-
-#[test]
 fn l9_who_asks_for_weights_does_not_run_it() {
     let mut b = standby("b", "[a,{b,c}]", &["a", "c"], "c");
     b.node_down("a");
@@ -225,169 +160,6 @@ fn l9_an_echo_of_our_own_weight_proves_nothing() {
     b.message("{dist_ac_weight,app1,3,c}");
     assert_eq!(b.take(), ["c {dist_ac_weight,app1,2,b}"]);
     assert_eq!(b.id(), "{distributed,c}");
-}
-
-/// c has lost the tie to b, which is a stock node.
-fn c_waits_for_b() -> Rig {
-    let mut c = standby("c", "[a,{b,c}]", &["a", "b"], "a");
-    c.node_down("a");
-    c.wait(1000);
-    assert_eq!(c.take(), ["b {dist_ac_weight,app1,2,c}"]);
-    c.message("{dist_ac_weight,app1,2,b}");
-    assert_eq!(c.take(), [""; 0]);
-    c
-}
-
-fn b_says(rig: &mut Rig, id: &str) {
-    rig.says("b", id);
-}
-
-#[test]
-fn l9_a_chosen_node_that_stands_by_for_us_will_not_start_it() {
-    let mut c = c_waits_for_b();
-    c.wait(1000);
-    assert_eq!(c.take(), ["b info"]);
-    b_says(&mut c, "{distributed,c}");
-    assert_eq!(c.take(), ["AC change {failover,a,undefined}"]);
-    c.run("app1");
-    assert_eq!(c.take(), ["b {dist_ac_app_started,c,app1,ok}"]);
-    assert_eq!(c.id(), "local");
-}
-
-#[test]
-fn l9_whose_weight_does_not_come_may_stand_by_for_us() {
-    let mut c = standby("c", "[a,{b,c}]", &["a", "b"], "a");
-    c.node_down("a");
-    c.wait(1000);
-    c.take();
-    c.wait(1000);
-    assert_eq!(c.take(), ["b info"]);
-    b_says(&mut c, "{failover,a}");
-    assert_eq!(c.take(), [""; 0]);
-    c.wait(2000);
-    assert_eq!(c.take(), ["b info"]);
-    b_says(&mut c, "{distributed,c}");
-    assert_eq!(c.take(), ["AC change {failover,a,undefined}"]);
-}
-
-#[test]
-fn l9_a_chosen_node_may_take_its_time() {
-    let mut c = c_waits_for_b();
-    let mut asked = 0;
-    for _ in 0..80 {
-        c.wait(1000);
-        for line in c.take() {
-            assert_eq!(line, "b info");
-            asked += 1;
-            for id in ["run_waiting", "{failover,a}", "{distributed,a}"] {
-                b_says(&mut c, id);
-            }
-        }
-    }
-    assert_eq!(asked, 5, "four times in half a minute, then once a minute");
-    assert_eq!(c.take(), [""; 0]);
-    c.message("{dist_ac_app_started,b,app1,ok}");
-    // An answer that comes late.
-    b_says(&mut c, "{distributed,c}");
-    assert_eq!((c.take(), c.id()), (vec!["AC change {started,b}".to_owned()], "{distributed,b}".to_owned()));
-}
-
-/// It was told to start it before, and decides no more before it is stopped and started there: it would never answer.
-#[test]
-fn l22_a_chosen_node_that_has_forgotten_it_is_left_out() {
-    let mut c = c_waits_for_b();
-    c.wait(1000);
-    assert_eq!(c.take(), ["b info"]);
-    b_says(&mut c, "undefined");
-    assert_eq!(c.take(), ["AC change {failover,a,undefined}"]);
-}
-
-#[test]
-fn l9_a_chosen_node_that_stands_by_for_a_third_one_makes_us_ask_that_one() {
-    for (id, expected) in [("local", "AC change {started,d}"), ("undefined", "AC change start_it")] {
-        let mut c = standby("c", "[a,b,c]", &["a", "b", "d"], "a");
-        c.message("{dist_ac_app_stopped,app1}");
-        assert_eq!(c.take(), ["a info"]);
-        c.message("{dist_ac_new_permission,a,app1,false,false}");
-        c.permit(1, true);
-        assert_eq!(c.take().len(), 2, "M4 alone: b goes first");
-        c.wait(1000);
-        assert_eq!(c.take(), ["b info"]);
-        c.says("b", "{distributed,d}");
-        assert_eq!(c.take(), ["d info"]);
-        c.says("d", id);
-        assert!(c.take().contains(&expected.to_owned()));
-    }
-}
-
-#[test]
-fn l6_a_stock_node_that_answers_nothing_is_left_out() {
-    let mut c = c_waits_for_b();
-    let mut lines = Vec::new();
-    for _ in 0..31 {
-        c.wait(1000);
-        lines.append(&mut c.take());
-    }
-    assert_eq!(lines, ["b info", "AC change {failover,a,undefined}"], "one question is enough");
-    c.run("app1");
-    c.take();
-    // It was not for this application, and goes on: then it is a candidate again.
-    c.message("{dist_ac_app_started,b,app1,ok}");
-    c.message("{dist_ac_app_stopped,app1}");
-    c.permit(1, true);
-    assert_eq!(c.take().last().map(String::as_str), Some("b {dist_ac_weight,app1,2,c}"));
-}
-
-#[test]
-fn where_two_say_shortly_after_each_other_that_they_run_it_both_are_asked() {
-    let mut c = standby("c", "[a,b,c]", &["a", "b"], "b");
-    c.message("{dist_ac_app_started,a,app1,ok}");
-    // From before it gave way to a, on another link.
-    c.message("{dist_ac_app_started,b,app1,ok}");
-    assert_eq!(c.id(), "{distributed,b}");
-    c.take();
-    c.wait(1000);
-    assert_eq!(c.take(), ["a info", "b info"]);
-    c.says("b", "{distributed,a}");
-    c.says("a", "local");
-    assert_eq!((c.take(), c.id()), (vec!["AC change {started,a}".to_owned()], "{distributed,a}".to_owned()));
-    c.wait(50_000);
-    assert_eq!(c.take(), [""; 0], "that is settled");
-}
-
-#[test]
-fn who_may_run_it_again_asks_our_own_kind_first_who_starts_it() {
-    for (starting, expected) in [("[]", vec!["AC change start_it"]), ("[app1]", vec![])] {
-        let mut b = Rig::up("b", "[b,c]", &["c"]);
-        b.message("{crabnode_dist_ac,c,true,[],[],self}");
-        b.start("app1");
-        b.run("app1");
-        b.controller(FromController::Stopped { app: atom("app1") });
-        b.take();
-        b.permit(1, true);
-        assert_eq!(b.take(), ["c {dist_ac_new_permission,b,app1,true,false}"], "c may be starting it");
-        b.message(&format!("{{crabnode_dist_ac,c,true,[],{starting},self}}"));
-        assert_eq!(b.take(), expected);
-    }
-}
-
-#[test]
-fn who_may_not_run_it_any_more_tells_our_own_kind_that_it_starts_it() {
-    let mut b = Rig::up("b", "[b,c]", &["c"]);
-    b.message("{crabnode_dist_ac,c,true,[],[],self}");
-    b.start("app1");
-    while b.engine.poll_output().is_some() {}
-    b.permit(1, false);
-    let sent: Vec<String> = std::iter::from_fn(|| b.engine.poll_output())
-        .filter_map(|output| match output {
-            Output::Send { message, .. } => Some(message.to_term().to_string()),
-            _ => None,
-        })
-        .collect();
-    assert_eq!(
-        sent,
-        ["{crabnode_dist_ac,b,true,[],[app1],self}", "{dist_ac_new_permission,b,app1,false,false}"]
-    );
 }
 
 #[test]
@@ -507,55 +279,6 @@ fn l15_a_different_priority_list_is_refused_and_nobody_dies() {
 }
 
 #[test]
-fn an_m6_that_crosses_ours_does_not_stop_the_copy_here() {
-    let mut a = Rig::up("a", "[a,b,c]", &["b", "c"]);
-    a.start("app1");
-    a.run("app1");
-    a.message("{dist_ac_app_started,b,app1,ok}");
-    assert_eq!(a.id(), "local", "b has not read of this copy: its own is about to stop");
-    let m6 = ["c {dist_ac_app_started,a,app1,ok}", "b {dist_ac_app_started,a,app1,ok}"];
-    assert_eq!(a.take(), [&["AC start start_it"], &m6[..], &m6[..]].concat());
-    assert_eq!(a.take(), [m6[0]], "now b has read both, and c may have heard of b last");
-    a.message("{dist_ac_app_started,b,app1,ok}");
-    assert_eq!(a.take(), ["AC change {started,b}"], "b knows of this copy, and has taken over");
-}
-
-#[test]
-fn a_takeover_at_once_is_obeyed_and_a_copy_that_has_stopped_already_found_out() {
-    let mut a = Rig::up("a", "[a,b]", &["b"]);
-    a.start("app1");
-    a.run("app1");
-    a.take();
-    a.input(Input::HasRead { node: atom("b") });
-    a.message("{dist_ac_app_started,b,app1,ok}");
-    assert_eq!((a.id(), a.take()), ("{distributed,b}".into(), vec!["AC change {started,b}".into()]));
-    // The end of a start of its own lay behind our M6, which has stopped that copy.
-    for _ in 0..2 {
-        a.wait(1000);
-        a.input(Input::Running { node: atom("b"), apps: Some(vec![atom("kernel")]) });
-    }
-    assert_eq!(a.take().last().map(String::as_str), Some("AC change start_it"));
-}
-
-#[test]
-fn a_node_that_was_blocked_reads_our_m6_before_its_own_start() {
-    let mut a = Rig::up("a", "[a,b]", &["b"]);
-    a.start("app1");
-    a.run("app1");
-    a.wait(5000);
-    a.input(Input::HasRead { node: atom("b") });
-    a.message("{dist_ac_app_started,b,app1,ok}");
-    assert_eq!(a.id(), "local", "that it has started it was behind our M6 in its mailbox");
-    a.wait(5000);
-    for _ in 0..3 {
-        a.input(Input::HasRead { node: atom("b") });
-        a.wait(10);
-    }
-    a.message("{dist_ac_app_started,b,app1,ok}");
-    assert_eq!(a.id(), "{distributed,b}");
-}
-
-#[test]
 fn l17_a_late_stop_does_not_make_a_running_copy_forgotten() {
     let mut a = runner("a", "[a,b]", &["b"]);
     a.message("{dist_ac_app_stopped,app1}");
@@ -612,21 +335,6 @@ fn l22_what_runs_elsewhere_is_not_waited_for() {
     c.message("{dist_ac_app_started,b,app1,ok}");
     c.start("app1");
     assert_eq!(c.take(), ["AC start {started,b}"], "a would be elected, and need never act");
-}
-
-#[test]
-fn l23_permit_false_during_the_start_moves_it_afterwards() {
-    let mut a = Rig::up("a", "[a,b]", &["b"]);
-    a.start("app1");
-    a.permit(1, false);
-    assert_eq!(a.take(), ["AC start start_it", "b {dist_ac_new_permission,a,app1,false,false}"]);
-    a.run("app1");
-    assert_eq!(
-        a.take(),
-        ["b {dist_ac_app_started,a,app1,ok}", "b {dist_ac_new_permission,a,app1,false,true}"]
-    );
-    a.message("{dist_ac_app_started,b,app1,ok}");
-    assert_eq!(a.take(), ["AC change {started,b}", "call 1 ok"]);
 }
 
 #[test]
@@ -760,67 +468,6 @@ fn load_with_a_specification() {
 }
 
 #[test]
-fn a_node_that_may_not_run_it_does_not_fail_over() {
-    let mut b = standby("b", "[a,b]", &["a"], "a");
-    b.permit(1, false);
-    b.take();
-    b.node_down("a");
-    assert_eq!(b.take(), ["AC change not_running"]);
-    assert_eq!(b.id(), "undefined");
-    b.permit(2, true);
-    assert_eq!(b.take(), ["a {dist_ac_new_permission,b,app1,true,false}", "AC change start_it"]);
-}
-
-#[test]
-fn callers_of_permit_do_not_wait_for_the_dead() {
-    let mut a = runner("a", "[a,b,c]", &["b", "c"]);
-    a.permit(1, false);
-    a.take();
-    a.node_down("b");
-    assert_eq!(a.take(), [""; 0]);
-    a.node_down("c");
-    assert_eq!(a.take(), ["AC change stop_it"]);
-    a.controller(FromController::NotRun { app: atom("app1") });
-    assert_eq!(a.take(), ["call 1 ok"]);
-}
-
-#[test]
-fn who_took_the_permission_back_does_not_wait_once_it_is_given_again() {
-    let mut a = runner("a", "[a,b]", &["b"]);
-    a.permit(1, false);
-    assert_eq!(
-        a.take(),
-        ["b {dist_ac_new_permission,a,app1,false,true}"],
-        "b is to take over, if it starts it"
-    );
-    a.permit(2, true);
-    assert_eq!(a.take(), ["b {dist_ac_new_permission,a,app1,true,true}", "call 1 ok", "call 2 ok"]);
-}
-
-#[test]
-fn what_is_started_while_permit_waits_for_its_lock_is_started_by_it() {
-    let mut a = Rig::up("a", "[a]", &[]);
-    a.permit(1, false);
-    a.start("app1");
-    assert_eq!(a.take(), ["call 1 ok", "AC start not_started"]);
-    let app = atom("app1");
-    a.call(2, Request::Permit { app, permission: true, only_loaded: true, locked: true });
-    assert_eq!(a.take(), ["AC change start_it"]);
-}
-
-#[test]
-fn what_may_run_again_while_it_stops_is_started_again() {
-    let mut a = runner("a", "[a,b]", &["b"]);
-    a.message("{dist_ac_new_permission,b,app1,false,false}");
-    a.permit(1, false);
-    assert_eq!(a.take(), ["b {dist_ac_new_permission,a,app1,false,true}", "AC change stop_it"]);
-    a.permit(2, true);
-    assert_eq!(a.take(), ["b {dist_ac_new_permission,a,app1,true,true}", "call 2 ok"]);
-    a.controller(FromController::NotRun { app: atom("app1") });
-    assert_eq!(a.take(), ["b {dist_ac_app_stopped,app1}", "call 1 ok", "AC change start_it"]);
-}
-
-#[test]
 fn what_was_taken_over_during_an_ordered_stop_is_taken_back_and_not_started_afresh() {
     let mut a = runner("a", "[a,b]", &["b"]);
     a.message("{dist_ac_new_permission,b,app1,false,false}");
@@ -847,34 +494,6 @@ fn a_start_request_that_meets_an_own_start_is_answered() {
     assert_eq!(b.take(), ["AC start start_it"]);
     b.run("app1");
     assert_eq!(b.take(), ["call 1 ok"]);
-}
-
-#[test]
-fn who_is_said_to_run_it_and_is_gone_already_has_died() {
-    let mut c = standby("c", "[a,b,c]", &["a", "b"], "a");
-    c.node_down("b");
-    c.message("{dist_ac_app_started,b,app1,ok}");
-    assert_eq!(c.id(), "{failover,b}", "a gave way to it, and had not heard yet");
-    let mut a = runner("a", "[a,b]", &["b"]);
-    a.node_down("b");
-    a.message("{dist_ac_app_started,b,app1,ok}");
-    assert_eq!(a.id(), "local");
-}
-
-#[test]
-fn a_runner_of_our_own_kind_that_asks_and_does_not_run_it_is_not_stood_by_for() {
-    let mut b = Rig::up("b", "[b,a]", &["a"]);
-    b.message("{crabnode_dist_ac,a,true,[{app1,undefined}],[],self}");
-    b.message("{dist_ac_app_started,a,app1,ok}");
-    b.call(1, Request::DistributionChanged(vec![distribution("app1", 1000, "[a,b]")]));
-    b.start("app1");
-    b.call(2, Request::DistributionChanged(vec![distribution("app1", 1000, "[b,a]")]));
-    assert_eq!(b.id(), "{distributed,a}");
-    b.take();
-    b.message("{crabnode_dist_ac,a,false,[{app1,undefined}],[],self}");
-    assert_eq!(b.id(), "{distributed,a}", "it does run it");
-    b.message("{crabnode_dist_ac,a,false,[],[],self}");
-    assert_eq!(b.take(), ["AC change start_it"]);
 }
 
 #[test]

@@ -1,0 +1,145 @@
+//! Who says that it runs an application, and does not: contests, crossings, copies that are none.
+
+use super::*;
+
+#[test]
+fn a_stock_node_that_does_not_run_what_it_says_is_not_stood_by_for() {
+    let asked = |b: &mut Rig| {
+        std::iter::from_fn(|| b.engine.poll_output())
+            .any(|output| matches!(output, Output::AskRunning { node } if node == "c"))
+    };
+    let said = |running: Option<&str>| Input::Running {
+        node: atom("c"),
+        apps: running.map(|app| vec![atom("kernel"), atom(app)]),
+    };
+    let mut b = standby("b", "[c,b]", &["c"], "c");
+    assert!(!asked(&mut b));
+    for answer in [said(Some("app1")), said(None)] {
+        b.message("{dist_ac_app_started,c,app1,ok}");
+        b.wait(1000);
+        assert!(asked(&mut b));
+        b.input(answer);
+        b.wait(60_000);
+        assert!(!asked(&mut b));
+    }
+    b.message("{dist_ac_app_started,c,app1,ok}");
+    b.wait(1000);
+    assert!(asked(&mut b));
+    b.input(said(Some("other")));
+    assert_eq!(b.id(), "{distributed,c}", "somebody may have taken over from it");
+    b.wait(1000);
+    assert!(asked(&mut b));
+    b.input(said(Some("other")));
+    assert_eq!(b.take(), ["AC change start_it"], "c goes first, but believes that it runs there");
+}
+
+#[test]
+fn a_stock_node_that_knows_us_from_before_says_what_runs_there_when_asked() {
+    let mut b = Rig::new("b", vec![distribution("app1", 1000, "[c,b]"), distribution("app2", 1000, "[b]")]);
+    b.input(Input::Go);
+    b.take();
+    b.start("app2");
+    b.run("app2");
+    b.node_up("c");
+    b.take();
+    b.input(Input::Known { node: atom("c"), nodes: Some(vec![atom("b"), atom("c")]) });
+    assert_eq!(b.take(), ["c info"], "no introduction, which it would answer without end (L12)");
+    b.says("c", "local");
+    assert_eq!(b.take(), ["c {dist_ac_app_started,b,app2,ok}"]);
+    b.start("app1");
+    assert_eq!(b.take(), ["AC start {takeover,c}"], "c has not said that it may run it");
+}
+
+#[test]
+fn where_two_say_shortly_after_each_other_that_they_run_it_both_are_asked() {
+    let mut c = standby("c", "[a,b,c]", &["a", "b"], "b");
+    c.message("{dist_ac_app_started,a,app1,ok}");
+    // From before it gave way to a, on another link.
+    c.message("{dist_ac_app_started,b,app1,ok}");
+    assert_eq!(c.id(), "{distributed,b}");
+    c.take();
+    c.wait(1000);
+    assert_eq!(c.take(), ["a info", "b info"]);
+    c.says("b", "{distributed,a}");
+    c.says("a", "local");
+    assert_eq!((c.take(), c.id()), (vec!["AC change {started,a}".to_owned()], "{distributed,a}".to_owned()));
+    c.wait(50_000);
+    assert_eq!(c.take(), [""; 0], "that is settled");
+}
+
+#[test]
+fn an_m6_that_crosses_ours_does_not_stop_the_copy_here() {
+    let mut a = Rig::up("a", "[a,b,c]", &["b", "c"]);
+    a.start("app1");
+    a.run("app1");
+    a.message("{dist_ac_app_started,b,app1,ok}");
+    assert_eq!(a.id(), "local", "b has not read of this copy: its own is about to stop");
+    let m6 = ["c {dist_ac_app_started,a,app1,ok}", "b {dist_ac_app_started,a,app1,ok}"];
+    assert_eq!(a.take(), [&["AC start start_it"], &m6[..], &m6[..]].concat());
+    assert_eq!(a.take(), [m6[0]], "now b has read both, and c may have heard of b last");
+    a.message("{dist_ac_app_started,b,app1,ok}");
+    assert_eq!(a.take(), ["AC change {started,b}"], "b knows of this copy, and has taken over");
+}
+
+#[test]
+fn a_takeover_at_once_is_obeyed_and_a_copy_that_has_stopped_already_found_out() {
+    let mut a = Rig::up("a", "[a,b]", &["b"]);
+    a.start("app1");
+    a.run("app1");
+    a.take();
+    a.input(Input::HasRead { node: atom("b") });
+    a.message("{dist_ac_app_started,b,app1,ok}");
+    assert_eq!((a.id(), a.take()), ("{distributed,b}".into(), vec!["AC change {started,b}".into()]));
+    // The end of a start of its own lay behind our M6, which has stopped that copy.
+    for _ in 0..2 {
+        a.wait(1000);
+        a.input(Input::Running { node: atom("b"), apps: Some(vec![atom("kernel")]) });
+    }
+    assert_eq!(a.take().last().map(String::as_str), Some("AC change start_it"));
+}
+
+#[test]
+fn a_node_that_was_blocked_reads_our_m6_before_its_own_start() {
+    let mut a = Rig::up("a", "[a,b]", &["b"]);
+    a.start("app1");
+    a.run("app1");
+    a.wait(5000);
+    a.input(Input::HasRead { node: atom("b") });
+    a.message("{dist_ac_app_started,b,app1,ok}");
+    assert_eq!(a.id(), "local", "that it has started it was behind our M6 in its mailbox");
+    a.wait(5000);
+    for _ in 0..3 {
+        a.input(Input::HasRead { node: atom("b") });
+        a.wait(10);
+    }
+    a.message("{dist_ac_app_started,b,app1,ok}");
+    assert_eq!(a.id(), "{distributed,b}");
+}
+
+#[test]
+fn who_is_said_to_run_it_and_is_gone_already_has_died() {
+    let mut c = standby("c", "[a,b,c]", &["a", "b"], "a");
+    c.node_down("b");
+    c.message("{dist_ac_app_started,b,app1,ok}");
+    assert_eq!(c.id(), "{failover,b}", "a gave way to it, and had not heard yet");
+    let mut a = runner("a", "[a,b]", &["b"]);
+    a.node_down("b");
+    a.message("{dist_ac_app_started,b,app1,ok}");
+    assert_eq!(a.id(), "local");
+}
+
+#[test]
+fn a_runner_of_our_own_kind_that_asks_and_does_not_run_it_is_not_stood_by_for() {
+    let mut b = Rig::up("b", "[b,a]", &["a"]);
+    b.message("{crabnode_dist_ac,a,true,[{app1,undefined}],[],self}");
+    b.message("{dist_ac_app_started,a,app1,ok}");
+    b.call(1, Request::DistributionChanged(vec![distribution("app1", 1000, "[a,b]")]));
+    b.start("app1");
+    b.call(2, Request::DistributionChanged(vec![distribution("app1", 1000, "[b,a]")]));
+    assert_eq!(b.id(), "{distributed,a}");
+    b.take();
+    b.message("{crabnode_dist_ac,a,false,[{app1,undefined}],[],self}");
+    assert_eq!(b.id(), "{distributed,a}", "it does run it");
+    b.message("{crabnode_dist_ac,a,false,[],[],self}");
+    assert_eq!(b.take(), ["AC change start_it"]);
+}
