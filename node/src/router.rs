@@ -60,6 +60,14 @@ impl Inner {
         self.route(node).map_or(Way::Nowhere, Way::Over)
     }
 
+    /// The way of signals that are not worth a connection: nowhere if there is none.
+    pub(crate) fn way_if_any(&self, node: &Atom) -> Way {
+        if node == self.node_atom() {
+            return Way::Here;
+        }
+        self.route_if_any(node).map_or(Way::Nowhere, Way::Over)
+    }
+
     fn emit_by(self: &Arc<Self>, way: &Way, signal: Signal) -> Pushed {
         match way {
             Way::Here => {
@@ -100,6 +108,20 @@ impl Inner {
     ) -> Pushed {
         match self.message(from, dest, message, token) {
             Some((node, signal)) => self.emit(&node, signal).0,
+            None => Pushed::Lost,
+        }
+    }
+
+    /// The same over a connection that is there.
+    pub(crate) fn emit_send_noconnect(
+        self: &Arc<Self>,
+        from: &Pid,
+        dest: Dest,
+        message: Term,
+        token: Option<SeqToken>,
+    ) -> Pushed {
+        match self.message(from, dest, message, token) {
+            Some((node, signal)) => self.emit_noconnect(&node, signal).0,
             None => Pushed::Lost,
         }
     }

@@ -93,9 +93,25 @@ impl Context {
         self.send_labelled(Term::atom("$gen_call"), dest.into(), request.into(), None)
     }
 
+    /// The same, and where there is no connection none is made: the answer is that there is none.
+    pub(crate) fn send_request_noconnect(&self, dest: Dest, request: Term) -> PendingCall {
+        self.send_by(false, Term::atom("$gen_call"), dest, request, None)
+    }
+
     /// The same with another word than `'$gen_call'` in front, and the process that it goes to, where that is known.
     pub(crate) fn send_labelled(
         &self,
+        label: Term,
+        dest: Dest,
+        request: Term,
+        near: Option<Arc<Process>>,
+    ) -> PendingCall {
+        self.send_by(true, label, dest, request, near)
+    }
+
+    fn send_by(
+        &self,
+        connects: bool,
         label: Term,
         mut dest: Dest,
         request: Term,
@@ -124,8 +140,14 @@ impl Context {
             if let Some(signals) = &mut *self.process().signals() {
                 signals.alias(reference.clone(), AliasOptions::default());
             }
-            self.monitor_as(reference, dest.clone(), false);
-            self.send_now(dest, message);
+            if connects {
+                self.monitor_as(reference, dest.clone(), false);
+                self.send_now(dest, message);
+            } else {
+                let way = inner.way_if_any(&node);
+                self.monitor_by(&way, reference, self.monitored(dest.clone()), false);
+                self.send_noconnect(dest, message);
+            }
             guard.inner = Some(Arc::clone(inner));
         }
         PendingCall { guard, node }

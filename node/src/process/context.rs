@@ -280,7 +280,9 @@ impl Context {
         let dest = dest.into();
         let there = dest.node().is_none_or(|node| self.inner().is_connected(node));
         if there {
-            self.send_now(dest, message);
+            // It may be gone by now, and is not made again.
+            let token = self.process.seq_trace.sending(self.pid());
+            self.inner().emit_send_noconnect(self.pid(), dest, message.into(), token);
         }
         there
     }

@@ -116,9 +116,22 @@ impl Context {
         Monitor { reference }
     }
 
+    /// As [`monitor`](Self::monitor), and where there is no connection none is made: `noconnection` comes at once.
+    pub(crate) fn monitor_noconnect(&self, dest: impl Into<Dest>) -> Monitor {
+        let (reference, item) = (self.make_ref(), self.monitored(dest.into()));
+        let way = self.inner().way_if_any(item.node());
+        self.monitor_by(&way, &reference, item, false);
+        Monitor { reference }
+    }
+
     pub(super) fn monitor_as(&self, reference: &Reference, dest: Dest, is_urgent: bool) {
-        let (inner, item) = (self.inner(), self.monitored(dest));
-        let way = inner.way(item.node());
+        let item = self.monitored(dest);
+        let way = self.inner().way(item.node());
+        self.monitor_by(&way, reference, item, is_urgent);
+    }
+
+    pub(super) fn monitor_by(&self, way: &Way, reference: &Reference, item: Monitored, is_urgent: bool) {
+        let inner = self.inner();
         if let Some(signals) = &mut *self.process().signals() {
             inner.registry.concern(signals, item.node(), self.pid());
             signals.watch(reference.clone(), item.clone());
@@ -126,7 +139,7 @@ impl Context {
                 signals.set_urgent_monitor(reference);
             }
         }
-        inner.emit_monitor(&way, self.pid(), &item, reference.clone());
+        inner.emit_monitor(way, self.pid(), &item, reference.clone());
     }
 
     /// What a monitor of it watches; nobody is called `undefined`.

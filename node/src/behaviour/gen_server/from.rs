@@ -126,6 +126,17 @@ impl Context {
         }
     }
 
+    /// The same over a connection that is there: where it was lost, the caller was told so, and waits no more.
+    pub(crate) fn reply_noconnect(&self, from: impl TryInto<From>, reply: Term) {
+        let Ok(from) = from.try_into() else { return };
+        if self.waits_here(&from) {
+            self.reply_here(from, reply, None);
+        } else {
+            let way = self.inner().way_if_any(from.pid.node());
+            self.reply_by(way, from, reply);
+        }
+    }
+
     /// The same for who answers many calls, often of the same process.
     pub(crate) fn answer(&mut self, from: From, reply: Term) {
         if !self.waits_here(&from) {
@@ -160,6 +171,10 @@ impl Context {
     }
 
     fn reply_there(&self, from: From, reply: Term) {
+        self.reply_by(self.inner().way(from.pid.node()), from, reply);
+    }
+
+    fn reply_by(&self, way: Way, from: From, reply: Term) {
         let (inner, own) = (self.inner(), self.pid());
         let token = self.process().seq_trace.sending(own);
         let (alias, From { pid, tag }) = (from.alias().cloned(), from);
@@ -168,7 +183,7 @@ impl Context {
             Some(to) => Signal::AliasSend { from: own, to, message, token, priority },
             None => Signal::Send { from: Some(own), to: pid.clone(), message, token, priority },
         };
-        match inner.way(pid.node()) {
+        match way {
             Way::Here => inner.receive(signal),
             Way::Over(route) => {
                 // A peer that has no aliases cannot have meant one: its process gets the answer.

@@ -392,13 +392,19 @@ impl Server {
                         continue;
                     }
                     let dest = Dest::NameAt(Atom::from_static(NAME), node.clone());
-                    let pending = self.role(from).send_request(dest, request.clone());
+                    let (role, request) = (self.role(from), request.clone());
+                    let pending = if connect {
+                        role.send_request(dest, request)
+                    } else {
+                        role.send_request_noconnect(dest, request)
+                    };
                     self.calls.insert(pending.reference().clone(), (id, node, pending));
                 }
             }
-            Output::Reply { to, tag, term } => self.context.reply(tuple!(to, tag), term),
+            Output::Reply { to, tag, term } => self.context.reply_noconnect(tuple!(to, tag), term),
             Output::Monitor { id, pid } => {
-                let monitor = self.context.monitor(pid);
+                // What it asked for may be read when its node has been disconnected already.
+                let monitor = self.context.monitor_noconnect(pid);
                 self.monitors.insert(monitor.reference.clone(), id);
                 self.monitor_ids.insert(id, monitor);
             }
