@@ -89,8 +89,8 @@ struct Ballot {
     sent: Option<Instant>,
     /// Answers to questions that came without a pause, and the last of those questions.
     answers: (usize, Option<Instant>),
-    /// Since when it is to be known whether a question too many was one: a stock node that waits for the answer says
-    /// nothing else.
+    /// Since when it is to be known whether a question too many was one, or an answer that came late: a stock node that waits
+    /// for the answer says nothing else.
     ignored: Option<Instant>,
     /// It was answered all the same, once in a round: one that waits for a start here answers each answer.
     indulged: bool,
@@ -306,6 +306,7 @@ impl Engine {
         // has elected itself, which is no question.
         let question = !std::mem::replace(&mut ballot.asked, false) && weight != 0;
         let echo = ballot.sent.is_some_and(|sent| now < sent + ECHO_WINDOW);
+        let late = ballot.sent.is_some_and(|sent| sent + ANSWER_WINDOW <= now);
         if question {
             ballot.owed = true;
             self.answer_weight(now, at, &node);
@@ -318,6 +319,9 @@ impl Engine {
             }
         } else if weight != 0 && self.is_buried(&app, &node) {
             self.answer_weight(now, at, &node);
+        } else if weight != 0 && late {
+            // It may have forgotten our question, which came before it decided, and not be answering it.
+            self.indulge(now, at, &node);
         }
         self.evaluate(now, at);
     }
@@ -351,7 +355,7 @@ impl Engine {
 
     fn answer_weight(&mut self, now: Instant, at: usize, node: &Atom) {
         let allowed = 2 * self.apps[at].nodes.tuples() + 2;
-        let (weight, stock) = (self.own_weight(now, at), !self.is_ours(node));
+        let weight = self.own_weight(now, at);
         let Some(ballot) = self.apps[at].ballots.peers.get_mut(node) else { return };
         let (count, last) = &mut ballot.answers;
         if last.is_none_or(|last| last + ANSWER_WINDOW <= now) {
@@ -364,15 +368,19 @@ impl Engine {
             ballot.sent = Some(now);
             self.send_weight(at, node, weight);
         } else {
-            let asks = stock && !std::mem::replace(&mut ballot.indulged, true);
-            if asks {
-                ballot.ignored = Some(now);
-            }
             let message = Message::Weight { app: self.apps[at].name.clone(), weight, node: node.clone() };
             self.ignore(message, "asked too often");
-            if asks {
-                self.ask_info(now, node.clone());
-            }
+            self.indulge(now, at, node);
+        }
+    }
+
+    /// What a stock node says may have been a question: it is answered, if that node says nothing else.
+    fn indulge(&mut self, now: Instant, at: usize, node: &Atom) {
+        let is_ours = self.is_ours(node);
+        let Some(ballot) = self.apps[at].ballots.peers.get_mut(node).filter(|_| !is_ours) else { return };
+        if !std::mem::replace(&mut ballot.indulged, true) {
+            ballot.ignored = Some(now);
+            self.ask_info(now, node.clone());
         }
     }
 

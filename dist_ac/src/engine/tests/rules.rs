@@ -238,6 +238,34 @@ fn l13_answers_are_bounded() {
     assert_eq!(b.take().len(), 1);
 }
 
+/// It had our question before it was started there, and forgot it; then it asks, and is blocked.
+#[test]
+fn an_answer_that_comes_late_may_be_a_question() {
+    for serves in [false, true] {
+        let mut d = Rig::up("d", "[{d,e,b}]", &["b", "e"]);
+        d.start("app1");
+        assert_eq!(d.take(), ["e {dist_ac_weight,app1,2,d}", "b {dist_ac_weight,app1,2,d}"]);
+        d.wait(999);
+        d.message("{dist_ac_weight,app1,3,e}");
+        assert_eq!(d.take(), [""; 0], "an answer");
+        let mut d = Rig::up("d", "[{d,e,b}]", &["b", "e"]);
+        d.start("app1");
+        d.wait(1000);
+        d.take();
+        d.says("e", "undefined");
+        d.message("{dist_ac_weight,app1,3,e}");
+        assert_eq!(d.take(), ["e info"]);
+        d.message("{dist_ac_app_started,b,app1,ok}");
+        d.take();
+        if serves {
+            d.says("e", "undefined");
+        }
+        d.wait(1000);
+        let sent = d.take().into_iter().filter(|line| line == "e {dist_ac_weight,app1,2,d}").count();
+        assert_eq!(sent, usize::from(!serves));
+    }
+}
+
 #[test]
 fn a_question_finds_an_answer_where_it_runs_elsewhere() {
     let mut b = Rig::up_with_two("b", ["[{b,c},a]", "[{b,c}]"], &["a", "c"]);
