@@ -81,21 +81,21 @@ impl Inner {
 
     /// Sends a signal to a node: to ourselves at once, to another through its queue, connecting if need be.
     fn emit(self: &Arc<Self>, node: &Atom, signal: Signal) -> (Pushed, Option<Arc<Route>>) {
-        let way = self.way(node);
-        let pushed = self.emit_by(&way, signal);
-        (pushed, if let Way::Over(route) = way { Some(route) } else { None })
+        self.emit_over(self.way(node), signal)
     }
 
     /// As [`emit`](Self::emit), but only over a connection that is there.
-    fn emit_noconnect(self: &Arc<Self>, node: &Atom, signal: Signal) -> (Pushed, Option<Arc<Route>>) {
-        if node == self.node_atom() {
-            self.receive(signal);
-            return (Pushed::Queued, None);
-        }
-        match self.route_if_any(node) {
-            Some(route) => (route.push(&signal), Some(route)),
-            None => (Pushed::Lost, None),
-        }
+    pub(crate) fn emit_noconnect(
+        self: &Arc<Self>,
+        node: &Atom,
+        signal: Signal,
+    ) -> (Pushed, Option<Arc<Route>>) {
+        self.emit_over(self.way_if_any(node), signal)
+    }
+
+    fn emit_over(self: &Arc<Self>, way: Way, signal: Signal) -> (Pushed, Option<Arc<Route>>) {
+        let pushed = self.emit_by(&way, signal);
+        (pushed, if let Way::Over(route) = way { Some(route) } else { None })
     }
 
     /// `Dest ! Message`, without waiting.
@@ -108,20 +108,6 @@ impl Inner {
     ) -> Pushed {
         match self.message(from, dest, message, token) {
             Some((node, signal)) => self.emit(&node, signal).0,
-            None => Pushed::Lost,
-        }
-    }
-
-    /// The same over a connection that is there.
-    pub(crate) fn emit_send_noconnect(
-        self: &Arc<Self>,
-        from: &Pid,
-        dest: Dest,
-        message: Term,
-        token: Option<SeqToken>,
-    ) -> Pushed {
-        match self.message(from, dest, message, token) {
-            Some((node, signal)) => self.emit_noconnect(&node, signal).0,
             None => Pushed::Lost,
         }
     }

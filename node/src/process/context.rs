@@ -282,7 +282,9 @@ impl Context {
         if there {
             // It may be gone by now, and is not made again.
             let token = self.process.seq_trace.sending(self.pid());
-            self.inner().emit_send_noconnect(self.pid(), dest, message.into(), token);
+            if let Some((node, signal)) = self.inner().message(self.pid(), dest, message.into(), token) {
+                self.inner().emit_noconnect(&node, signal);
+            }
         }
         there
     }
