@@ -128,7 +128,7 @@ impl Engine {
         if node == self.me {
             return self.ignore(Message::AppStarted { node, app, result }, "this node knows best");
         }
-        self.hears_of(&node);
+        // No sign that it serves: others say so as well, and where it does it answers what it was asked.
         let Some(at) = self.find(&app) else {
             if result.is_ok() {
                 self.remember_started(&app, &node);

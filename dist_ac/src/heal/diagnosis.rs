@@ -176,13 +176,16 @@ impl Healer {
             all.extend(self.wedged(now, app, &copies));
             all.extend(self.weighs(app, &copies));
             all.extend(self.reborn(app, &copies));
+            if !copies.is_empty() {
+                all.extend(self.forgotten(app, &copies, OURS_LASTS));
+            }
             let moving = self.nodes.keys().any(|node| self.may_start(node, app));
             match copies.as_slice() {
                 // Whatever starts soon is over by then, and one of ours may wait for a lock.
-                [] if moving => all.extend(self.forgotten(app, OURS_LASTS)),
+                [] if moving => all.extend(self.forgotten(app, &copies, OURS_LASTS)),
                 _ if moving => {}
                 [] => {
-                    let forgotten = self.forgotten(app, ORPHAN_LASTS);
+                    let forgotten = self.forgotten(app, &copies, ORPHAN_LASTS);
                     // A takeover would wait for the lock of one that waits.
                     if forgotten.is_empty() {
                         all.extend(self.orphan(app));
@@ -347,7 +350,12 @@ impl Healer {
                 (_, Some((dist_ac, _, _))) => dist_ac,
                 _ => continue,
             };
-            if !dist_ac.started.contains(app) || !self.connected(node, runner) {
+            // Not started, or it waits for the news of the start, which a runner that is blocked does not tell.
+            let untold = !dist_ac.started.contains(app);
+            let unheard = ours
+                && !dist_ac.heard.contains(app)
+                && matches!(self.nodes[runner].dist_ac, Attention::Blocked(_));
+            if (untold && !unheard) || !self.connected(node, runner) {
                 continue;
             }
             let fault = match seen.id(app) {
@@ -362,7 +370,11 @@ impl Healer {
                 fault,
                 act: Act::StandBy { app: app.clone(), node: node.clone(), runner: runner.clone() },
                 // Ours ask by themselves.
-                lasts: if ours { ORPHAN_LASTS } else { LASTS },
+                lasts: match ours {
+                    true if untold => OURS_LASTS,
+                    true => ORPHAN_LASTS,
+                    false => LASTS,
+                },
                 treatments: vec![started(node, app, runner)],
             });
         }

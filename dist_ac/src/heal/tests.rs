@@ -3,6 +3,7 @@
 use etf::Term;
 
 use super::*;
+use crate::engine::wire::Message;
 
 const LIST: &str = "[a,b,c]";
 
@@ -16,6 +17,8 @@ struct Rig {
     waiting: (&'static str, &'static str),
     /// Whom the member knows, and what was started there.
     member: (&'static str, &'static str),
+    /// What it has heard without being started: `remote_started`.
+    remote: String,
     /// Blocked in its first introductions instead.
     boots: Option<&'static str>,
 }
@@ -63,6 +66,7 @@ impl Rig {
             list: LIST,
             waiting: ("wait_dist_start/7", "reply"),
             member: ("[r]", "[]"),
+            remote: "[]".to_owned(),
             boots: None,
         }
     }
@@ -101,7 +105,14 @@ impl Rig {
                     Output::Ask { node, question, .. } => self.answer(node, question),
                     Output::Event(event) => lines.push(format!("{event:?}")),
                     Output::NodeDown { node, down } => lines.push(format!("{node} nodedown {down}")),
-                    Output::Send { node, message } => lines.push(format!("{node} {}", message.to_term())),
+                    Output::Send { node, message } => {
+                        if let (Message::AppStarted { node: runner, app, .. }, "r") =
+                            (&message, node.as_str())
+                        {
+                            self.remote = format!("[{{{runner},{app}}}]");
+                        }
+                        lines.push(format!("{node} {}", message.to_term()));
+                    }
                     Output::TakeOver { node, app, restart_type } => {
                         lines.push(format!("{node} takeover({app},{restart_type})"));
                     }
@@ -157,7 +168,8 @@ impl Rig {
             },
             None => {
                 let (known, started) = self.member;
-                term(&info("undefined", "[]", known, started).replace(LIST, self.list))
+                let info = info("undefined", "[]", known, started).replace(LIST, self.list);
+                term(&info.replacen("],[],[],", &format!("],[],{},", self.remote), 1))
             }
         };
         let answer = Answer::Term(answer);
@@ -354,7 +366,7 @@ fn l8_the_loser_is_told_what_the_winner_cannot_say() {
     rig.blocked("c", "{app1,{distributed,a}},", "");
     assert_eq!(rig.sent(1_300), ["c {dist_ac_app_started,b,app1,ok}"], "within a period and a short wait");
     rig.blocked("c", "{app1,{distributed,b}},", "");
-    assert_eq!(rig.sent(30_000), [""; 0]);
+    assert_eq!(rig.sent(19_000), [""; 0]);
 }
 
 #[test]
@@ -562,6 +574,45 @@ fn l22_who_waits_for_one_that_forgot_it_goes_on() {
     let mut rig = deadlock("collect_answers/4", "", "{app1,t,n,x}");
     rig.stock[0].1 = Some(info("undefined", "[{a,true}]", "[a,b,r]", "[]"));
     assert_eq!(rig.sent(60_000), [""; 0]);
+}
+
+#[test]
+fn l22_a_blocked_runner_goes_on_without_one_that_will_not_start_it() {
+    let runs_it_and_waits_for = |other: &'static str| {
+        let mut rig = Rig::new(Heal::Cluster, &["a", "b"]);
+        rig.mesh();
+        rig.says("a", "{distributed,b}", "[a,b,r]");
+        rig.blocked("b", HERE, "");
+        rig.waiting = ("wait_dist_start/7", other);
+        rig
+    };
+    // The news of its own start is behind what it waits for, and whoever else may run it has heard that it runs there.
+    let mut rig = runs_it_and_waits_for("req app1 r");
+    let is_blocked = |sent: Vec<String>| !sent.iter().any(|line| line == "b nodedown r");
+    assert!(is_blocked(rig.sent(60_000)), "one of ours that was not told to start it may yet be");
+    rig.member.1 = "[app1]";
+    assert!(is_blocked(rig.sent(19_000)), "it may settle itself");
+    assert!(!is_blocked(rig.sent(5_000)));
+    // One that runs it as well tells that itself, and one of the copies stops.
+    let mut rig = runs_it_and_waits_for("req app1 a");
+    rig.says("a", "local", "[a,b,r]");
+    let sent = rig.sent(60_000);
+    assert!(!sent.iter().any(|line| line.contains("nodedown")), "{sent:?}");
+}
+
+#[test]
+fn l6_one_of_ours_that_waits_for_a_blocked_runner_hears_of_it() {
+    let mut rig = Rig::new(Heal::Cluster, &["a", "b"]);
+    rig.mesh();
+    rig.says("a", "{distributed,b}", "[a,b,r]");
+    rig.blocked("b", HERE, "");
+    rig.waiting = ("wait_dist_start/7", "req app2 r");
+    assert_eq!(rig.sent(19_000), [""; 0], "it may be on its way");
+    assert_eq!(
+        rig.sent(30_000),
+        ["r {dist_ac_app_started,b,app1,ok}"],
+        "once is enough where it was not started"
+    );
 }
 
 #[test]

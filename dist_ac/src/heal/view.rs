@@ -14,6 +14,8 @@ pub(super) struct DistAc {
     pub(super) apps: BTreeMap<Atom, App>,
     pub(super) known: Vec<Atom>,
     pub(super) started: BTreeSet<Atom>,
+    /// Of which it has heard that they run at another node, before they were started here (`remote_started`).
+    pub(super) heard: BTreeSet<Atom>,
 }
 
 /// One of its applications.
@@ -68,14 +70,16 @@ pub(crate) fn ids_in(info: &Term) -> BTreeMap<Atom, (AppId, bool)> {
 impl DistAc {
     /// The record `state`, or nothing if it is none.
     pub(super) fn from_term(term: &Term) -> Option<Self> {
-        let [tag, Term::List(appls), _locals, _remote, known, started, ..] = term.as_tuple()? else {
+        let [tag, Term::List(appls), _locals, remote, known, started, ..] = term.as_tuple()? else {
             return None;
         };
         tag.is_atom("state").then_some(())?;
+        let heard = |entry: &Term| entry.as_tuple()?.get(1)?.as_atom().cloned();
         Some(Self {
             apps: appls.iter().filter_map(App::from_term).collect(),
             known: atoms(known)?,
             started: atoms(started)?.into_iter().collect(),
+            heard: remote.as_list()?.iter().filter_map(heard).collect(),
         })
     }
 

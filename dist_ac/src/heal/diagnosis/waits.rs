@@ -189,11 +189,15 @@ impl Healer {
     }
 
     /// A node waits for another that has long been told to start it, and will not: it runs nowhere any more, and has
-    /// forgotten that it was to do something about it. It is waited for by nobody who knows that.
-    pub(super) fn forgotten(&self, app: &Atom, lasts: Duration) -> Vec<Finding> {
+    /// forgotten that it was to do something about it. It is waited for by nobody who knows that. Where there are copies it
+    /// is one of them that waits, as the news of its own start did not get to it before: the others hear of a copy.
+    pub(super) fn forgotten(&self, app: &Atom, copies: &[&Atom], lasts: Duration) -> Vec<Finding> {
         let mut all = Vec::new();
-        for node in self.nodes.keys() {
+        for node in self.nodes.keys().filter(|node| copies.is_empty() || copies.contains(node)) {
             let Some(Wait { other, .. }) = self.waits(node).filter(|wait| wait.app == app) else { continue };
+            if copies.contains(&other) {
+                continue;
+            }
             let seen = &self.nodes[other];
             let Some((dist_ac, controller, _)) = seen.stock(&self.me) else {
                 // One of ours that stands by for a node which does not run it starts nothing; nor one where the start after
