@@ -84,6 +84,10 @@ impl Engine {
         let Some((node, due)) = &mut self.apps[at].checked else { return };
         *due = now + CHECKED_EVERY;
         let node = node.clone();
+        // One that has not answered since the last time does not know itself what it does not run any more.
+        if self.is_blocked(now, &node) {
+            self.suspect(now, at, &node);
+        }
         self.doubt(now, at, &node);
     }
 

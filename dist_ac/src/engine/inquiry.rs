@@ -146,15 +146,27 @@ impl Engine {
             let running = ids.iter().filter(|(_, (id, _))| *id == AppId::Local).map(|(app, _)| app.clone());
             self.on_old_acquaintance(now, node, running.collect());
         }
+        let known = heal::known_in(info);
         for at in 0..self.apps.len() {
             if let Some((id, started)) = ids.get(&self.apps[at].name) {
                 self.on_contest_answer(now, at, node, question, id);
-                self.on_inquiry_answer(now, at, node, id.clone(), *started);
+                // It was told of a copy when it had lost that node already, so that it never hears of its end.
+                let is_gone = |by: &Atom| !self.peers.contains_key(by) && !known.contains(by);
+                let is_stale = matches!(id, AppId::Distributed(by) if *by != self.me && is_gone(by));
+                self.on_inquiry_answer(now, at, node, id.clone(), *started, is_stale);
             }
         }
     }
 
-    fn on_inquiry_answer(&mut self, now: Instant, at: usize, node: &Atom, id: AppId, started: bool) {
+    fn on_inquiry_answer(
+        &mut self,
+        now: Instant,
+        at: usize,
+        node: &Atom,
+        id: AppId,
+        started: bool,
+        is_stale: bool,
+    ) {
         let is_stock = !self.is_ours(node);
         // Where it is not waited for, its answer may be older than what was said since.
         let is_awaited = self.awaited(at).contains(node);
@@ -175,7 +187,7 @@ impl Engine {
             AppId::RunWaiting | AppId::Takeover => return,
             // There is nobody else to ask.
             AppId::Distributed(by) if mute => return self.started_elsewhere(now, at, &by),
-            AppId::Distributed(by) if is_awaited && by == self.me => {
+            AppId::Distributed(by) if is_awaited && (by == self.me || (is_stale && is_stock)) => {
                 inquiry.left_out.insert(node.clone());
             }
             // It was stopped where it ran: a stock node decides no more before it is stopped and started here as well. Nor does
@@ -189,12 +201,16 @@ impl Engine {
             }
             _ => {}
         }
-        // It was asked because others stand by for it, and it does not run it.
+        self.leave_out_standbys(now, at, node, &before);
+    }
+
+    /// A node does not run it, and was asked because others stand by for it. Those `before` were left out already.
+    fn leave_out_standbys(&mut self, now: Instant, at: usize, node: &Atom, before: &BTreeSet<Atom>) {
         let Some(Decision { inquiry, .. }) = &mut self.apps[at].decision else { return };
         let Inquiry { standing_by, left_out, .. } = inquiry;
         left_out.extend(standing_by.iter().filter(|(_, by)| *by == node).map(|(other, _)| other.clone()));
         standing_by.retain(|_, by| by != node);
-        let new: Vec<Atom> = left_out.difference(&before).cloned().collect();
+        let new: Vec<Atom> = left_out.difference(before).cloned().collect();
         for node in new {
             let app = self.apps[at].name.clone();
             self.event(Event::BeliefDropped { app, node });
@@ -214,6 +230,13 @@ impl Engine {
         for node in silent {
             self.ask_weight(now, at, &node);
         }
+    }
+
+    /// It does not run there, though its `dist_ac` says so.
+    pub(super) fn stays_left_out(&mut self, now: Instant, at: usize, node: &Atom) {
+        let Some(Decision { inquiry, .. }) = &self.apps[at].decision else { return };
+        let before = inquiry.left_out.clone();
+        self.leave_out_standbys(now, at, node, &before);
     }
 
     /// It is known to run there.
@@ -283,8 +306,8 @@ impl Engine {
             Some(Waiting::Node(node)) => vec![node.clone()],
             Some(Waiting::Weights) => self.apps[at].ballots.silent(),
             Some(Waiting::Any) => self.others(at),
-            Some(Waiting::Starter(node)) if self.is_ours(node) => vec![node.clone()],
-            Some(Waiting::Introductions | Waiting::Starter(_)) | None => Vec::new(),
+            Some(Waiting::Starter(node)) => vec![node.clone()],
+            Some(Waiting::Introductions) | None => Vec::new(),
         };
         awaited.into_iter().filter(|node| self.peers.contains_key(node)).collect()
     }

@@ -92,6 +92,8 @@ impl Engine {
                     decision.inquiry.leave_out(node);
                     self.evaluate(now, at);
                 }
+            } else {
+                self.stays_left_out(now, at, node);
             }
         }
     }

@@ -213,8 +213,8 @@ impl Engine {
         let verdict = self.walk(now, at);
         let waiting = match (verdict, self.runner(at)) {
             (Verdict::Already(node), _) => return self.decided_elsewhere(at, &node),
-            (Verdict::Elect(node), _) if node == self.me => match self.apps[at].starters.first() {
-                Some(starter) => Waiting::Starter(starter.clone()),
+            (Verdict::Elect(node), _) if node == self.me => match self.starter(now, at) {
+                Some(starter) => Waiting::Starter(starter),
                 None => return self.elected(now, at),
             },
             (Verdict::NoPermission, _) => return self.nobody_may(at),
@@ -411,6 +411,12 @@ impl Engine {
         }
     }
 
+    /// Who is starting it elsewhere, as far as that can be known: one that says nothing any more may have failed.
+    fn starter(&self, now: Instant, at: usize) -> Option<Atom> {
+        let starts = |node: &&Atom| !self.is_blocked(now, node) && !self.is_left_out(at, node);
+        self.apps[at].starters.iter().find(starts).cloned()
+    }
+
     /// The walk along the priority list (dist_ac.md 2.2, steps 2 to 4). Sends what weights it needs to send.
     fn walk(&mut self, now: Instant, at: usize) -> Verdict {
         let app = &self.apps[at];
@@ -586,7 +592,8 @@ impl Engine {
         } else if !app.permits(&self.me) {
             UNWILLING
         } else {
-            *app.ballots.own.get_or_insert(self.weight)
+            // 0 would say that it starts here. A question may come before the application controller has said anything.
+            *app.ballots.own.get_or_insert(self.weight.max(1))
         }
     }
 

@@ -33,6 +33,9 @@ const ORPHAN_LASTS: Duration = Duration::from_secs(3);
 /// Members of ours settle what concerns them by then, and if not, they do not know of it.
 const OURS_LASTS: Duration = Duration::from_secs(20);
 
+/// A node that is blocked for so long may be so for ever.
+const DEAF_AFTER: Duration = Duration::from_secs(60);
+
 /// Two copies that were first seen so shortly after one another count as equally old.
 const AGE_DIFFERENCE: Duration = Duration::from_secs(5);
 
@@ -183,7 +186,12 @@ impl Healer {
             match copies.as_slice() {
                 // Whatever starts soon is over by then, and one of ours may wait for a lock.
                 [] if moving => all.extend(self.forgotten(app, &copies, OURS_LASTS)),
-                _ if moving => {}
+                // What starts may wait for just that.
+                [_, _, ..] if moving => {
+                    let later = |finding| Finding { lasts: OURS_LASTS, ..finding };
+                    all.extend(self.conflict(now, app, &copies).into_iter().map(later));
+                }
+                [_] if moving => {}
                 [] => {
                     let forgotten = self.forgotten(app, &copies, ORPHAN_LASTS);
                     // A takeover would wait for the lock of one that waits.
@@ -299,7 +307,16 @@ impl Healer {
         if stock.len() < 2 {
             return Vec::new();
         }
-        let winner = self.config.winner(&self.describe(now, app, &stock));
+        // One that cannot be told goes on.
+        let deaf = |node: &&&Atom| {
+            let seen = &self.nodes[**node];
+            seen.ours.is_none()
+                && matches!(seen.dist_ac, Attention::Blocked(since) if since + DEAF_AFTER <= now)
+        };
+        let winner = match stock.iter().find(deaf) {
+            Some(deaf) => (*deaf).clone(),
+            None => self.config.winner(&self.describe(now, app, &stock)),
+        };
         let losers = stock.into_iter().filter(|node| **node != winner);
         let answered = losers.filter(|node| {
             let seen = &self.nodes[*node];

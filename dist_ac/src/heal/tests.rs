@@ -570,6 +570,20 @@ fn l22_who_waits_for_one_that_forgot_it_goes_on() {
     assert_eq!(rig.sent(60_000), [""; 0], "it has only to be told");
     rig.member.1 = "[app1]";
     assert_eq!(rig.sent(5_000), ["b nodedown r"]);
+    // One that stands by could take over, but for the lock that one holds who boots.
+    for boots in [None, Some("c")] {
+        let mut rig = Rig::new(Heal::Cluster, &["a", "b", "c"]);
+        rig.mesh();
+        rig.says("a", "{distributed,d}", "[a,b,c,r]");
+        rig.blocked("b", "{app1,{distributed,d}},", "");
+        rig.waiting = ("collect_answers/4", "req app1 a");
+        if boots.is_some() {
+            rig.blocked("c", "", "");
+        }
+        rig.boots = boots;
+        let sent = rig.sent(10_000);
+        assert_eq!(sent.contains(&"b nodedown a".to_owned()), boots.is_some(), "{sent:?}");
+    }
     // One that was never told to start it has only to be told.
     let mut rig = deadlock("collect_answers/4", "", "{app1,t,n,x}");
     rig.stock[0].1 = Some(info("undefined", "[{a,true}]", "[a,b,r]", "[]"));
@@ -657,6 +671,42 @@ fn two_copies_that_do_not_settle_it_become_one() {
     rig.healer.handle(rig.now, Input::Member { node: atom("a"), heal: Heal::Own });
     assert_eq!(rig.sent(19_000), [""; 0], "the copy of ours is the business of its node");
     assert_eq!(rig.sent(5_000).first().map(String::as_str), Some("b {dist_ac_app_started,a,app1,ok}"));
+}
+
+#[test]
+fn a_copy_that_waits_for_the_start_of_the_other_hears_of_it() {
+    let mut rig = Rig::new(Heal::Cluster, &["a", "b"]);
+    rig.mesh();
+    rig.says("a", "local", "[a,b,r]");
+    rig.blocked("b", HERE, "");
+    rig.waiting = ("wait_dist_start/7", "req app1 a");
+    assert_eq!(rig.sent(3_000), [""; 0], "it may be on its way");
+    let sent = rig.sent(5_000);
+    assert!(sent.iter().any(|line| line == "b {dist_ac_app_started,a,app1,ok}"), "{sent:?}");
+    assert!(!sent.iter().any(|line| line.starts_with("a ")), "{sent:?}");
+}
+
+#[test]
+fn copies_become_one_though_another_node_may_be_starting_it() {
+    let mut rig = Rig::new(Heal::Cluster, &["a", "b", "c"]);
+    rig.mesh();
+    rig.says("a", "local", "[a,b,c,r]");
+    rig.says("b", "local", "[a,b,c,r]");
+    // It waits for a lock, perhaps for that of who waits for there to be one copy.
+    rig.blocked("c", "", "{app1,temporary,normal,undefined}");
+    assert_eq!(rig.sent(19_000), [""; 0]);
+    assert_eq!(rig.sent(3_000).first().map(String::as_str), Some("b {dist_ac_app_started,a,app1,ok}"));
+}
+
+#[test]
+fn of_two_copies_the_one_that_cannot_be_told_goes_on() {
+    let mut rig = Rig::new(Heal::Cluster, &["a", "b"]);
+    rig.mesh();
+    rig.says("a", "local", "[a,b,r]");
+    rig.blocked("b", HERE, "");
+    rig.waiting = ("wait_dist_start/7", "req app2 x");
+    assert_eq!(rig.sent(59_000), [""; 0], "it may yet read what it is told");
+    assert_eq!(rig.sent(5_000).first().map(String::as_str), Some("a {dist_ac_app_started,b,app1,ok}"));
 }
 
 #[test]

@@ -67,6 +67,11 @@ pub(crate) fn ids_in(info: &Term) -> BTreeMap<Atom, (AppId, bool)> {
     apps.into_iter().map(told).collect()
 }
 
+/// Whom it knows, in what `dist_ac:info()` gave.
+pub(crate) fn known_in(info: &Term) -> Vec<Atom> {
+    DistAc::from_term(info).unwrap_or_default().known
+}
+
 impl DistAc {
     /// The record `state`, or nothing if it is none.
     pub(super) fn from_term(term: &Term) -> Option<Self> {

@@ -34,6 +34,24 @@ fn a_stock_node_that_does_not_run_what_it_says_is_not_stood_by_for() {
 }
 
 #[test]
+fn of_a_stock_node_that_is_blocked_its_application_controller_says_what_runs_there() {
+    let said = |app: &str| Input::Running { node: atom("c"), apps: Some(vec![atom("kernel"), atom(app)]) };
+    let mut b = standby("b", "[c,b]", &["c"], "c");
+    b.wait(60_000);
+    assert_eq!(b.take(), ["c info"], "whether it still runs it");
+    for running in ["app1", "other"] {
+        for _ in 0..2 {
+            b.wait(60_000);
+            b.wait(1000);
+            b.input(said(running));
+            b.wait(1000);
+            b.input(said(running));
+        }
+    }
+    assert_eq!(b.take(), ["AC change start_it"]);
+}
+
+#[test]
 fn a_stock_node_that_knows_us_from_before_says_what_runs_there_when_asked() {
     let mut b = Rig::new("b", vec![distribution("app1", 1000, "[c,b]"), distribution("app2", 1000, "[b]")]);
     b.input(Input::Go);

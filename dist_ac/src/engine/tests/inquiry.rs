@@ -67,6 +67,70 @@ fn l9_a_chosen_node_may_take_its_time() {
     assert_eq!((c.take(), c.id()), (vec!["AC change {started,b}".to_owned()], "{distributed,b}".to_owned()));
 }
 
+/// It was told of a copy there after it had lost that node, and hears of no death any more.
+#[test]
+fn l9_a_chosen_node_that_stands_by_for_one_that_is_gone_is_left_out() {
+    for (known, line) in [("[a,b,c]", None), ("[b,c]", Some("AC change {failover,a,undefined}"))] {
+        let mut c = c_waits_for_b();
+        c.wait(1000);
+        assert_eq!(c.take(), ["b info"]);
+        c.says_knowing("b", "{distributed,a}", known);
+        assert_eq!(c.take().first().map(String::as_str), line, "it knows {known}");
+    }
+}
+
+#[test]
+fn l9_who_stands_by_for_one_that_was_left_out_is_left_out_too() {
+    let mut c = Rig::up("c", "[d,b,c]", &["b", "d"]);
+    c.start("app1");
+    c.wait(1000);
+    assert_eq!(c.take(), ["d info"]);
+    c.says("d", "undefined");
+    assert_eq!(c.take(), [""; 0], "d has forgotten it: b is next");
+    c.wait(1000);
+    assert_eq!(c.take(), ["b info"]);
+    c.says("b", "{distributed,d}");
+    assert_eq!(c.take(), ["d info"]);
+    c.says("d", "local");
+    assert_eq!(c.take(), [""; 0], "its application controller is asked, which knows better");
+    c.wait(1000);
+    c.input(Input::Running { node: atom("d"), apps: Some(vec![atom("kernel")]) });
+    assert_eq!(c.take(), ["AC start start_it"]);
+}
+
+#[test]
+fn a_start_elsewhere_is_not_waited_for_where_that_node_is_blocked() {
+    let starting = "[{appl,app1,run_waiting,1000,[c,b],[{b,true}]}]";
+    let c_waits_for_the_start_at_b = || {
+        let mut c = Rig::new("c", vec![distribution("app1", 1000, "[c,b]")]);
+        c.input(Input::Go);
+        c.meet("b", starting, "", "[]");
+        c.take();
+        c.start("app1");
+        assert_eq!(c.take(), [""; 0]);
+        c
+    };
+    let mut c = c_waits_for_the_start_at_b();
+    for _ in 0..300 {
+        c.wait(1000);
+        if !c.take().is_empty() {
+            c.says("b", "run_waiting");
+        }
+    }
+    assert_eq!(c.id(), "undefined", "a start may take its time");
+    c.message("{dist_ac_app_started,b,app1,{error,failed}}");
+    assert_ne!(c.id(), "undefined");
+    let mut c = c_waits_for_the_start_at_b();
+    c.wait(1000);
+    assert_eq!(c.take(), ["b info"]);
+    c.wait(30_000);
+    assert_eq!(
+        c.take().last().map(String::as_str),
+        Some("AC start start_it"),
+        "what it starts meets the copy here"
+    );
+}
+
 /// It was told to start it before, and decides no more before it is stopped and started there: it would never answer.
 #[test]
 fn l22_a_chosen_node_that_has_forgotten_it_is_left_out() {

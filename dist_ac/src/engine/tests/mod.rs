@@ -164,8 +164,13 @@ impl Rig {
 
     /// The `dist_ac:info()` of a node: this `Id` of app1.
     fn says(&mut self, node: &str, id: &str) {
+        self.says_knowing(node, id, "[a,b,c]");
+    }
+
+    /// The same of a node that knows these.
+    fn says_knowing(&mut self, node: &str, id: &str, known: &str) {
         let info = format!(
-            "{{state,[{{appl,app1,{id},1000,[a,{{b,c}}],[{{c,true}},{{b,true}}]}}],[],[],[c,b],[app1],[],[],[],[],[]}}"
+            "{{state,[{{appl,app1,{id},1000,[a,{{b,c}}],[{{c,true}},{{b,true}}]}}],[],[],{known},[app1],[],[],[],[],[]}}"
         );
         let info = etf::text::parse_term(&info).expect("a term");
         self.input(Input::Info { node: atom(node), info });

@@ -185,6 +185,18 @@ fn l10_errors_before_the_own_start_are_not_remembered() {
     assert_eq!(b.take(), [""; 0], "it waits for a, and does not believe that a runs it");
 }
 
+/// 0 would say that it starts here, which nobody answers.
+#[test]
+fn a_weight_that_is_not_known_yet_is_not_nothing() {
+    let mut b = Rig::new("b", vec![distribution("app1", 1000, "[{a,b}]")]);
+    b.input(Input::Go);
+    b.meet("a", "[{appl,app1,undefined,1000,[{a,b}],[{a,true}]}]", "", "[]");
+    b.take();
+    b.controller(FromController::RunningApplications(0));
+    b.message("{dist_ac_weight,app1,3,a}");
+    assert_eq!(b.take(), ["a {dist_ac_weight,app1,1,b}"]);
+}
+
 #[test]
 fn l11_every_application_hears_of_a_death() {
     let mut b = Rig::up_with_two("b", ["[a,c]", "[a,b]"], &["a", "c"]);

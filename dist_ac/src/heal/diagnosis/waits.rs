@@ -65,7 +65,10 @@ impl Healer {
             if node == runner || !booted || told || !concerned {
                 continue;
             }
-            if place == Some(&Place::Here) || !self.connected(node, runner) {
+            // A copy here stops if it is that start which the node waits for: it has missed the news of it.
+            let here = place == Some(&Place::Here);
+            let missed = wait.as_ref().is_some_and(|wait| wait.other == runner);
+            if (here && !missed) || !self.connected(node, runner) {
                 continue;
             }
             // It takes the news from the one that it waits for alone, and hears of the runner right behind.
@@ -74,7 +77,7 @@ impl Healer {
             all.push(Finding {
                 fault: Fault::Wedged,
                 act: Act::StandBy { app: app.clone(), node: node.clone(), runner: runner.clone() },
-                lasts: Duration::ZERO,
+                lasts: if here { ORPHAN_LASTS } else { Duration::ZERO },
                 treatments: news.collect(),
             });
         }
@@ -213,10 +216,11 @@ impl Healer {
                 Some(AppId::Local) => true,
                 // A request that waits for its lock waits for this node, or for one that waits for it.
                 Some(AppId::Undefined) => dist_ac.started.contains(app) || controller.starting.contains(app),
-                // Nobody runs it. It could take over, but not where the one that waits holds a lock meanwhile.
+                // Nobody runs it. It could take over, but not where the one that waits holds a lock meanwhile, or one that boots.
                 Some(AppId::Distributed(_)) => {
                     let starting = |seen: &Controller| seen.starting.contains(app);
-                    self.locks(node) || self.nodes[node].controller.as_ref().is_some_and(starting)
+                    let boots = self.nodes.values().any(Seen::boots);
+                    boots || self.locks(node) || self.nodes[node].controller.as_ref().is_some_and(starting)
                 }
                 _ => false,
             };
