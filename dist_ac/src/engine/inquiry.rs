@@ -174,8 +174,8 @@ impl Engine {
             AppId::Distributed(by) => self.is_silent(now, by, MUTE_AFTER),
             _ => false,
         };
-        let Some(Decision { inquiry, .. }) = &mut self.apps[at].decision else { return };
-        let before = inquiry.left_out.clone();
+        let Some(Decision { inquiry, reply, .. }) = &mut self.apps[at].decision else { return };
+        let (before, reply) = (inquiry.left_out.clone(), *reply);
         match id {
             // It did not run it, and may do so by now: its application controller knows.
             AppId::Local if before.contains(node) => return self.suspect(now, at, node),
@@ -193,6 +193,10 @@ impl Engine {
             // It was stopped where it ran: a stock node decides no more before it is stopped and started here as well. Nor does
             // one of ours, but it may be about to try again.
             AppId::Undefined if is_awaited && started && (is_stock || inquiry.times == ASKED_MAX) => {
+                inquiry.left_out.insert(node.clone());
+            }
+            // It was not started there at all. What ran does not stay down for that.
+            AppId::Undefined if is_awaited && !reply && is_stock && inquiry.times == ASKED_MAX => {
                 inquiry.left_out.insert(node.clone());
             }
             AppId::Distributed(by) if is_awaited => {
@@ -218,14 +222,14 @@ impl Engine {
         self.evaluate(now, at);
     }
 
-    /// It runs at a node, and others that stand by for that one have not said their weight: it is not yet clear who goes
+    /// It runs at a node, and that one or others that stand by for it have not said their weight: it is not yet clear who goes
     /// before whom. They had our question while it was not known who runs it, kept it for a round of their own, and there is
     /// none (dist_ac.md 2.3). Now they answer it.
     fn ask_forgotten_weights(&mut self, now: Instant, at: usize, runner: &Atom) {
         let Some(Decision { inquiry, waiting: Waiting::Weights, .. }) = &self.apps[at].decision else {
             return;
         };
-        let stands_by = |node: &Atom| inquiry.standing_by.get(node) == Some(runner);
+        let stands_by = |node: &Atom| node == runner || inquiry.standing_by.get(node) == Some(runner);
         let silent: Vec<Atom> = self.awaited(at).into_iter().filter(stands_by).collect();
         for node in silent {
             self.ask_weight(now, at, &node);

@@ -21,6 +21,8 @@ struct Rig {
     remote: String,
     /// Blocked in its first introductions instead.
     boots: Option<&'static str>,
+    /// Blocked in waiting for anybody's start of app1 instead.
+    anybody: Option<&'static str>,
 }
 
 fn atom(text: &str) -> Atom {
@@ -68,6 +70,7 @@ impl Rig {
             member: ("[r]", "[]"),
             remote: "[]".to_owned(),
             boots: None,
+            anybody: None,
         }
     }
 
@@ -144,7 +147,9 @@ impl Rig {
                 0x00 Return addr 0x01 (dist_ac:sync_dacs/1 + 164)\ny(0)     []\n";
             return etf::tuple!(atom "backtrace", Term::binary(text.as_bytes().to_vec()));
         }
-        let (function, variables) = self.waiting;
+        let is_anybody = self.anybody == Some(node.as_str());
+        let (function, variables) =
+            if is_anybody { ("wait_dist_start2/6", "req app1") } else { self.waiting };
         let lines: Vec<String> =
             variables.split(' ').enumerate().map(|(at, name)| format!("y({at})     {name}")).collect();
         let text = format!(
@@ -650,6 +655,21 @@ fn l10_who_waits_for_anybody_hears_of_the_runner() {
 }
 
 #[test]
+fn who_waits_for_one_that_waits_for_anybody_goes_on() {
+    let mut rig = Rig::new(Heal::Cluster, &["a", "b"]);
+    rig.mesh();
+    rig.blocked("a", "", "{app1,t,n,x}");
+    rig.blocked("b", "", "{app1,t,n,x}");
+    rig.says("a", "undefined", "[a,b,r]");
+    rig.run(1_000);
+    rig.blocked("a", "", "{app1,t,n,x}");
+    rig.waiting = ("collect_answers/4", "req app1 a");
+    rig.anybody = Some("a");
+    let sent = rig.sent(60_000);
+    assert_eq!(sent.first().map(String::as_str), Some("b nodedown a"), "{sent:?}");
+}
+
+#[test]
 fn one_that_takes_a_stopped_copy_for_running_is_told() {
     let mut rig = Rig::new(Heal::Cluster, &["a", "b"]);
     rig.mesh();
@@ -684,6 +704,18 @@ fn a_copy_that_waits_for_the_start_of_the_other_hears_of_it() {
     let sent = rig.sent(5_000);
     assert!(sent.iter().any(|line| line == "b {dist_ac_app_started,a,app1,ok}"), "{sent:?}");
     assert!(!sent.iter().any(|line| line.starts_with("a ")), "{sent:?}");
+}
+
+#[test]
+fn l7_a_copy_that_waits_for_one_that_stands_by_goes_on() {
+    let mut rig = Rig::new(Heal::Cluster, &["a", "b"]);
+    rig.mesh();
+    rig.says("a", "{distributed,b}", "[a,b,r]");
+    rig.blocked("b", HERE, "");
+    rig.waiting = ("wait_dist_start/7", "req app1 a");
+    rig.remote = "[{b,app1}]".to_owned();
+    assert_eq!(rig.sent(19_000), [""; 0], "it may yet take over");
+    assert_eq!(rig.sent(4_000), ["b nodedown a"]);
 }
 
 #[test]

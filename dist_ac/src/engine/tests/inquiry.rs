@@ -79,6 +79,67 @@ fn l9_a_chosen_node_that_stands_by_for_one_that_is_gone_is_left_out() {
     }
 }
 
+/// b was never started, and would wait for ever for somebody to do so.
+#[test]
+fn a_failover_does_not_wait_for_ever_for_a_node_where_it_was_not_started() {
+    let says = |c: &mut Rig| {
+        let info = "{state,[{appl,app1,undefined,1000,[a,{b,c}],[{b,true}]}],[],[],[b,c],[],[],[],[],[],[]}";
+        let info = etf::text::parse_term(info).expect("a term");
+        c.input(Input::Info { node: atom("b"), info });
+    };
+    let mut c = standby("c", "[a,{b,c}]", &["a", "b"], "a");
+    c.node_down("a");
+    c.wait(1000);
+    c.take();
+    let mut seconds = 0;
+    let line = loop {
+        c.wait(1000);
+        seconds += 1;
+        match c.take().pop() {
+            Some(line) if line == "b info" => says(&mut c),
+            Some(line) => break line,
+            None => {}
+        }
+        if let Some(line) = c.take().pop() {
+            break line;
+        }
+    };
+    assert_eq!((seconds, line.as_str()), (15, "AC change {failover,a,undefined}"), "four questions");
+    // Who starts it by hand waits, as on stock nodes, until it is started everywhere.
+    let mut c = Rig::up("c", "[{b,c}]", &["b"]);
+    c.start("app1");
+    c.take();
+    for _ in 0..300 {
+        c.wait(1000);
+        if c.take() == ["b info"] {
+            says(&mut c);
+        }
+    }
+    assert_eq!(c.id(), "undefined");
+}
+
+/// It had our question before it was started, and kept it for a round of its own.
+#[test]
+fn a_runner_that_has_forgotten_our_question_is_asked_again() {
+    let mut c = Rig::up("c", "[{b,c}]", &["b"]);
+    c.start("app1");
+    assert_eq!(c.take(), ["b {dist_ac_weight,app1,2,c}"]);
+    c.wait(1000);
+    assert_eq!(c.take(), ["b info"]);
+    c.says("b", "local");
+    assert_eq!(c.take(), ["AC start {started,b}"], "in one tuple it stays where it is");
+    let mut c = Rig::up("c", "[{c,d},b]", &["b", "d"]);
+    c.start("app1");
+    c.take();
+    c.message("{dist_ac_weight,app1,3,d}");
+    c.wait(1000);
+    assert_eq!(c.take(), ["b info"]);
+    c.says("b", "local");
+    assert_eq!(c.take(), ["b {dist_ac_weight,app1,2,c}"]);
+    c.message("{dist_ac_weight,app1,3,b}");
+    assert_eq!(c.take(), ["AC start {takeover,b}"]);
+}
+
 #[test]
 fn l9_who_stands_by_for_one_that_was_left_out_is_left_out_too() {
     let mut c = Rig::up("c", "[d,b,c]", &["b", "d"]);

@@ -206,7 +206,9 @@ impl Healer {
                 // One of ours that stands by for a node which does not run it starts nothing; nor one where the start after
                 // a stop was refused, as the news of a start came in between (L22).
                 let refused = seen.id(app) == Some(&AppId::Undefined) && self.ours_started(other, app);
-                if seen.ours.is_some() && (refused || matches!(seen.id(app), Some(AppId::Distributed(_)))) {
+                let idle = refused || matches!(seen.id(app), Some(AppId::Distributed(_)));
+                // Nor does a stock node that waits for whoever does.
+                if (seen.ours.is_some() && idle) || seen.waits_for_anybody(app) {
                     all.push(Finding { lasts, ..go_on(Fault::Wedged, app, node, other) });
                 }
                 continue;
@@ -220,7 +222,10 @@ impl Healer {
                 Some(AppId::Distributed(_)) => {
                     let starting = |seen: &Controller| seen.starting.contains(app);
                     let boots = self.nodes.values().any(Seen::boots);
-                    boots || self.locks(node) || self.nodes[node].controller.as_ref().is_some_and(starting)
+                    let runs = copies.contains(&node);
+                    let locks =
+                        self.locks(node) || self.nodes[node].controller.as_ref().is_some_and(starting);
+                    runs || boots || locks
                 }
                 _ => false,
             };
