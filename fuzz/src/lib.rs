@@ -27,13 +27,18 @@ pub fn is_compressed(stored: &[u8]) -> bool {
 
 /// Runs what decodes `input`, and checks that it takes no more memory than [`DecodeLimits`] promises.
 pub fn within_memory<T>(input: &[u8], decode: impl FnOnce() -> T) -> T {
+    within_memory_and(input, 0, decode)
+}
+
+/// The same of what has tables of so many bytes as soon as anything is in them.
+pub fn within_memory_and<T>(input: &[u8], tables: usize, decode: impl FnOnce() -> T) -> T {
     ALLOCATOR.reset_peak_usage();
     let before = ALLOCATOR.current_usage();
     let result = decode();
     let grown = ALLOCATOR.peak_usage().saturating_sub(before);
     let (bytes, state) =
         if is_compressed(input) { (INFLATED_BYTES_MAX, INFLATE_BYTES) } else { (input.len(), 0) };
-    let max = DecodeLimits::BYTES_PER_BYTE_MAX * bytes + state + SLACK_BYTES;
+    let max = DecodeLimits::BYTES_PER_BYTE_MAX * bytes + state + tables + SLACK_BYTES;
     assert!(grown <= max, "{grown} bytes of memory for {} of input, more than {max}", input.len());
     result
 }
