@@ -7,6 +7,7 @@ fn sources(name: &str) -> Vec<String> {
     let paths = [
         format!("dist_ac/src/engine/tests/{name}.rs"),
         format!("dist_ac/src/{name}/tests.rs"),
+        format!("dist_ac/src/{name}/tests/waits.rs"),
         format!("dist_ac/src/{name}.rs"),
         format!("dist_ac/src/application/{name}/tests.rs"),
         format!("dist_ac/tests/{name}.rs"),

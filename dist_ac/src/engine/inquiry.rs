@@ -6,10 +6,11 @@
 //! waits for the death of a copy that is none. On the wire that looks like a node that takes its time, so it is asked: the
 //! `Id` in its `dist_ac:info()` tells the two apart. A node that stands by for us is left out of the decision, and our M6
 //! makes its belief true. One that stands by for a third node makes us ask that one: it runs it, and there is nothing to
-//! decide; or it does not, and whoever stands by for it is left out.
+//! decide; or it does not, and whoever stands by for it is left out. So is who stands by for a node that is gone, as neither
+//! of us knows it; and, where it ran before, who was never told to start it.
 //!
 //! A stock node that answers nothing at all is blocked in a decision of its own, which may be for another application. It
-//! is left out after a while: what it starts later meets our copy like any other start.
+//! is left out after a while, also if it was starting this one: what it starts later meets our copy like any other start.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -140,13 +141,12 @@ impl Engine {
         if again {
             self.ask_info(now, node.clone());
         }
-        let ids = heal::ids_in(info);
+        let (ids, known) = heal::ids_and_known(info);
         let new = self.peers.get_mut(node).is_some_and(|peer| std::mem::take(&mut peer.knows_us_from_before));
         if new {
             let running = ids.iter().filter(|(_, (id, _))| *id == AppId::Local).map(|(app, _)| app.clone());
             self.on_old_acquaintance(now, node, running.collect());
         }
-        let known = heal::known_in(info);
         for at in 0..self.apps.len() {
             if let Some((id, started)) = ids.get(&self.apps[at].name) {
                 self.on_contest_answer(now, at, node, question, id);

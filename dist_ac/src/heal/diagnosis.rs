@@ -179,30 +179,24 @@ impl Healer {
             all.extend(self.wedged(now, app, &copies));
             all.extend(self.weighs(app, &copies));
             all.extend(self.reborn(app, &copies));
-            if !copies.is_empty() {
-                all.extend(self.forgotten(app, &copies, OURS_LASTS));
-            }
             let moving = self.nodes.keys().any(|node| self.may_start(node, app));
+            // Whatever starts soon is over by then, and one of ours may wait for a lock.
+            let lasts = if copies.is_empty() && !moving { ORPHAN_LASTS } else { OURS_LASTS };
+            let forgotten = self.forgotten(app, &copies, lasts);
             match copies.as_slice() {
-                // Whatever starts soon is over by then, and one of ours may wait for a lock.
-                [] if moving => all.extend(self.forgotten(app, &copies, OURS_LASTS)),
                 // What starts may wait for just that.
                 [_, _, ..] if moving => {
                     let later = |finding| Finding { lasts: OURS_LASTS, ..finding };
                     all.extend(self.conflict(now, app, &copies).into_iter().map(later));
                 }
-                [_] if moving => {}
-                [] => {
-                    let forgotten = self.forgotten(app, &copies, ORPHAN_LASTS);
-                    // A takeover would wait for the lock of one that waits.
-                    if forgotten.is_empty() {
-                        all.extend(self.orphan(app));
-                    }
-                    all.extend(forgotten);
-                }
+                [_, _, ..] => all.extend(self.conflict(now, app, &copies)),
+                _ if moving => {}
                 [runner] => all.extend(self.beliefs(app, runner)),
-                _ => all.extend(self.conflict(now, app, &copies)),
+                // A takeover would wait for the lock of one that waits.
+                [] if forgotten.is_empty() => all.extend(self.orphan(app)),
+                [] => {}
             }
+            all.extend(forgotten);
         }
         all
     }

@@ -23,7 +23,7 @@ use etf::Atom;
 mod diagnosis;
 mod healer;
 mod view;
-pub(crate) use view::{ids_in, known_in};
+pub(crate) use view::ids_and_known;
 
 pub use healer::{Answer, Healer, Input, Output, Question};
 

@@ -57,19 +57,15 @@ pub(super) struct Waiting {
     pub(super) state: Option<DistAc>,
 }
 
-/// The `Id` of each application in what `dist_ac:info()` gave, and whether it was decided about since it was started there.
-pub(crate) fn ids_in(info: &Term) -> BTreeMap<Atom, (AppId, bool)> {
-    let DistAc { apps, started, .. } = DistAc::from_term(info).unwrap_or_default();
+/// What `dist_ac:info()` gave of each application: its `Id`, and whether it was decided about since it was started there.
+/// And whom that node knows.
+pub(crate) fn ids_and_known(info: &Term) -> (BTreeMap<Atom, (AppId, bool)>, Vec<Atom>) {
+    let DistAc { apps, started, known, .. } = DistAc::from_term(info).unwrap_or_default();
     let told = |(name, app): (Atom, App)| {
         let is_started = started.contains(&name);
         (name, (app.id, is_started))
     };
-    apps.into_iter().map(told).collect()
-}
-
-/// Whom it knows, in what `dist_ac:info()` gave.
-pub(crate) fn known_in(info: &Term) -> Vec<Atom> {
-    DistAc::from_term(info).unwrap_or_default().known
+    (apps.into_iter().map(told).collect(), known)
 }
 
 impl DistAc {
