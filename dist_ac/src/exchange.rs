@@ -10,6 +10,7 @@
 //!    ◄── Change ───────────────────────────────    the DAC's own initiative
 //!    ──► Run                                       how an ordered start ended
 //!    ──► NotRun                                    an ordered stop is done
+//!    ──► StartRefused                              application:start where it is said to run elsewhere
 //!    ──► Stopped                                   application:stop, or it died by itself
 //!    ──► Unloaded
 //! ```
@@ -116,6 +117,12 @@ pub enum FromController {
     /// How many applications run here now: the weight of this node. A stock `dist_ac` asks with
     /// `which_applications`, and dies when the answer takes more than 5 s (dist_ac.md 6, L14).
     RunningApplications(i64),
+    /// Somebody called `application:start` and was told that it is started: it ran elsewhere when this node last heard of it.
+    /// A stock `dist_ac` is not told (dist_ac.md 6, L22).
+    StartRefused {
+        /// The application.
+        app: Atom,
+    },
     /// `{ac_start_application_req, App}`: somebody called `application:start`.
     StartRequest {
         /// The application.

@@ -161,6 +161,33 @@ fn l1_two_stock_copies() {
     });
 }
 
+/// Of two stock copies the `dist_ac` of one keeps the news of others for a start to come: it was stopped and started again
+/// while a decision from before went on. It is started once more, and stands by.
+#[test]
+fn l1_a_copy_that_takes_no_news() {
+    each_release(|otp| {
+        let cluster = Cluster::new(otp);
+        let apps = [name(1)];
+        let distributed = distributed(&apps, 1000, "[a@localhost,b@localhost]");
+        let [mut a, mut b] = stock(&cluster, otp, ["a", "b"], &apps, &distributed);
+        a.eval_until("Runs(hz1)", "true", LIMIT);
+        b.eval_until("Id(hz1)", "{distributed,a@localhost}", LIMIT);
+        let healer = healer(&cluster, &distributed, &mut [&mut a, &mut b]);
+        part(&mut [&mut a, &mut b]);
+        b.eval_until("Runs(hz1)", "true", LIMIT);
+        says(&mut b, "element(6, sys:replace_state(dist_ac, fun(S) -> setelement(6, S, []) end))", "[]");
+
+        says(&mut a, "net_kernel:connect_node(b@localhost)", "true");
+        b.eval_until("{Runs(hz1), Id(hz1)}", "{false,{distributed,a@localhost}}", LIMIT);
+        says(&mut b, "element(6, dist_ac:info())", "[hz1]");
+        says(&mut a, "{Runs(hz1), Id(hz1)}", "{true,local}");
+        a.kill9();
+        b.eval_until("Runs(hz1)", "true", LIMIT);
+        let said = healer.output();
+        assert!(said.contains("act=Restart"), "{said}");
+    });
+}
+
 /// L2: the runner is lost and is back before its restart time is over. Stock standbys would start a second copy; one that
 /// is told stands by again, and its timer, when it fires, finds nothing to do.
 #[test]

@@ -320,7 +320,12 @@ impl Controller {
         }
         let restart_type = match self.may_start(app, restart_type) {
             Ok(restart_type) => restart_type,
-            Err(reason) => return self.reply(call, tuple!(atom "error", reason)),
+            Err(reason) => {
+                if self.stands_by(app) {
+                    self.tell_if_controlled(app, FromController::StartRefused { app: app.clone() });
+                }
+                return self.reply(call, tuple!(atom "error", reason));
+            }
         };
         let request = FromController::StartRequest { app: app.clone() };
         let controlled = self.tell_if_controlled(app, request);
@@ -502,6 +507,10 @@ impl Controller {
             }
             Change::NotRunning => {}
         }
+    }
+
+    fn stands_by(&self, app: &Atom) -> bool {
+        self.running.iter().any(|(name, at)| name == app && matches!(at, Running::Distributed(_)))
     }
 
     /// It was started, or is being started, and neither runs here nor stands by.

@@ -340,6 +340,7 @@ impl Engine {
             FromController::LoadRequest { app, .. }
             | FromController::NotRun { app }
             | FromController::Run { app, .. }
+            | FromController::StartRefused { app }
             | FromController::StartRequest { app }
             | FromController::Stopped { app }
             | FromController::Unloaded { app } => app,
@@ -353,6 +354,7 @@ impl Engine {
             FromController::NotRun { .. } => self.on_not_running(now, at, true),
             FromController::Run { result, .. } => self.on_run(now, at, result),
             FromController::RunningApplications(_) => {}
+            FromController::StartRefused { .. } => self.start_again(now, at),
             FromController::StartRequest { app } => self.request_start(app),
             FromController::Stopped { .. } => self.on_not_running(now, at, false),
             FromController::Unloaded { .. } => self.unload(at),

@@ -116,6 +116,16 @@ impl Engine {
         }
     }
 
+    /// Somebody wants it started who was told that it is, and nobody runs it any more: it was stopped where it ran, and nowhere
+    /// else. A stock node does nothing, and neither does who waits for it (dist_ac.md 6, L22).
+    pub(super) fn start_again(&mut self, now: Instant, at: usize) {
+        let app = &self.apps[at];
+        let stopped = app.id == AppId::Undefined && app.started && app.own_start.is_none();
+        if stopped && self.heal.acts() {
+            self.begin(now, at, false, None);
+        }
+    }
+
     pub(super) fn ask_start_lock(&mut self) {
         if self.start_lock.requests.is_empty() || self.start_lock.asked {
             return;

@@ -189,6 +189,9 @@ impl fmt::Display for What {
             Self::Heal(Act::Start { after: None, .. }) => {
                 f.write_str("its restart time is infinite, nobody starts it")
             }
+            Self::Heal(Act::Restart { winner, .. }) => {
+                write!(f, "stopped and started again, it goes on at {winner}")
+            }
             Self::Heal(Act::StandBy { runner, .. }) => write!(f, "told to stand by for {runner}"),
             Self::Heal(Act::Stop { winner, .. }) => write!(f, "told to stop, it goes on at {winner}"),
             Self::Heal(Act::TakeOver { .. }) => f.write_str("told to take over"),

@@ -126,6 +126,7 @@ impl Recorder {
         let (app, node) = match act {
             Act::Introduce { one, .. } => (None, one),
             Act::GoOn { app, node, .. }
+            | Act::Restart { app, node, .. }
             | Act::StandBy { app, node, .. }
             | Act::Stop { app, node, .. }
             | Act::TakeOver { app, node }

@@ -52,6 +52,7 @@ pub(super) struct Finding {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Treatment {
     NodeDown { node: Atom, down: Atom },
+    Restart { node: Atom, app: Atom, restart_type: Term },
     Send { node: Atom, message: Message },
     TakeOver { node: Atom, app: Atom, restart_type: Term },
 }
@@ -179,6 +180,7 @@ impl Healer {
             all.extend(self.wedged(now, app, &copies));
             all.extend(self.weighs(app, &copies));
             all.extend(self.reborn(app, &copies));
+            all.extend(self.kept_by_boots(app));
             let moving = self.nodes.keys().any(|node| self.may_start(node, app));
             // Whatever starts soon is over by then, and one of ours may wait for a lock.
             let lasts = if copies.is_empty() && !moving { ORPHAN_LASTS } else { OURS_LASTS };
@@ -319,13 +321,23 @@ impl Healer {
             seen.ours.is_some() || (known && matches!(seen.dist_ac, Attention::Answered(_)))
         });
         answered
-            .map(|node| Finding {
-                fault: Fault::Copies,
-                act: Act::Stop { app: app.clone(), node: node.clone(), winner: winner.clone() },
-                lasts,
-                treatments: vec![started(node, app, &winner)],
+            .map(|node| match self.untold(node, app) {
+                Some(restart_type) => restart(app, node, &winner, lasts.max(ORPHAN_LASTS), restart_type),
+                None => Finding {
+                    fault: Fault::Copies,
+                    act: Act::Stop { app: app.clone(), node: node.clone(), winner: winner.clone() },
+                    lasts,
+                    treatments: vec![started(node, app, &winner)],
+                },
             })
             .collect()
+    }
+
+    /// The restart type of a copy at a stock node whose `dist_ac` has not decided about it since it was started there, and
+    /// keeps the news of other copies for then: it was stopped and started while a decision from before went on.
+    fn untold(&self, node: &Atom, app: &Atom) -> Option<&Term> {
+        let (dist_ac, controller, _) = self.nodes[node].stock(&self.me)?;
+        if dist_ac.started.contains(app) { None } else { controller.started.get(app) }
     }
 
     fn describe(&self, now: Instant, app: &Atom, copies: &[&Atom]) -> Conflict {
@@ -445,6 +457,20 @@ impl Healer {
 fn started(node: &Atom, app: &Atom, runner: &Atom) -> Treatment {
     let message = Message::AppStarted { node: runner.clone(), app: app.clone(), result: Ok(()) };
     Treatment::Send { node: node.clone(), message }
+}
+
+/// The copy at `node` stops, and the start after that hears of the winner first. Its `dist_ac` is told first that nothing
+/// runs there, or it would tell all others that nothing runs anywhere.
+fn restart(app: &Atom, node: &Atom, winner: &Atom, lasts: Duration, restart_type: &Term) -> Finding {
+    let forget = Treatment::Send { node: node.clone(), message: Message::AppStopped { app: app.clone() } };
+    let again =
+        Treatment::Restart { node: node.clone(), app: app.clone(), restart_type: restart_type.clone() };
+    Finding {
+        fault: Fault::Copies,
+        act: Act::Restart { app: app.clone(), node: node.clone(), winner: winner.clone() },
+        lasts,
+        treatments: vec![forget, started(node, app, winner), again],
+    }
 }
 
 /// T3: what `from` would say to `to` if it had just booted. An application without an own entry in `Run` is left out: it

@@ -53,7 +53,7 @@ const REPEAT_MIN: Duration = Duration::from_secs(1);
 /// The first wait after an introduction: a second one before the first was read would be one too many (L12).
 const INTRODUCE_AGAIN: Duration = Duration::from_secs(10);
 
-/// The first wait after a takeover was asked for: it takes a lock and a start.
+/// The first wait after a takeover or a restart was asked for: it takes a lock and a start.
 const TAKE_OVER_AGAIN: Duration = Duration::from_secs(10);
 
 /// The first wait after a weight was told: a second one would be answered (L13).
@@ -150,6 +150,16 @@ pub enum Output {
         node: Atom,
         /// Who is to be taken for dead.
         down: Atom,
+    },
+    /// `application:stop(App)` and then `application:start(App, RestartType)` at a node, by rpc; what they answer is not
+    /// waited for.
+    Restart {
+        /// Where.
+        node: Atom,
+        /// The application.
+        app: Atom,
+        /// `permanent`, `transient` or `temporary`.
+        restart_type: Term,
     },
     /// Send to the name `dist_ac` at a node.
     Send {
@@ -444,7 +454,7 @@ impl Healer {
         let done = self.done.entry(act.clone()).or_insert(Done { at: now, times: 0, helped: false });
         let least = match act {
             Act::Introduce { .. } => INTRODUCE_AGAIN,
-            Act::TakeOver { .. } => TAKE_OVER_AGAIN,
+            Act::Restart { .. } | Act::TakeOver { .. } => TAKE_OVER_AGAIN,
             Act::Weigh { .. } => WEIGH_AGAIN,
             Act::GoOn { .. } => GO_ON_AGAIN,
             Act::StandBy { .. } | Act::Start { .. } | Act::Stop { .. } => REPEAT_MIN,
@@ -469,6 +479,7 @@ impl Healer {
         for treatment in &finding.treatments {
             self.outputs.push_back(match treatment.clone() {
                 Treatment::NodeDown { node, down } => Output::NodeDown { node, down },
+                Treatment::Restart { node, app, restart_type } => Output::Restart { node, app, restart_type },
                 Treatment::Send { node, message } => Output::Send { node, message },
                 Treatment::TakeOver { node, app, restart_type } => {
                     Output::TakeOver { node, app, restart_type }

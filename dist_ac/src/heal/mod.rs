@@ -224,6 +224,15 @@ pub enum Act {
         /// For whom.
         without: Atom,
     },
+    /// A copy of which its own `dist_ac` takes no news is stopped, and started again, to stand by for the winner.
+    Restart {
+        /// The application.
+        app: Atom,
+        /// Where it stops.
+        node: Atom,
+        /// Where it goes on.
+        winner: Atom,
+    },
     /// A copy stops, and its node stands by for the winner (M6).
     Stop {
         /// The application.
@@ -273,7 +282,8 @@ impl Act {
     fn concerns(&self, node: &Atom) -> bool {
         match self {
             Self::Introduce { one, other } => node == one || node == other,
-            Self::Stop { node: at, winner: other, .. }
+            Self::Restart { node: at, winner: other, .. }
+            | Self::Stop { node: at, winner: other, .. }
             | Self::StandBy { node: at, runner: other, .. }
             | Self::GoOn { node: at, without: other, .. }
             | Self::Weigh { node: at, other, .. } => node == at || node == other,

@@ -21,7 +21,9 @@ struct Rig {
     member: (&'static str, &'static str),
     /// What it has heard without being started: `remote_started`.
     remote: String,
-    /// Blocked in its first introductions instead.
+    /// Blocked in its first introductions instead, with these variables.
+    introductions: Option<(&'static str, &'static str)>,
+    /// Blocked in the lock of its first introductions instead.
     boots: Option<&'static str>,
     /// Blocked in waiting for anybody's start of app1 instead.
     anybody: Option<&'static str>,
@@ -71,6 +73,7 @@ impl Rig {
             waiting: ("wait_dist_start/7", "reply"),
             member: ("[r]", "[]"),
             remote: "[]".to_owned(),
+            introductions: None,
             boots: None,
             anybody: None,
         }
@@ -118,6 +121,9 @@ impl Rig {
                         }
                         lines.push(format!("{node} {}", message.to_term()));
                     }
+                    Output::Restart { node, app, restart_type } => {
+                        lines.push(format!("{node} restart({app},{restart_type})"));
+                    }
                     Output::TakeOver { node, app, restart_type } => {
                         lines.push(format!("{node} takeover({app},{restart_type})"));
                     }
@@ -149,15 +155,19 @@ impl Rig {
                 0x00 Return addr 0x01 (dist_ac:sync_dacs/1 + 164)\ny(0)     []\n";
             return etf::tuple!(atom "backtrace", Term::binary(text.as_bytes().to_vec()));
         }
-        let is_anybody = self.anybody == Some(node.as_str());
-        let (function, variables) =
-            if is_anybody { ("wait_dist_start2/6", "req app1") } else { self.waiting };
+        let introduced = self.introductions.filter(|(boots, _)| *boots == node.as_str());
+        let (function, variables) = match introduced {
+            Some((_, variables)) => ("wait_dacs/4", variables),
+            None if self.anybody == Some(node.as_str()) => ("wait_dist_start2/6", "req app1"),
+            None => self.waiting,
+        };
         let lines: Vec<String> =
             variables.split(' ').enumerate().map(|(at, name)| format!("y({at})     {name}")).collect();
         let text = format!(
             "Program counter: 0x00 (dist_ac:{function} + 584)\n{}\n\n\
-             0x00 Return addr 0x01 (dist_ac:find_any_node/5 + 368)\ny(0)     a\n",
-            lines.join("\n")
+             0x00 Return addr 0x01 (dist_ac:{} + 368)\ny(0)     a\n",
+            lines.join("\n"),
+            if introduced.is_some() { "sync_dacs/1" } else { "find_any_node/5" },
         );
         etf::tuple!(atom "backtrace", Term::binary(text.into_bytes()))
     }
@@ -224,6 +234,23 @@ fn l1_two_copies_become_one_and_their_nodes_know_each_other() {
     rig.says("a", "local", "[a,b,r]");
     rig.says("b", "{distributed,a}", "[a,b,r]");
     assert_eq!(rig.sent(10_000), [""; 0]);
+}
+
+#[test]
+fn l1_a_copy_that_takes_no_news_is_started_again() {
+    let mut rig = Rig::new(Heal::Cluster, &["a", "b"]);
+    rig.mesh();
+    rig.says("a", "local", "[a,b,r]");
+    rig.says("b", "local", "[a,b,r]");
+    // It was stopped and started again there while a decision from before went on.
+    rig.stock[1].1 = Some(info("local", "[{b,true}]", "[a,b,r]", "[]"));
+    assert_eq!(rig.sent(2_800), [""; 0], "it may be told in a moment");
+    let again =
+        ["b {dist_ac_app_stopped,app1}", "b {dist_ac_app_started,a,app1,ok}", "b restart(app1,temporary)"];
+    assert_eq!(rig.sent(1_000), again);
+    assert_eq!(rig.sent(8_000), [""; 0], "a stop and a start take their time");
+    rig.says("b", "{distributed,a}", "[a,b,r]");
+    assert_eq!(rig.sent(60_000), [""; 0]);
 }
 
 #[test]

@@ -51,7 +51,8 @@ pub(super) struct Waiting {
     pub(super) awaits: Awaited,
     /// It decides for a caller of `permit`, who holds the lock meanwhile that every start needs.
     pub(super) locks: bool,
-    /// Atoms among its variables: the application and the node that it waits for are there.
+    /// Atoms among its variables: the application and the node that it waits for are there. None of one that waits for the
+    /// lock of its first introductions.
     pub(super) names: BTreeSet<Atom>,
     /// What it knew when it began to decide.
     pub(super) state: Option<DistAc>,
@@ -162,13 +163,13 @@ impl Waiting {
             Some("collect_answers") => Awaited::Weight,
             Some("wait_dist_start") => Awaited::Start,
             Some("wait_dist_start2") => Awaited::Anybody,
-            // Deeper down, for the lock is the affair of other modules.
+            // Deeper down: the lock is the affair of other modules.
             _ if text.contains("(dist_ac:sync_dacs/") => Awaited::Peers,
             _ => return None,
         };
         let locks = text.contains("(gen_server:try_handle_call/");
         let mut waiting = Self { awaits, locks, names: BTreeSet::new(), state: None };
-        if awaits == Awaited::Peers {
+        if awaits == Awaited::Peers && function != Some("wait_dacs") {
             return Some(waiting);
         }
         for line in lines {

@@ -411,6 +411,9 @@ impl Driver {
                 context
                     .send_now(Dest::NameAt(Atom::from_static(DIST_AC), node), tuple!(atom "nodedown", down));
             }
+            heal::Output::Restart { node, app, restart_type } => {
+                context.spawn(move |caller| healing::restart(caller, node, app, restart_type));
+            }
             heal::Output::Send { node, message } => {
                 context.send_now(Dest::NameAt(Atom::from_static(DIST_AC), node), message.to_term());
             }

@@ -13,8 +13,8 @@ use crate::{
     heal::{Answer, Input, Question},
 };
 
-/// `application:takeover/2` waits for a lock and for the start, which may take its time.
-const TAKE_OVER_LIMIT: Duration = Duration::from_secs(120);
+/// `application:takeover/2` and `start/2` wait for a lock and for the start, and `stop/1` for the end, which may take their time.
+const CALL_LIMIT: Duration = Duration::from_secs(120);
 
 /// Asks, and hands the answer to the driver.
 pub(super) async fn ask(
@@ -64,10 +64,18 @@ async fn waiting(context: &mut Context, node: &Atom, limit: Duration) -> Answer 
 
 /// `application:takeover(App, RestartType)` at a node.
 pub(super) async fn take_over(mut context: Context, node: Atom, app: Atom, restart_type: Term) {
-    let args = vec![Term::from(&app), restart_type];
-    let limit = Some(TAKE_OVER_LIMIT);
-    match rpc::call(&mut context, node.as_str(), "application", "takeover", args, limit).await {
-        Ok(reply) => tracing::info!(%app, %node, %reply, "takeover"),
-        Err(error) => tracing::warn!(%app, %node, ?error, "takeover"),
+    call(&mut context, &node, "takeover", &app, vec![Term::from(&app), restart_type]).await;
+}
+
+/// `application:stop(App)` at a node, and `application:start(App, RestartType)` when that is over.
+pub(super) async fn restart(mut context: Context, node: Atom, app: Atom, restart_type: Term) {
+    call(&mut context, &node, "stop", &app, vec![Term::from(&app)]).await;
+    call(&mut context, &node, "start", &app, vec![Term::from(&app), restart_type]).await;
+}
+
+async fn call(context: &mut Context, node: &Atom, function: &'static str, app: &Atom, args: Vec<Term>) {
+    match rpc::call(context, node.as_str(), "application", function, args, Some(CALL_LIMIT)).await {
+        Ok(reply) => tracing::info!(%app, %node, %reply, function, "healing"),
+        Err(error) => tracing::warn!(%app, %node, ?error, function, "healing"),
     }
 }

@@ -70,6 +70,10 @@ impl Sim {
                     self.send(node, index(&to), Parcel::Message(message));
                 }
             }
+            Output::Restart { node: to, app, .. } => {
+                self.note(format!("{} has {to} restart {app}", name(node)));
+                self.send(node, index(&to), Parcel::Restart(app));
+            }
             Output::TakeOver { node: to, app, .. } => {
                 self.note(format!("{} has {to} take over {app}", name(node)));
                 self.send(node, index(&to), Parcel::TakeOver(app));
@@ -116,6 +120,16 @@ impl Sim {
     pub(super) fn answered(&mut self, number: u64, answer: Answer) {
         let Some(Asked { asker, asked, question }) = self.questions.remove(&number) else { return };
         self.healer(asker, Input::Answered { node: name(asked), question, answer });
+    }
+
+    /// The second call waits for the end of the first, as in the caller.
+    pub(super) fn restart(&mut self, node: usize, app: &Atom) {
+        let stop = controller::Request::Stop(app.clone());
+        let start = controller::Request::Start { app: app.clone(), restart_type: Term::atom("temporary") };
+        for request in [stop, start] {
+            self.next_call += 1;
+            self.control(node, controller::Input::Call { call: CallId(self.next_call), request });
+        }
     }
 
     pub(super) fn take_over(&mut self, node: usize, app: Atom) {

@@ -260,7 +260,11 @@ impl Sim {
         let mut text = log[last..].join("\n");
         for node in self.alive() {
             let state = self.nodes[node].as_ref().unwrap();
-            text += &format!("\n{}: {:?}", name(node), state.member);
+            let mut controller = state.controller.clone();
+            controller
+                .handle(controller::Input::Call { call: CallId(0), request: controller::Request::Info });
+            let info = std::iter::from_fn(|| controller.poll_output()).last();
+            text += &format!("\n{}: {:?}\n{0}: {info:?}", name(node), state.member);
         }
         text
     }

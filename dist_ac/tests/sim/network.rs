@@ -30,6 +30,8 @@ pub(super) enum Parcel {
     Answer(u64, Term),
     /// A healer says that a node is down.
     NodeDown(Atom),
+    /// A healer calls `application:stop/1`, and then `start/2`.
+    Restart(Atom),
     /// A healer calls `application:takeover/2`.
     TakeOver(Atom),
 }
@@ -135,6 +137,7 @@ impl Sim {
                     self.drain(to);
                 }
             }
+            Parcel::Restart(app) => self.restart(to, &app),
             Parcel::TakeOver(app) => self.take_over(to, app),
             Parcel::Known(nodes) => {
                 self.handle(to, engine::Input::Known { node: name(from), nodes: Some(nodes) });

@@ -227,3 +227,36 @@ pub(crate) fn item_40_locks_do_not_hang(members: &mut Members) {
         }
     }
 }
+
+/// Stopped where it runs and nowhere else: those that stand by refuse a start, and a stock node leaves it at that.
+pub(crate) fn l22_a_start_at_a_standby_after_a_stop_where_it_ran(members: &mut Members) {
+    members.start_app("l22", &["s", "r", "t"]);
+    members.settles("l22", "s", &["r", "t"]);
+    members.stop_app_at("l22", "s");
+    for standby in ["r", "t"] {
+        members.comes_to_id(standby, "l22", "undefined");
+    }
+    let start = |members: &Members, node: &str| {
+        assert_eq!(members.application(node, "start", vec![atom("l22")]), "{error,{already_started,l22}}");
+    };
+    start(members, "t");
+    pause(LONGER);
+    members.runs_only_at("l22", &[]);
+    start(members, "r");
+    members.settles("l22", "r", &["t"]);
+    members.start_app("l22", &["s"]);
+    members.settles("l22", "s", &["r", "t"]);
+    members.diary_is(
+        "l22",
+        &[
+            "s {start,normal}",
+            "s prep_stop",
+            "s stop",
+            "r {start,normal}",
+            "s {start,{takeover,r}}",
+            "r prep_stop",
+            "r stop",
+        ],
+    );
+    members.stop_app("l22");
+}

@@ -80,7 +80,8 @@ fn main() -> ExitCode {
             item_37_a_flap,
             item_38_beliefs_that_are_old,
             item_39_a_killed_program_of_ours,
-            item_40_locks_do_not_hang;
+            item_40_locks_do_not_hang,
+            l22_a_start_at_a_standby_after_a_stop_where_it_ran;
     };
     let shared: Vec<_> = Otp::available().into_iter().map(|otp| (otp, Arc::new(Mutex::new(None)))).collect();
     let trials = items.iter().flat_map(|(name, item)| {
@@ -147,6 +148,7 @@ fn start(otp: &Otp) -> Members {
         ("i20_dies", "400", "[s,{r,t}]"),
         ("i22", "400", "[{s,u},r,t]"),
         ("i21", "400", "[{r,s},t]"),
+        ("l22", "400", "[s,r,t]"),
         ("i24", "400", "[{u,v},{r,t}]"),
         ("i28", "400", "[s,r,t]"),
         ("i29_b", "400", "[s,r,t]"),

@@ -87,6 +87,7 @@ impl Rig {
                     FromController::LoadRequest { permission, .. } => format!("DAC load {permission}"),
                     FromController::NotRun { .. } => "DAC not_run".into(),
                     FromController::Run { result, .. } => format!("DAC run {}", result.is_ok()),
+                    FromController::StartRefused { .. } => "DAC start_refused".into(),
                     FromController::StartRequest { .. } => "DAC start".into(),
                     FromController::Stopped { .. } => "DAC stopped".into(),
                     FromController::Unloaded { .. } => "DAC unloaded".into(),
@@ -225,6 +226,17 @@ fn local(restart_type: &'static str) -> Rig {
 }
 
 #[test]
+fn a_start_at_a_standby_is_refused_and_dist_ac_hears_of_it() {
+    let mut rig = standby();
+    rig.start("app1", "temporary");
+    assert_eq!(rig.take(), ["DAC start_refused", "3 {error,{already_started,app1}}"]);
+    // What runs here is started.
+    let mut rig = local("temporary");
+    rig.start("app1", "temporary");
+    assert_eq!(rig.take(), ["3 {error,{already_started,app1}}"]);
+}
+
+#[test]
 fn orders_to_a_standby() {
     for (change, lines) in [
         (Change::StartIt, &["start app1 normal"][..]),
@@ -269,7 +281,7 @@ fn orders_to_a_runner() {
     rig.input(Input::Stopped { app: atom("app1") });
     assert_eq!(rig.take(), ["DAC not_run"]);
     rig.start("app1", "temporary");
-    assert_eq!(rig.take(), ["3 {error,{already_started,app1}}"]);
+    assert_eq!(rig.take(), ["DAC start_refused", "3 {error,{already_started,app1}}"]);
 }
 
 #[test]
@@ -283,7 +295,8 @@ fn everything_about_an_application_waits_for_its_stop_and_the_others_go_on() {
     rig.input(Input::Exited { app: atom("app1"), reason: Term::atom("crash") });
     assert_eq!(rig.take(), [""; 0], "it was going down anyway");
     rig.input(Input::Stopped { app: atom("app1") });
-    assert_eq!(rig.take(), ["3 {error,{already_started,app1}}", "start app1 normal"]);
+    let refused = "3 {error,{already_started,app1}}";
+    assert_eq!(rig.take(), ["DAC start_refused", refused, "start app1 normal"]);
 }
 
 #[test]

@@ -378,6 +378,28 @@ fn l22_what_runs_elsewhere_is_not_waited_for() {
 }
 
 #[test]
+fn l22_a_start_that_was_refused_where_nobody_runs_it_any_more_is_done_all_the_same() {
+    let mut c = standby("c", "[b,c]", &["b"], "b");
+    let refused = || FromController::StartRefused { app: atom("app1") };
+    c.controller(refused());
+    assert_eq!(c.take(), [""; 0], "it runs");
+    c.message("{dist_ac_app_stopped,app1}");
+    c.take();
+    c.engine.heal.level = crate::heal::Heal::Off;
+    c.controller(refused());
+    assert_eq!(c.take(), [""; 0], "as at a stock node");
+    c.engine.heal.level = crate::heal::Heal::Own;
+    // Long after, so that it did not die with b.
+    c.wait(6_000);
+    c.node_down("b");
+    c.take();
+    c.controller(refused());
+    assert_eq!(c.take(), ["AC change start_it"]);
+    c.controller(refused());
+    assert_eq!(c.take(), [""; 0], "it starts");
+}
+
+#[test]
 fn an_introduction_is_answered_before_this_node_is_ready_and_it_comes_as_no_candidate() {
     let mut b = Rig::new("b", vec![distribution("app1", 1000, "[a,b]")]);
     b.node_up("a");

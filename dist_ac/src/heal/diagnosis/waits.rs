@@ -7,7 +7,7 @@ use std::{
 
 use etf::Atom;
 
-use super::{Finding, ORPHAN_LASTS, Treatment, started};
+use super::{DEAF_AFTER, Finding, ORPHAN_LASTS, Treatment, started};
 use crate::{
     engine::{appl::AppId, wire::Message},
     heal::{
@@ -181,6 +181,37 @@ impl Healer {
             // Who waits for a start hears of the runner.
             if (seen.boots() || locked) && (collects || copies.is_empty()) {
                 all.push(go_on(Fault::Wedged, app, node, other));
+            }
+        }
+        all
+    }
+
+    /// A node that boots holds the lock which a start needs, and waits for the introduction of one that waits for that very
+    /// start. `dist_ac` there thinks that it has ordered it, which the application controller dropped, as a request of its own
+    /// waits for the lock. Whoever boots goes on without the one that waits, and is introduced to it when that is over:
+    /// it runs something, so that neither takes the other's answer for a question (L12).
+    pub(super) fn kept_by_boots(&self, app: &Atom) -> Vec<Finding> {
+        let mut all = Vec::new();
+        for node in self.nodes.keys() {
+            let Some(Wait { other, .. }) = self.waits(node).filter(|wait| wait.app == app && !wait.collects)
+            else {
+                continue;
+            };
+            let requested = self.nodes[other].stock(&self.me).is_some_and(|(_, controller, _)| {
+                self.nodes[other].id(app) == Some(&AppId::RunWaiting) && controller.starting.contains(app)
+            });
+            let runs = |controller: &Controller| {
+                self.lists.keys().any(|app| controller.running.get(app) == Some(&Place::Here))
+            };
+            if !requested || !self.nodes[node].controller.as_ref().is_some_and(runs) {
+                continue;
+            }
+            for (boots, seen) in &self.nodes {
+                let waits =
+                    seen.boots() && seen.waiting.as_ref().is_some_and(|waiting| waiting.names.contains(node));
+                if waits && self.connected(boots, node) {
+                    all.push(Finding { lasts: DEAF_AFTER, ..go_on(Fault::Wedged, app, boots, node) });
+                }
             }
         }
         all

@@ -1,6 +1,7 @@
 //! Stock nodes that are blocked: what they are told, and what those are who wait for them.
 
 use super::*;
+use crate::engine::appl::Nodes;
 
 #[test]
 fn l8_the_loser_is_told_what_the_winner_cannot_say() {
@@ -273,6 +274,34 @@ fn who_waits_for_one_that_boots_goes_on() {
     rig.boots = Some("a");
     assert_eq!(rig.sent(3_000), [""; 0], "its first introductions may take a moment");
     assert_eq!(rig.sent(5_000), ["b nodedown a"]);
+}
+
+#[test]
+fn one_that_boots_goes_on_without_one_that_waits_for_a_start_which_waits_for_it() {
+    // c boots and holds the lock. b waits for a, which has told its application controller to start it; but that has a request
+    // of its own open, and the request waits for the lock.
+    let rig = |variables: &'static str, runs: &str| {
+        let mut rig = Rig::new(Heal::Cluster, &["a", "b", "c"]);
+        rig.mesh();
+        rig.says("a", "run_waiting", "[a,b,r]");
+        rig.stock[0].2 = controller("", "{app1,temporary,normal}");
+        rig.blocked("b", runs, "{app1,temporary,normal}");
+        rig.blocked("c", "", "");
+        rig.waiting = ("wait_dist_start/7", "req app1 a");
+        rig.introductions = Some(("c", variables));
+        rig
+    };
+    let other = "{app2,undefined},";
+    assert_eq!(
+        rig("b", "").sent(90_000),
+        [""; 0],
+        "two that run nothing would answer each other without end"
+    );
+    assert_eq!(rig("d", other).sent(90_000), [""; 0], "it waits for another");
+    let mut rig = rig("b", other);
+    rig.healer.lists.insert(atom("app2"), Nodes::from_term(&term("[b,c]")).expect("a list"));
+    assert_eq!(rig.sent(59_000), [""; 0], "a start may take its time");
+    assert_eq!(rig.sent(5_000), ["c nodedown b"]);
 }
 
 #[test]

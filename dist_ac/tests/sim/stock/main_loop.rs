@@ -144,6 +144,8 @@ impl Stock {
             FromController::NotRun { app } => self.on_not_running(&app, true),
             FromController::Run { app, result } => self.on_run(&app, result),
             FromController::RunningApplications(_) => {}
+            // OTP's application controller does not tell.
+            FromController::StartRefused { .. } => {}
             FromController::StartRequest { app } => {
                 let nodes = vec![self.me.clone()];
                 self.outputs.push_back(Output::Lock { lock: Lock::Start, nodes, retry: false });

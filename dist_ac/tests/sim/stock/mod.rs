@@ -199,7 +199,13 @@ impl Stock {
             },
             Wait::Starter(decision, node) => frame("wait_dist_start/7", decision, node),
             Wait::Anybody(decision) => frame("wait_dist_start2/6", decision, &self.me),
-            Wait::SyncLock | Wait::Introductions(_) => {
+            Wait::Introductions(nodes) => {
+                let node = nodes.front().map_or(String::new(), |node| format!("y(0)     '{node}'\n"));
+                format!(
+                    "Program counter: 0x1 (dist_ac:wait_dacs/4 + 8)\n{node}\n0x2 Return addr 0x3 (dist_ac:sync_dacs/1 + 8)\n"
+                )
+            }
+            Wait::SyncLock => {
                 "Program counter: 0x1 (global:random_sleep/1 + 8)\n\n0x2 Return addr 0x3 (dist_ac:sync_dacs/1 + 8)\n"
                     .into()
             }
