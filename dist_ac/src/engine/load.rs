@@ -64,12 +64,23 @@ impl Engine {
             }
             if node != me {
                 let he_knows_me = announced.iter().any(|(known, ..)| *known == node);
+                if !he_knows_me && self.is_ours(&node) {
+                    self.apps[at].load_told.insert(node.clone());
+                }
                 let (node_, app, nodes) = (me.clone(), name.clone(), nodes.clone());
                 self.send(&node, Message::AppLoaded { node: node_, app, nodes, permission, he_knows_me });
             }
         }
         self.evaluate(now, at);
         Ok(())
+    }
+
+    /// Whether members of ours that may run it know that it is loaded here. One that does not may start it just now, by a
+    /// failover in which this node has no part; its answer comes behind the news of that.
+    pub(super) fn knows_of_load(&self, at: usize) -> bool {
+        let app = &self.apps[at];
+        let owes = |node: &Atom| matches!(app.permission_of(node), Some(Some(_)));
+        !app.load_told.iter().any(owes)
     }
 
     pub(super) fn unload(&mut self, at: usize) {
@@ -80,6 +91,7 @@ impl Engine {
         let app = &mut self.apps[at];
         app.run.clear();
         app.started = false;
+        app.load_told.clear();
         app.end_failover();
         self.drop_decision(at);
         self.set_id(at, super::AppId::Undefined);
@@ -112,6 +124,7 @@ impl Engine {
             return self.event(Event::DistributionMismatch { app, node });
         }
         self.apps[at].set_permission(&node, Some(permission));
+        self.apps[at].load_told.remove(&node);
         // Before go an answer would make this node a candidate that starts nothing; M4 follows at go.
         if !he_knows_me && self.go {
             let permission = self.apps[at].permits(&me);

@@ -103,6 +103,8 @@ struct App {
     asked: BTreeMap<Atom, (u32, Instant)>,
     /// It runs here, and nobody was told: a starter that goes before this node may be done first.
     unannounced: bool,
+    /// Who was told that it is loaded here, and has not answered.
+    load_told: BTreeSet<Atom>,
     /// It runs here, and these peers of our own kind, where it runs too, are to give way: what they said before
     /// they knew of this copy must not stop it.
     yielding: BTreeSet<Atom>,
@@ -621,6 +623,7 @@ impl App {
             suspect: None,
             asked: BTreeMap::new(),
             unannounced: false,
+            load_told: BTreeSet::new(),
             yielding: BTreeSet::new(),
             since: None,
             stopped: None,

@@ -28,6 +28,7 @@ impl Engine {
         app.run.retain(|(name, _)| name != node);
         app.ballots.forget(node);
         app.yielding.remove(node);
+        app.load_told.remove(node);
         app.asked.remove(node);
         if let Some(own) = &mut app.own_start {
             own.previous.take_if(|previous| previous == node);

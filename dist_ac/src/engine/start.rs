@@ -205,7 +205,7 @@ impl Engine {
 
     /// Looks again at an open decision.
     pub(super) fn evaluate(&mut self, now: Instant, at: usize) {
-        let met = self.has_met_candidates(at);
+        let met = self.has_met_candidates(at) && self.knows_of_load(at);
         let not_loaded = self.not_loaded(at);
         let Some(decision) = &mut self.apps[at].decision else { return };
         let patient = decision.reply || !decision.callers.is_empty();

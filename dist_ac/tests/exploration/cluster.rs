@@ -388,15 +388,15 @@ impl Cluster {
         }
     }
 
-    /// Whether a node need not know that it is up elsewhere: a link was lost; or, after a death, two may start it at the
-    /// same moment, one that is started and one that fails over, and the news of the one is on its way to the other.
-    /// Nobody is asked before a start, so it is too late for that. Once quiet there is one copy all the same.
+    /// Whether a node need not know that it is up elsewhere: a link was lost; or, after a death, somebody asks for a takeover
+    /// at one node while another one fails over, and the news of the one is on its way to the other. Nobody is asked before
+    /// a failover, so it is too late for that. Once quiet there is one copy all the same.
     fn is_excused(&self, context: &Context, runner: usize, node: usize) -> bool {
         let tables = &context.tables;
         let mut coming =
             tables.on_wire(self.wires[runner][node]).iter().map(|parcel| tables.parcel_at(*parcel));
         let news = |parcel: &Parcel| matches!(parcel, Parcel::Message(Message::AppStarted { .. }));
-        self.past.lost_link || (self.past.died && coming.any(news))
+        self.past.lost_link || (self.past.died && self.past.moved && coming.any(news))
     }
 
     fn boot(&mut self, context: &mut Context, node: usize) {

@@ -410,6 +410,35 @@ fn an_introduction_is_answered_before_this_node_is_ready_and_it_comes_as_no_cand
 }
 
 #[test]
+fn a_start_waits_for_members_that_may_not_know_that_it_is_loaded_here() {
+    for answers in ["an answer", "a start, an answer", "death", "silence"] {
+        let mut a = Rig::new("a", vec![distribution("app1", 1000, "[a,c]")]);
+        a.input(Input::Go);
+        a.message("{crabnode_dist_ac,c,false,[],[],self}");
+        a.meet("c", "[{appl,app1,{failover,b},1000,LIST,[{PEER,true}]}]", "[a,c]", "[]");
+        a.message("{crabnode_dist_ac,c,true,[],[],self}");
+        a.take();
+        a.controller(FromController::LoadRequest { app: atom("app1"), permission: true });
+        a.start("app1");
+        let told = ["c {dist_ac_app_loaded,a,app1,[a,c],true,false}", "AC load ok"];
+        assert_eq!(a.take(), told, "c may be failing over, without this node");
+        match answers {
+            "death" => a.node_down("c"),
+            "silence" => a.wait(10_000),
+            _ => {
+                if answers == "a start, an answer" {
+                    a.message("{dist_ac_app_started,c,app1,ok}");
+                }
+                a.message("{dist_ac_app_loaded,c,app1,[a,c],true,true}");
+            }
+        }
+        let start =
+            if answers == "a start, an answer" { "AC start {takeover,c}" } else { "AC start start_it" };
+        assert!(a.take().contains(&start.to_owned()), "{answers}");
+    }
+}
+
+#[test]
 fn a_node_without_dist_ac_is_no_peer() {
     let mut b = Rig::up("b", "[a,b]", &[]);
     b.node_up("a");
