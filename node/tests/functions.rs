@@ -106,13 +106,13 @@ async fn a_wait_that_is_dropped_loses_nothing_and_a_request_that_is_dropped_says
         let send = |context: &Context, ms| {
             erpc::send_request(context, &to, "timer", "sleep", sleep(ms)).expect("good names")
         };
-        let mut request = send(&context, 50);
+        let mut request = send(&context, 1000);
         let wait = erpc::wait_response(&mut context, &mut request, None);
         assert!(tokio::time::timeout(Duration::from_millis(5), wait).await.is_err(), "it sleeps still");
         let response = erpc::wait_response(&mut context, &mut request, LIMIT).await;
         assert_eq!(response, Some(Ok(Term::atom("ok"))));
-        drop(send(&context, 50));
-        let request = send(&context, 50);
+        drop(send(&context, 1000));
+        let request = send(&context, 1000);
         let received = erpc::receive_response(&mut context, request, None);
         assert!(tokio::time::timeout(Duration::from_millis(5), received).await.is_err(), "it sleeps still");
         // Of another process it is not.
@@ -121,7 +121,7 @@ async fn a_wait_that_is_dropped_loses_nothing_and_a_request_that_is_dropped_says
         let answer =
             node.run(async move |mut context| erpc::wait_response(&mut context, &mut other, LIMIT).await);
         assert_eq!(answer.await, Some(Some(Err(ErpcError::Erpc(Atom::from("badarg"))))));
-        assert_eq!(context.receive_timeout(Duration::from_millis(200)).await, None);
+        assert_eq!(context.receive_timeout(Duration::from_millis(1500)).await, None);
     })
     .await;
 }

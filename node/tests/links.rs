@@ -74,7 +74,7 @@ fn a_recorder_sees_what_the_api_says() {
     metrics::with_local_recorder(&recorder, || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {
-            let config = NodeConfig { net_ticktime: Duration::from_secs(1), ..config("a", epmd_port()) };
+            let config = NodeConfig { net_ticktime: Duration::from_secs(8), ..config("a", epmd_port()) };
             let node = Node::start(config).await.expect("the node starts");
             let peer = "peer@localhost";
             let mut wire = Wire::dial(node.port(), node.name(), peer, hidden()).await;
@@ -84,7 +84,7 @@ fn a_recorder_sees_what_the_api_says() {
             let ticked = || node.link(peer).is_some_and(|link| link.last_tick_sent.is_some());
             eventually("a tick", ticked).await;
             let link = node.link(peer).expect("it is up");
-            assert!(link.last_tick_received.is_some_and(|ago| ago < Duration::from_secs(2)), "{link:?}");
+            assert!(link.last_tick_received.is_some_and(|ago| ago < Duration::from_secs(10)), "{link:?}");
             // A snapshot takes the numbers away: the next has what happened since.
             let seen = seen(snapshotter.snapshot(), peer);
             let link = node.link(peer).expect("it is up");

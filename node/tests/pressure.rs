@@ -50,12 +50,22 @@ fn sender(node: &Node, count: i64) -> mpsc::UnboundedReceiver<i64> {
     receiver
 }
 
-/// Takes what comes until nothing has come for a while. The last number.
-async fn until_it_stops(receiver: &mut mpsc::UnboundedReceiver<i64>) -> i64 {
+/// Takes what comes until nothing has come for a while, and the sender waits and is not only late. The last number.
+async fn until_it_stops(node: &Node, receiver: &mut mpsc::UnboundedReceiver<i64>) -> i64 {
     let mut last = -1;
-    while let Ok(Some(n)) = timeout(Duration::from_millis(300), receiver.recv()).await {
-        last = n;
-    }
+    let stops = async {
+        loop {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            while let Ok(Some(n)) = timeout(Duration::from_millis(300), receiver.recv()).await {
+                last = n;
+            }
+            let link = node.link("peer@localhost").expect("it is up");
+            if link.busy_sends >= 1 && link.queued_bytes >= 1 << 20 {
+                return;
+            }
+        }
+    };
+    timeout(SOON * 2, stops).await.expect("the sender waits");
     last
 }
 
@@ -66,7 +76,7 @@ async fn a_peer_that_does_not_read_makes_senders_wait_and_nothing_else() {
     let mut events = node.busy_events();
     let mut wire = dial(&node).await;
     let mut queued = sender(&node, COUNT);
-    let stuck_at = until_it_stops(&mut queued).await;
+    let stuck_at = until_it_stops(&node, &mut queued).await;
     assert!((100..COUNT - 1).contains(&stuck_at), "the sender waits: {stuck_at}");
     let busy = timeout(SOON, events.next()).await.expect("an event");
     assert!(
@@ -139,7 +149,7 @@ async fn the_end_of_the_connection_frees_who_waits() {
     let node = node("a", epmd_port()).await;
     let wire = dial(&node).await;
     let mut queued = sender(&node, 5000);
-    let stuck_at = until_it_stops(&mut queued).await;
+    let stuck_at = until_it_stops(&node, &mut queued).await;
     drop(wire);
     let next = timeout(SOON, queued.recv()).await.expect("the sender goes on");
     assert_eq!(next, Some(stuck_at + 1));
