@@ -90,6 +90,12 @@ impl Ours {
         assert_eq!(next, Err(RecvTimeoutError::Timeout));
     }
 
+    /// When the last tick came, on a link on which nothing else has come since.
+    fn heard(&self, erl: &ErlNode) -> Instant {
+        let asked = now();
+        asked - self.link(erl).last_tick_received.expect("it has ticked")
+    }
+
     fn link(&self, erl: &ErlNode) -> LinkInfo {
         self.node.link(erl.node()).expect("the link is up")
     }
@@ -130,13 +136,17 @@ fn ticktime(seconds: u64) -> impl FnOnce(&mut NodeConfig) {
 const TICKTIME: u64 = 4;
 
 /// How much later than it must something may be seen on a machine that is busy with other tests.
-const LATE: f64 = 1.5;
+const LATE: f64 = 4.0;
 
-fn assert_in_window(what: &str, found: Duration, from: f64, to: f64) {
-    println!("{what}: missed after {found:?}, window {from} to {to} s");
-    // What was said last may have been on its way for a moment.
-    let window = from - 0.1..=to + LATE;
-    assert!(window.contains(&found.as_secs_f64()), "{what}: {found:?} is not in {window:?}");
+/// A node is missed between `from` and `to` seconds after it was heard last. That was not before `heard`, and not after
+/// `stopped`, which is when it had been told to stop.
+fn assert_in_window(what: &str, heard: Instant, stopped: Instant, missed: Instant, from: f64, to: f64) {
+    let (silent, since_stop) = (missed.duration_since(heard), missed.duration_since(stopped));
+    println!(
+        "{what}: missed {silent:?} after it was heard, {since_stop:?} after it stopped, window {from} to {to} s"
+    );
+    assert!(silent.as_secs_f64() >= from, "{what}: {silent:?} of silence, and not {from} s");
+    assert!(since_stop.as_secs_f64() <= to + LATE, "{what}: {since_stop:?} after it stopped, and not {to} s");
 }
 
 /// Ten ticktimes without a word: both ends tick, nobody is missed, and nothing else is said.
@@ -166,7 +176,7 @@ fn item_31_an_idle_link_survives_ten_ticktimes_hidden_and_visible() {
                 "only ticks"
             );
             for ago in [link.last_tick_received, link.last_tick_sent] {
-                assert!(ago.is_some_and(|ago| ago.as_secs_f64() < 2.0 + LATE), "{link:?}");
+                assert!(ago.is_some_and(|ago| ago.as_secs() < TICKTIME), "{link:?}");
             }
         }
         says(&mut erl, "ct_peer:flush()", "[]");
@@ -210,11 +220,11 @@ fn item_32_intensities_4_and_50() {
                 assert!((due / 2.0 - 1.0..=due + 2.0).contains(&ticks), "{ticks} of {due}");
             }
             erl.process().signal("STOP");
-            let stopped = now();
-            let (at, reason) = ours.nodedown(Duration::from_secs(10));
+            let (stopped, heard) = (now(), ours.heard(&erl));
+            let (at, reason) = ours.nodedown(Duration::from_secs(15));
             assert_eq!(reason, "net_tick_timeout");
-            let (i, their_i) = (4.0 / f64::from(intensity), 4.0 / f64::from(theirs.unwrap_or(4)));
-            assert_in_window("intensity", at.duration_since(stopped), 4.0 - their_i, 4.0 + i);
+            let i = 4.0 / f64::from(intensity);
+            assert_in_window("intensity", heard, stopped, at, 4.0 - i, 4.0 + i);
         }
     });
 }
@@ -235,28 +245,27 @@ fn item_33_the_ticktime_changes_on_a_live_link() {
         assert_eq!(ours.node.set_net_ticktime(secs(12), secs(5)), Ok(TicktimeChange::Initiated));
         assert_eq!(ours.node.net_ticktime(), (secs(12), true));
         assert_eq!(ours.node.set_net_ticktime(secs(9), secs(5)), Ok(TicktimeChange::OngoingTo(secs(12))));
-        pause(secs(6));
-        assert_eq!(ours.node.net_ticktime(), (secs(12), false));
-        says(&mut erl, "net_kernel:get_net_ticktime()", "12");
+        let is_done = wait_for(SOON, || (ours.node.net_ticktime() == (secs(12), false)).then_some(()));
+        assert!(is_done.is_some(), "{:?}", ours.node.net_ticktime());
+        erl.eval_until("net_kernel:get_net_ticktime()", "12", SOON);
         // Shorter: first here, by rpc, then there.
         let rpc = |f: &str, args: &str| format!("rpc:call(r@localhost, net_kernel, {f}, {args})");
-        says(&mut erl, &rpc("set_net_ticktime", "[2, 5]"), "change_initiated");
-        says(&mut erl, &rpc("set_net_ticktime", "[3, 5]"), "{ongoing_change_to,2}");
-        says(&mut erl, &rpc("get_net_ticktime", "[]"), "{ongoing_change_to,2}");
+        says(&mut erl, &rpc("set_net_ticktime", "[6, 5]"), "change_initiated");
+        says(&mut erl, &rpc("set_net_ticktime", "[7, 5]"), "{ongoing_change_to,6}");
+        says(&mut erl, &rpc("get_net_ticktime", "[]"), "{ongoing_change_to,6}");
         pause(secs(2));
-        says(&mut erl, "net_kernel:set_net_ticktime(2, 5)", "change_initiated");
-        pause(secs(6));
-        says(&mut erl, &rpc("get_net_ticktime", "[]"), "2");
-        says(&mut erl, &rpc("set_net_ticktime", "[2]"), "unchanged");
-        says(&mut erl, "net_kernel:get_net_ticktime()", "2");
-        pause(secs(6));
+        says(&mut erl, "net_kernel:set_net_ticktime(6, 5)", "change_initiated");
+        erl.eval_until(&rpc("get_net_ticktime", "[]"), "6", SOON);
+        says(&mut erl, &rpc("set_net_ticktime", "[6]"), "unchanged");
+        erl.eval_until("net_kernel:get_net_ticktime()", "6", SOON);
+        pause(secs(15));
         ours.has_nothing(Duration::from_millis(1));
         // The new one is at work.
         erl.process().signal("STOP");
-        let stopped = now();
-        let (at, reason) = ours.nodedown(secs(10));
+        let (stopped, heard) = (now(), ours.heard(&erl));
+        let (at, reason) = ours.nodedown(secs(20));
         assert_eq!(reason, "net_tick_timeout");
-        assert_in_window("after a change", at.duration_since(stopped), 1.5, 2.5);
+        assert_in_window("after a change", heard, stopped, at, 4.5, 7.5);
     });
 }
 
@@ -268,22 +277,26 @@ fn item_34_a_stopped_node_is_missed_within_an_interval_of_the_ticktime() {
         pair.says("net_adm:ping(R)", "pong");
         pair.says("global:sync()", "ok");
         pair.erl.eval("net_kernel:monitor_nodes(true, [nodedown_reason])");
+        let heard = now();
+        pair.says("rpc:call(R, erlang, node, [])", "r@localhost");
         pair.peer.process().signal("STOP");
         let stopped = now();
         pair.says(
-            "receive Down -> Down after 10000 -> late end",
+            "receive Down -> Down after 15000 -> late end",
             "{nodedown,r@localhost,[{nodedown_reason,net_tick_timeout}]}",
         );
-        assert_in_window("we stopped", stopped.elapsed(), 3.0, 5.0);
+        assert_in_window("we stopped", heard, stopped, now(), 3.0, 5.0);
 
         let ours = Ours::start(&pair.cluster, "o", ticktime(TICKTIME));
         ours.connect(&mut pair.erl);
         pair.says("global:sync()", "ok");
+        let heard = now();
+        pair.says("rpc:call(o@localhost, erlang, node, [])", "o@localhost");
         pair.erl.process().signal("STOP");
         let stopped = now();
-        let (at, reason) = ours.nodedown(Duration::from_secs(10));
+        let (at, reason) = ours.nodedown(Duration::from_secs(15));
         assert_eq!(reason, "net_tick_timeout");
-        assert_in_window("the erl stopped", at.duration_since(stopped), 3.0, 5.0);
+        assert_in_window("the erl stopped", heard, stopped, at, 3.0, 5.0);
     });
 }
 
@@ -301,17 +314,17 @@ fn item_35_nodeup_comes_first_and_nodedown_last_with_its_reason() {
             let up = ours.next(SOON);
             assert!(matches!(up, Message::Node(NodeEvent::Up { visible: true, .. })), "{up:?}");
             assert_eq!(ours.next(SOON), Message::Term(tuple!(atom "hello", round)));
-            says(&mut erl, "receive Up -> Up after 5000 -> late end", "{nodeup,r@localhost,[]}");
+            says(&mut erl, "receive Up -> Up after 15000 -> late end", "{nodeup,r@localhost,[]}");
             says(&mut erl, "global:sync()", "ok");
             if round % 2 == 0 {
                 // Ours closes.
                 assert!(ours.node.disconnect(erl.node()));
                 assert_eq!(ours.nodedown(SOON).1, "disconnect");
-                says(&mut erl, "receive D -> D after 5000 -> late end", &down("connection_closed"));
+                says(&mut erl, "receive D -> D after 15000 -> late end", &down("connection_closed"));
             } else {
                 says(&mut erl, "erlang:disconnect_node(R)", "true");
                 assert_eq!(ours.nodedown(SOON).1, "connection_closed");
-                says(&mut erl, "receive D -> D after 5000 -> late end", &down("disconnect"));
+                says(&mut erl, "receive D -> D after 15000 -> late end", &down("disconnect"));
             }
         }
         // Who has something left to say to the other makes the link anew; then it comes up, and no second time goes down.
@@ -337,7 +350,7 @@ fn item_36_kill_9_breaks_links_and_monitors_and_nodedown_is_last() {
         let first_two = "lists:sort([receive {'EXIT', P, A} -> {exit, A}; {'DOWN', M, process, P, B} -> {down, B}; {nodedown, _} = N -> N end || _ <- [1, 2]])";
         // In the shell's own environment, where P and M are bound.
         assert_eq!(pair.erl.eval(first_two), "[{down,noconnection},{exit,noconnection}]");
-        assert_eq!(pair.erl.eval("receive Last -> Last after 1000 -> late end"), "{nodedown,r@localhost}");
+        assert_eq!(pair.erl.eval("receive Last -> Last after 15000 -> late end"), "{nodedown,r@localhost}");
 
         let ours = Ours::start(&pair.cluster, "o", |_| {});
         ours.connect(&mut pair.erl);
@@ -371,11 +384,8 @@ fn item_37_disconnect_node_both_ways_and_the_link_comes_back() {
         let ours = Ours::start(&cluster, "r", |config| config.hidden = true);
         for round in 0..5 {
             ours.connect(&mut erl);
-            says(
-                &mut erl,
-                "{nodes(connected), erlang:disconnect_node(R), nodes(connected)}",
-                "{[r@localhost],true,[]}",
-            );
+            says(&mut erl, "{nodes(connected), erlang:disconnect_node(R)}", "{[r@localhost],true}");
+            erl.eval_until("nodes(connected)", "[]", SOON);
             ours.nodedown(SOON);
             assert!(ours.node.nodes_hidden().is_empty());
             says(&mut erl, "net_adm:ping(R)", "pong");
@@ -390,7 +400,7 @@ fn item_37_disconnect_node_both_ways_and_the_link_comes_back() {
             });
             sent.recv_timeout(SOON).expect("it is sent");
             erl.eval(&format!(
-                "(fun() -> receive {{again, {round}, P}} -> P ! back after 5000 -> error(late) end end)()"
+                "(fun() -> receive {{again, {round}, P}} -> P ! back after 15000 -> error(late) end end)()"
             ));
             assert!(matches!(ours.next(SOON), Message::Node(NodeEvent::Up { .. })));
             assert_eq!(ours.next(SOON), Message::Term(Term::atom("back")));
@@ -525,10 +535,16 @@ fn item_64_a_slow_reader_makes_the_sender_wait() {
                 progress.send(n).expect("the test listens");
             }
         });
+        // It waits, and is not only late with the next.
         let mut stuck_at = None;
-        while let Ok(n) = sent.recv_timeout(Duration::from_millis(500)) {
-            stuck_at = Some(n);
-        }
+        let waits = wait_for(Duration::from_secs(20), || {
+            while let Ok(n) = sent.recv_timeout(Duration::from_millis(500)) {
+                stuck_at = Some(n);
+            }
+            let link = ours.link(&pair.erl);
+            (link.busy_sends >= 1 && link.queued_bytes >= 1 << 20).then_some(())
+        });
+        assert!(waits.is_some(), "{stuck_at:?}: {:?}", ours.link(&pair.erl));
         let stuck_at = stuck_at.expect("the first goes at once");
         println!("OTP {}: our sender waits after {stuck_at} messages of 10 kB", otp.number());
         assert!((100..COUNT - 1).contains(&stuck_at), "{stuck_at}");
@@ -568,7 +584,7 @@ fn item_64_a_slow_reader_makes_the_sender_wait() {
         pair.peer.process().signal("CONT");
         pair.says("receive all_sent -> ok after 20000 -> late end", "ok");
         // What another process has sent comes in its own time.
-        pair.erl.eval("Sum = fun F(Left) when Left =< 0 -> Left; F(Left) -> {sink, R} ! {self(), sync}, receive {sink, N} -> F(Left - N) after 5000 -> {late, Left} end end");
+        pair.erl.eval("Sum = fun F(Left) when Left =< 0 -> Left; F(Left) -> {sink, R} ! {self(), sync}, receive {sink, N} -> F(Left - N) after 15000 -> {late, Left} end end");
         assert_eq!(pair.erl.eval("Sum(3000)"), "0");
     });
 }
