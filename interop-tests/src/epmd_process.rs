@@ -12,6 +12,9 @@ use crate::{Otp, Process, TestPorts, clock::wait_for, crabnode_binary};
 /// Ports tried before giving up: another program may take the free port before the EPMD does.
 const PORTS_TRIED_MAX: usize = 5;
 
+/// How long an EPMD may take to answer, on a machine that is busy with other tests.
+const ANSWERS: Duration = Duration::from_secs(20);
+
 /// A running EPMD, stock or ours. It ends with this value.
 pub struct EpmdProcess {
     process: Process,
@@ -95,7 +98,7 @@ fn try_start(name: &str, command: &[OsString], port: u16) -> Result<Process, Str
         started.env_remove(variable);
     }
     let mut process = Process::start(name, &mut started);
-    let answers = wait_for(Duration::from_secs(5), || {
+    let answers = wait_for(ANSWERS, || {
         if process.status().is_some() { Some(false) } else { accepts(port).then_some(true) }
     });
     if answers == Some(true) { Ok(process) } else { Err(process.say("did not come to answer")) }

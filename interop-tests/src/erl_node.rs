@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use crate::{Process, clock::wait_for, cluster::temporary};
 
 /// How long an evaluation may take where the test does not say.
-const EVAL_LIMIT: Duration = Duration::from_secs(20);
+const EVAL_LIMIT: Duration = Duration::from_secs(60);
 
 /// The longest value taken from a node: whatever a test asks for is far shorter.
 const REPLY_BYTES_MAX: u32 = 64 * 1024 * 1024;
@@ -82,7 +82,7 @@ impl ErlNode {
     /// Variables and the mailbox of `self()` stay from one call to the next.
     ///
     /// # Panics
-    /// Where the evaluation raises, or takes longer than 20 s.
+    /// Where the evaluation raises, or takes longer than 60 s.
     pub fn eval(&mut self, expressions: &str) -> String {
         self.try_eval(expressions, EVAL_LIMIT)
             .unwrap_or_else(|error| panic!("{}: {expressions}: {error}", self.node))

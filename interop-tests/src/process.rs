@@ -90,7 +90,7 @@ impl Process {
             self.status = self.child.try_wait().ok().flatten();
             if self.status.is_some() {
                 // Nothing to wait for, unless a program that it started holds its output open.
-                let _ = wait_for(Duration::from_secs(1), || {
+                let _ = wait_for(Duration::from_secs(10), || {
                     self.readers.iter().all(JoinHandle::is_finished).then_some(())
                 });
             }

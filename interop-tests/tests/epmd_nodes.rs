@@ -4,7 +4,7 @@
 use std::{net::Ipv4Addr, num::NonZeroU16, process::Command, time::Duration};
 
 use crabnode::{Discovery, Names, Node, NodeConfig, Resolver};
-use interop_tests::{Cluster, EpmdProcess, ErlNode, NodeSpec, Otp, TestPorts, clock::now};
+use interop_tests::{Cluster, EpmdProcess, ErlNode, NodeSpec, Otp, TestPorts, clock::wait_for};
 use tokio::runtime::Runtime;
 
 #[test]
@@ -38,7 +38,7 @@ fn item_12_erl_starts_at_our_epmd_and_lists_itself() {
     let again = format!("[{}]", names.join(","));
     for node in &mut nodes {
         let listed = "lists:sort([N || {N, _} <- element(2, net_adm:names(localhost))])";
-        node.eval_until(listed, &again, Duration::from_secs(10));
+        node.eval_until(listed, &again, Duration::from_secs(20));
     }
 }
 
@@ -53,22 +53,25 @@ fn item_13_our_node_registers_again_with_the_same_creation() {
             let node = cluster.peer("r");
             let creation = |cluster: &Cluster, name: &str| {
                 let mut asker = cluster.erl(&otp, name);
-                asker.eval_until("net_adm:ping(r@localhost)", "pong", Duration::from_secs(5));
+                asker.eval_until("net_adm:ping(r@localhost)", "pong", Duration::from_secs(20));
                 asker.eval("B = term_to_binary(rpc:call(r@localhost, erlang, whereis, [net_kernel])), binary:decode_unsigned(binary:part(B, {byte_size(B), -4}))")
             };
             let before = creation(&cluster, "a");
             let epmd = cluster.epmd().expect("it was made with one");
-            epmd.restart();
-            let started = now();
             let name = format!("name r at port {}\n", node.port());
             let program = otp.epmd();
             let port = epmd.port().to_string();
-            let found = interop_tests::clock::wait_for(REGISTERED_AGAIN, || {
-                let listed = Command::new(&program).args(["-port", &port, "-names"]).output();
-                let listed = String::from_utf8(listed.expect("OTP has an epmd").stdout).expect("UTF-8");
-                listed.contains(&name).then_some(())
+            // A machine that is busy may be late with one of them.
+            let found = (0..3).any(|_| {
+                epmd.restart();
+                let found = wait_for(REGISTERED_AGAIN, || {
+                    let listed = Command::new(&program).args(["-port", &port, "-names"]).output();
+                    let listed = String::from_utf8(listed.expect("OTP has an epmd").stdout).expect("UTF-8");
+                    listed.contains(&name).then_some(())
+                });
+                found.is_some()
             });
-            assert!(found.is_some(), "OTP {}: not after {:?}", otp.number(), now() - started);
+            assert!(found, "OTP {}: not within {REGISTERED_AGAIN:?}", otp.number());
             // A node that has never heard of it sees the same life of it.
             assert_eq!(creation(&cluster, "b"), before, "OTP {}", otp.number());
             assert_ne!(before, "0");
@@ -153,7 +156,7 @@ fn item_14_erl_epmd_port_both_ways_without_any_epmd() {
             let mut erl = cluster.erl_with(&otp, "a@127.0.0.1", &spec);
             if we_call {
                 assert_eq!(ours.connect("a@127.0.0.1"), Ok(()));
-                erl.eval_until("nodes()", "['r@127.0.0.2']", Duration::from_secs(5));
+                erl.eval_until("nodes()", "['r@127.0.0.2']", Duration::from_secs(20));
             } else {
                 assert_eq!(erl.eval("net_adm:ping('r@127.0.0.2')"), "pong", "OTP {}", otp.number());
                 assert_eq!(ours.node.nodes().len(), 1);
@@ -202,7 +205,7 @@ fn item_14_modules_of_ones_own_find_each_other() {
             let mut erl = cluster.erl_with(&otp, "a", &spec);
             if we_call {
                 assert_eq!(ours.connect("a@localhost"), Ok(()));
-                erl.eval_until("nodes()", "[r@localhost]", Duration::from_secs(5));
+                erl.eval_until("nodes()", "[r@localhost]", Duration::from_secs(20));
             } else {
                 assert_eq!(erl.eval("net_adm:ping(r@localhost)"), "pong", "OTP {}", otp.number());
             }
@@ -225,6 +228,6 @@ fn item_14_a_node_that_does_not_listen_is_hidden_and_not_registered() {
         assert_eq!(erl.eval("[N || {N, _} <- element(2, {ok, _} = net_adm:names(localhost))]"), "[\"a\"]");
         assert_eq!(erl.eval("net_adm:ping(r@localhost)"), "pang");
         assert_eq!(ours.connect("a@localhost"), Ok(()));
-        erl.eval_until("{nodes(), nodes(hidden)}", "{[],[r@localhost]}", Duration::from_secs(5));
+        erl.eval_until("{nodes(), nodes(hidden)}", "{[],[r@localhost]}", Duration::from_secs(20));
     }
 }

@@ -189,11 +189,11 @@ fn item_29_a_peer_that_was_started_again_is_another() {
             pair.says("Old =:= rpc:call(R, erlang, whereis, [echo])", "false");
             pair.says("rpc:call(R, erlang, is_process_alive, [Old])", "false");
             pair.says(
-                "M = monitor(process, Old), receive {'DOWN', M, process, Old, Why} -> Why after 5000 -> nothing end",
+                "M = monitor(process, Old), receive {'DOWN', M, process, Old, Why} -> Why after 15000 -> nothing end",
                 "noproc",
             );
             pair.says(
-                "Old ! {self(), x}, {echo, R} ! {self(), y}, receive M -> M after 5000 -> nothing end",
+                "Old ! {self(), x}, {echo, R} ! {self(), y}, receive M -> M after 15000 -> nothing end",
                 "{echo,y}",
             );
         }

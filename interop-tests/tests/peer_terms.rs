@@ -47,7 +47,7 @@ fn terms_come_back_identical() {
         // As a reason of an exit, of a DOWN and in the name of a call.
         pair.says(
             "P = rpc:call(R, erlang, whereis, [source]), M = monitor(process, P), P ! {self(), die, Terms},
-             receive {'DOWN', M, process, P, Why} -> Why =:= Terms after 5000 -> late end",
+             receive {'DOWN', M, process, P, Why} -> Why =:= Terms after 15000 -> late end",
             "true",
         );
         // Bytes, not only values: a fun still runs, and a float keeps its sign.
@@ -59,7 +59,7 @@ fn terms_come_back_identical() {
         // Aliases: five words of a reference, and messages to them.
         if otp.number() >= 24 {
             pair.says(
-                "A = alias(), A = Echo(A), rpc:call(R, erlang, send, [A, hello]), receive hello -> unalias(A) after 5000 -> late end",
+                "A = alias(), A = Echo(A), rpc:call(R, erlang, send, [A, hello]), receive hello -> unalias(A) after 15000 -> late end",
                 "true",
             );
         }
@@ -107,35 +107,35 @@ fn ten_thousand_messages_keep_their_order() {
         // Out and back.
         pair.says(
             "[{echo, R} ! {self(), I} || I <- lists:seq(1, 10000)],
-             [receive Any -> Any after 5000 -> error(late) end || _ <- lists:seq(1, 10000)]
+             [receive Any -> Any after 15000 -> error(late) end || _ <- lists:seq(1, 10000)]
                  =:= [{echo, I} || I <- lists:seq(1, 10000)]",
             "true",
         );
         // Asked for by pid and by name; what `source` says last comes last.
         pair.says(
             "{source, R} ! {self(), {blast, self(), 10000, {tick, <<1, 2, 3>>}}},
-             [receive Any -> Any after 5000 -> error(late) end || _ <- lists:seq(1, 10001)]
+             [receive Any -> Any after 15000 -> error(late) end || _ <- lists:seq(1, 10001)]
                  =:= lists:duplicate(10000, {tick, <<1, 2, 3>>}) ++ [{blast_done, 10000}]",
             "true",
         );
         pair.says(
             "register(here, self()), {source, R} ! {self(), {blast, {here, node()}, 10000, tick}},
-             [receive Any -> Any after 5000 -> error(late) end || _ <- lists:seq(1, 10001)]
+             [receive Any -> Any after 15000 -> error(late) end || _ <- lists:seq(1, 10001)]
                  =:= lists:duplicate(10000, tick) ++ [{blast_done, 10000}]",
             "true",
         );
         // Numbered at their source: two peers' worth of one order, through the peer's own processes.
         pair.says(
             "[{sink, R} ! I || I <- lists:seq(1, 10000)], {sink, R} ! {self(), sync},
-             receive {sink, N} -> N after 5000 -> late end",
+             receive {sink, N} -> N after 15000 -> late end",
             "10000",
         );
-        pair.says("{sink, R} ! {self(), sync}, receive {sink, N} -> N after 5000 -> late end", "0");
+        pair.says("{sink, R} ! {self(), sync}, receive {sink, N} -> N after 15000 -> late end", "0");
         // What a process says before its end arrives before the news of its end.
         pair.says(
             "process_flag(trap_exit, true), P = rpc:call(R, erlang, whereis, [echo]), link(P),
              [P ! {self(), I} || I <- lists:seq(1, 100)], P ! {self(), die, stop}, P ! {self(), never},
-             [receive Any -> Any after 5000 -> late end || _ <- lists:seq(1, 101)]
+             [receive Any -> Any after 15000 -> late end || _ <- lists:seq(1, 101)]
                  =:= [{echo, I} || I <- lists:seq(1, 100)] ++ [{'EXIT', P, stop}]",
             "true",
         );

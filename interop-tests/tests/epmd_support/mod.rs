@@ -11,7 +11,7 @@ use interop_tests::{EpmdProcess, Otp, clock::wait_for};
 use socket2::{Domain, Socket, Type};
 
 /// Longest wait for what should come at once.
-pub const SOON: Duration = Duration::from_secs(5);
+pub const SOON: Duration = Duration::from_secs(20);
 
 /// What ours is called in messages.
 pub const OURS: &str = "crabnode epmd";

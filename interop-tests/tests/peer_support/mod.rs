@@ -6,7 +6,7 @@ use std::{thread, time::Duration};
 use interop_tests::{Cluster, ErlNode, NodeSpec, Otp, RustNode};
 
 /// How long something may take that takes milliseconds, on a machine that is busy with other tests.
-pub(crate) const SOON: Duration = Duration::from_secs(5);
+pub(crate) const SOON: Duration = Duration::from_secs(20);
 
 /// Runs a test against every release at once. Which of them failed is said by the name of the thread.
 pub(crate) fn each_release(test: impl Fn(&Otp) + Sync) {
