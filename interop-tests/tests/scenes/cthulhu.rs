@@ -45,7 +45,7 @@ fn play(otp: &Otp) {
     says(&mut cthulhu, "rpc:call(rlyeh@localhost, erlang, node, [])", "{badrpc,nodedown}");
     // An order nobody answers to.
     says(&mut cthulhu, "rpc:cast(minion2@localhost, ct_rpc, tells, [self(), ia])", "true");
-    says(&mut cthulhu, "receive {told, Who, ia} -> Who after 5000 -> nobody end", "minion2@localhost");
+    says(&mut cthulhu, "receive {told, Who, ia} -> Who after 15000 -> nobody end", "minion2@localhost");
     // All of them at once.
     says(&mut cthulhu, "rpc:multicall(Minions, erlang, is_alive, [])", "{[true,true,true],[]}");
     says(
@@ -62,7 +62,7 @@ fn play(otp: &Otp) {
     says(&mut cthulhu, "rpc:eval_everywhere(Minions, ct_rpc, tells, [self(), awake])", "abcast");
     says(
         &mut cthulhu,
-        "[receive {told, M, awake} -> M after 5000 -> asleep end || M <- lists:sort(Minions)]",
+        "[receive {told, M, awake} -> M after 15000 -> asleep end || M <- lists:sort(Minions)]",
         all,
     );
     // A minion commands the others, and they answer it.
@@ -78,7 +78,7 @@ fn play(otp: &Otp) {
     );
     says(
         &mut cthulhu,
-        "[receive {told, M, again} -> M after 5000 -> asleep end || M <- lists:sort(Minions)]",
+        "[receive {told, M, again} -> M after 15000 -> asleep end || M <- lists:sort(Minions)]",
         all,
     );
     // One is gone, and the rest serve on.

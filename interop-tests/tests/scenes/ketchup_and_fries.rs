@@ -41,6 +41,7 @@ fn ketchup_and_fries() {
         ketchup.eval("{shell, fries@localhost} ! {hey, there}");
         let message = hears.recv_timeout(SOON).expect("it comes");
         assert_eq!(message, tuple!(atom "hey", atom "there"));
+        ketchup.eval_until("element(2, process_info(whereis(shell), message_queue_len))", "1", SOON);
         assert_eq!(flush(&mut ketchup), ["Shell got {hello,from,<>}"]);
         // To the pid that came.
         says(
@@ -54,7 +55,7 @@ fn ketchup_and_fries() {
         says(
             &mut ketchup,
             "P = spawn(fries@localhost, fries, hello, [self()]), GL = group_leader(),
-             receive {hello, from, fries@localhost, GL} -> node(P) after 5000 -> silent end",
+             receive {hello, from, fries@localhost, GL} -> node(P) after 15000 -> silent end",
             "fries@localhost",
         );
         // So what it prints is printed there.
@@ -67,7 +68,7 @@ fn ketchup_and_fries() {
         says(
             &mut ketchup,
             "{P, M} = spawn_monitor(fries@localhost, fries, no_such, [x]),
-             receive {'DOWN', M, process, P, Why} -> Why after 5000 -> silent end",
+             receive {'DOWN', M, process, P, Why} -> Why after 15000 -> silent end",
             "{undef,[{fries,no_such,[x],[]}]}",
         );
         // And one that ours starts on the BEAM has ours.

@@ -35,9 +35,9 @@ fn romero() {
         erl.eval("net_kernel:monitor_nodes(true)");
         for _ in 0..2 {
             says(&mut erl, "net_adm:ping(r@localhost)", "pong");
-            says(&mut erl, "receive {nodeup, N} -> N after 5000 -> nothing end", "r@localhost");
+            says(&mut erl, "receive {nodeup, N} -> N after 15000 -> nothing end", "r@localhost");
             drop(ours);
-            says(&mut erl, "receive {nodedown, N} -> N after 5000 -> nothing end", "r@localhost");
+            says(&mut erl, "receive {nodedown, N} -> N after 15000 -> nothing end", "r@localhost");
             says(&mut erl, "net_adm:ping(r@localhost)", "pang");
             ours = Ours::start(&cluster, "r");
         }

@@ -48,6 +48,10 @@ fn survivors() {
         says(&mut c, "net_adm:ping(s@localhost)", "pong");
         c.eval_until("lists:sort(nodes())", &format!("[{}]", all.join(",")), SOON);
         c.eval_until("lists:sort(global:registered_names())", "[first,second]", SOON);
-        says(&mut c, "global:send(first, {self(), x}), receive M -> M after 5000 -> nothing end", "{echo,x}");
+        says(
+            &mut c,
+            "global:send(first, {self(), x}), receive M -> M after 15000 -> nothing end",
+            "{echo,x}",
+        );
     });
 }

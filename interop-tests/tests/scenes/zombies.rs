@@ -89,13 +89,13 @@ fn play(otp: &Otp) {
     says(&mut grave, "node(global:whereis_name(<<\"ghoul\">>))", "crypt@localhost");
     says(
         &mut grave,
-        "receive {<<\"ghoul\">>, M} -> M after 5000 -> silence end",
+        "receive {<<\"ghoul\">>, M} -> M after 15000 -> silence end",
         "{global_name_conflict,<<\"ghoul\">>}",
     );
     says(&mut grave, "global:whereis_name([lich])", "undefined");
     says(
         &mut grave,
-        "receive {[lich], {global_name_conflict, [lich], P}} -> node(P) after 5000 -> silence end",
+        "receive {[lich], {global_name_conflict, [lich], P}} -> node(P) after 15000 -> silence end",
         "crypt@localhost",
     );
     says(&mut grave, "global:whereis_name(\"raised\") =:= Raised", "true");
@@ -143,7 +143,7 @@ fn play(otp: &Otp) {
     assert!(called.flatten().is_some());
     says(
         &mut grave,
-        "receive {\"raised\", {called, P}} -> node(P) after 5000 -> silence end",
+        "receive {\"raised\", {called, P}} -> node(P) after 15000 -> silence end",
         "crypt@localhost",
     );
     runtime.block_on(crypt.stop());
