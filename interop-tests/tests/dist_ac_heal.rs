@@ -294,9 +294,17 @@ fn l7_starts_in_different_order() {
                        lists:prefix(\"hz\", atom_to_list(A))]";
         let running = "length([A || {A, _, _} <- application:which_applications(), lists:prefix(\"hz\", atom_to_list(A))])";
         let start = |node: &mut ErlNode, order: &str, waits: &str| {
-            node.eval(&format!("spawn(fun() -> [ok = application:start(A) || A <- {order}] end)"));
-            let function = "process_info(whereis(dist_ac), current_function)";
-            node.eval_until(function, &format!("{{current_function,{{dist_ac,{waits}}}}}"), LIMIT);
+            // It is looked for at once, as the healer may be quick.
+            let waits = format!(
+                "(fun() ->
+                     spawn(fun() -> [ok = application:start(A) || A <- {order}] end),
+                     ct_peer:wait(fun() ->
+                         process_info(whereis(dist_ac), current_function) =:= {{current_function, {{dist_ac, {waits}}}}}
+                     end, {})
+                 end)()",
+                LIMIT.as_millis()
+            );
+            assert_eq!(node.try_eval(&waits, 2 * LIMIT).as_deref(), Ok("ok"));
         };
         start(&mut a, "[hz2, hz1]", "wait_dist_start,7");
         start(&mut b, "[hz1, hz2]", "wait_dist_start,7");
@@ -349,18 +357,30 @@ fn l8_eight_applications() {
     each_release(|otp| {
         let cluster = Cluster::new(otp);
         let apps: Vec<String> = (1..=8).map(name).collect();
-        let distributed = distributed(&apps, 1000, "[a@localhost,{b@localhost,c@localhost}]");
+        let distributed = distributed(&apps, 5000, "[a@localhost,{b@localhost,c@localhost}]");
         let [mut a, mut b, mut c] = stock(&cluster, otp, ["a", "b", "c"], &apps, &distributed);
         let count = "length([A || {A, _, _} <- application:which_applications(), lists:prefix(\"hz\", atom_to_list(A))])";
         a.eval_until(count, "8", LIMIT);
+        let ids = "lists:usort([Id(A) || A <- [hz1,hz2,hz3,hz4,hz5,hz6,hz7,hz8]])";
+        for node in [&mut b, &mut c] {
+            node.eval_until(ids, "[{distributed,a@localhost}]", LIMIT);
+        }
+        a.kill9();
+        // Neither begins before the timers of both are over: who has nothing to do yet would answer the other.
+        for node in [&mut b, &mut c] {
+            node.eval_until(ids, "[{failover,a@localhost}]", LIMIT);
+            says(node, "sys:suspend(dist_ac)", "ok");
+        }
         for node in [&mut b, &mut c] {
             node.eval_until(
-                "lists:usort([Id(A) || A <- [hz1,hz2,hz3,hz4,hz5,hz6,hz7,hz8]])",
-                "[{distributed,a@localhost}]",
+                "length([A || {internal_restart_appl, A} <- element(2, process_info(whereis(dist_ac), messages))])",
+                "8",
                 LIMIT,
             );
         }
-        a.kill9();
+        for node in [&mut b, &mut c] {
+            says(node, "sys:resume(dist_ac)", "ok");
+        }
         let answers = "try gen_server:call(dist_ac, info, 1000) of _ -> true catch exit:_ -> false end";
         for node in [&mut b, &mut c] {
             // Both at once, and for longer than a message takes.
