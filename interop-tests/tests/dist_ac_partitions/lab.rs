@@ -22,7 +22,7 @@ use crate::{
 pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 
 /// After how long a silent node is gone.
-const TICKTIME_SECS: u64 = 6;
+pub(crate) const TICKTIME: Duration = Duration::from_secs(6);
 
 /// As many ticks in that time: with more of them the time is kept better, where the release knows the parameter.
 const TICKINTENSITY: u64 = 12;
@@ -276,9 +276,10 @@ pub(crate) fn node(nth: usize) -> String {
 fn config(mix: &Mix) -> String {
     let nodes: Vec<_> = (0..mix.stock.len()).map(|nth| format!("'{}'", node(nth))).collect();
     let (nodes, heal, restart_time) = (nodes.join(", "), mix.heal, RESTART_TIME.as_millis());
+    let ticktime = TICKTIME.as_secs();
     format!(
         "[{{kernel, [{{distributed, [{{{APP}, {restart_time}, [{nodes}]}}]}}, {{sync_nodes_optional, [{nodes}]}}, \
-         {{sync_nodes_timeout, 30000}}, {{net_ticktime, {TICKTIME_SECS}}}, {{net_tickintensity, {TICKINTENSITY}}}]}}, \
+         {{sync_nodes_timeout, 30000}}, {{net_ticktime, {ticktime}}}, {{net_tickintensity, {TICKINTENSITY}}}]}}, \
          {{crabnode, [{heal}]}}]."
     )
 }

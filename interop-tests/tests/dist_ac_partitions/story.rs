@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use interop_tests::{
     Otp,
-    clock::{pause, wait_for},
+    clock::{now, pause, wait_for},
 };
 
-use crate::lab::{LIMIT, Lab, RESTART_TIME, node};
+use crate::lab::{LIMIT, Lab, RESTART_TIME, TICKTIME, node};
 
 /// Which nodes are stock ones, and how much those of ours heal.
 pub(crate) struct Mix {
@@ -45,18 +45,31 @@ pub(crate) fn tell(otp: &Otp, mix: &Mix, title: &str) {
 
 /// The network is back before anybody has missed it: nothing happens at all.
 fn unnoticed(lab: &mut Lab) {
-    let starts = lab.starts();
-    lab.tell("a is cut off for a blink");
-    lab.network.isolate(A);
-    pause(BLINK);
-    lab.network.heal();
-    // For as long as it takes to send what was lost, and to miss a link.
-    pause(2 * BLINK);
-    if !lab.is_whole() {
-        lab.fail("a link was lost");
+    for _ in 0..5 {
+        let starts = lab.starts();
+        lab.tell("a is cut off for a blink");
+        let began = now();
+        lab.network.isolate(A);
+        pause(BLINK);
+        lab.network.heal();
+        let cut = began.elapsed();
+        if cut > 2 * BLINK {
+            // On a busy machine it was not short enough: once more, when nothing comes of it any longer.
+            lab.tell(&format!("that took {} ms", cut.as_millis()));
+            pause(TICKTIME);
+            settles_anywhere(lab, RESTART_TIME);
+            continue;
+        }
+        // For as long as it takes to send what was lost, and to miss a link.
+        pause(2 * BLINK);
+        if !lab.is_whole() {
+            lab.fail("a link was lost");
+        }
+        lab.settles(&[A], Duration::ZERO);
+        assert_eq!(lab.starts(), starts, "started anew");
+        return;
     }
-    lab.settles(&[A], Duration::ZERO);
-    assert_eq!(lab.starts(), starts, "started anew");
+    lab.fail("no cut was short");
 }
 
 /// The network is back after the links were lost, and before the next one takes over.
