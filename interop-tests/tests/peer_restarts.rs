@@ -13,6 +13,9 @@ const RESTARTS: usize = 20;
 /// Merging takes a few seconds where several nodes want the lock at once: the lockers wait at random.
 const WHOLE: Duration = Duration::from_secs(20);
 
+/// How soon a peer is gone that is told to go.
+const GONE: Duration = Duration::from_secs(5);
+
 const ALL: &str = "[e@localhost,f@localhost,r@localhost,s@localhost]";
 
 /// Everybody sees everybody, by what they say themselves.
@@ -49,7 +52,7 @@ fn twenty_restarts_of_a_peer_leave_the_cluster_whole() {
                 }
                 _ => {
                     comes.process().signal("TERM");
-                    let status = comes.process().wait_for_exit(SOON).expect("within five seconds");
+                    let status = comes.process().wait_for_exit(GONE).expect("within five seconds");
                     assert_eq!(status.code(), Some(0), "{what}: {}", comes.output());
                 }
             }
@@ -96,7 +99,7 @@ fn twenty_restarts_of_a_peer_leave_the_cluster_whole() {
         for node in ["e", "f", "r", "s"] {
             let last = format!("[lasting,{{round,{}}}]", RESTARTS - 2);
             let names = format!("lists:sort(rpc:call({node}@localhost, global, registered_names, []))");
-            erls[0].eval_until(&names, if (RESTARTS - 1) % 5 == 4 { "[lasting]" } else { &last }, SOON);
+            erls[0].eval_until(&names, if (RESTARTS - 1) % 5 == 4 { "[lasting]" } else { &last }, WHOLE);
         }
         logs.extend([comes.output(), stays.output()]);
         for line in logs.iter().flat_map(|log| log.lines()) {

@@ -244,7 +244,7 @@ fn what_ends_our_name_server_does_not_end_the_node(members: &Members) {
         });
         assert!(anew.is_some(), "no new name server");
         // While it was away the others may have taken it for lost, one before the other.
-        members.join(&ALL);
+        members.rejoin(&ALL);
         members.all_get(&ALL, &t("kept"), Some(&pid));
     }
     still_one(members);

@@ -3,11 +3,14 @@
 use std::time::Duration;
 
 use crabnode::{Dest, GlobalGroup, Term, tuple};
-use interop_tests::{NodeSpec, clock::pause};
+use interop_tests::{
+    NodeSpec,
+    clock::{pause, wait_for},
+};
 
 use crate::{
     members::{Members, atom, atoms, t},
-    peer_support::each_release,
+    peer_support::{SOON, each_release},
 };
 
 const GROUPS: &str = "[{one, [a@localhost, b@localhost, r@localhost]}, {two, [x@localhost, y@localhost]}]";
@@ -80,7 +83,9 @@ fn item_24_global_groups() {
         assert!(members.call("a", "global_group", "sync", vec![]).is_atom("ok"));
         pause(Duration::from_millis(300));
         members.are_one(&["a", "b", "r"]);
-        assert_eq!(entry(&info("a"), "synced_nodes"), Some(atoms(&["b", "r"])));
+        let synced = || entry(&info("a"), "synced_nodes");
+        wait_for(SOON, || (synced() == Some(atoms(&["b", "r"]))).then_some(()));
+        assert_eq!(synced(), Some(atoms(&["b", "r"])));
         // And one of our group comes back.
         members.part(&["a", "b", "r"]);
         members.join(&["r", "a", "b"]);

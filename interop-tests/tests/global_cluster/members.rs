@@ -20,11 +20,13 @@ use interop_tests::{
 };
 use tokio::runtime::Runtime;
 
+use crate::peer_support::SOON;
+
 /// Far longer than anything takes that does not wait for a lock.
-const CALL_LIMIT: Duration = Duration::from_secs(30);
+const CALL_LIMIT: Duration = Duration::from_secs(60);
 
 /// How long a cluster may take to become one, or to fall apart.
-const SETTLED: Duration = Duration::from_secs(30);
+const SETTLED: Duration = Duration::from_secs(120);
 
 /// A term from its text.
 pub(crate) fn t(text: &str) -> Term {
@@ -113,7 +115,7 @@ impl Members {
         }
     }
 
-    /// What a process of ours gets done, within 30 s.
+    /// What a process of ours gets done, within a minute.
     pub(crate) fn run<T: Send + 'static, Fut: Future<Output = T> + Send + 'static>(
         &self,
         node: &Node,
@@ -211,6 +213,23 @@ impl Members {
             self.connect(node, nodes[0]);
         }
         self.are_one(nodes);
+    }
+
+    /// The same where links that are up may be about to be cut: they are made again until it stays so.
+    #[track_caller]
+    pub(crate) fn rejoin(&self, nodes: &[&str]) {
+        let whole = wait_for(SETTLED, || {
+            for (nth, node) in nodes.iter().enumerate() {
+                for other in &nodes[..nth] {
+                    self.call(node, "net_kernel", "connect_node", vec![atom(other)]);
+                }
+            }
+            // Those that join have the time for it.
+            wait_for(SOON, || nodes.iter().all(|node| self.not_with(node, nodes).is_none()).then_some(()))
+        });
+        if whole.is_none() {
+            self.are_one(nodes);
+        }
     }
 
     /// They come to be one cluster, and nobody else is in it.
