@@ -52,7 +52,7 @@ impl Beside {
         says(&mut self.erl, "gen_server:call({echo_server, r@localhost}, x)", "{echo,x}");
         says(
             &mut self.erl,
-            "{echo, r@localhost} ! {self(), x}, receive M -> M after 5000 -> late end",
+            "{echo, r@localhost} ! {self(), x}, receive M -> M after 15000 -> late end",
             "{echo,x}",
         );
         self.erl.eval_until(

@@ -24,7 +24,7 @@ fn item_40_links_take_both_ends_along() {
              receive linked -> ok end,
              {links, [Ours]} = rpc:call(R, erlang, process_info, [Sleeper, links]),
              M = monitor(process, Sleeper)";
-        let down = "receive {'DOWN', M, process, Sleeper, Why} -> Why after 5000 -> nothing end";
+        let down = "receive {'DOWN', M, process, Sleeper, Why} -> Why after 15000 -> nothing end";
         for (reason, wanted) in [("bang", "bang"), ("kill", "kill"), ("{a, [b]}", "{a,[b]}")] {
             pair.says(&format!("{pair_of_processes}, Ours ! {{end_with, {reason}}}, {down}"), wanted);
         }
@@ -44,7 +44,7 @@ fn item_40_links_take_both_ends_along() {
             "[]",
         );
         // The other way: a process of the peer ends, and ours hears of it.
-        let exit = "receive {'EXIT', P, Why} -> Why after 5000 -> nothing end";
+        let exit = "receive {'EXIT', P, Why} -> Why after 15000 -> nothing end";
         for (name, reason) in [("echo", "{bad,\"luck\"}"), ("sink", "normal"), ("source", "kill")] {
             pair.says(
                 &format!(
@@ -69,7 +69,7 @@ fn item_40_links_take_both_ends_along() {
         pair.says(
             "P = spawn_link(fun() -> receive after infinity -> ok end end),
              true = rpc:call(R, erlang, exit, [P, over]),
-             receive {'EXIT', P, Why} -> Why after 5000 -> nothing end",
+             receive {'EXIT', P, Why} -> Why after 15000 -> nothing end",
             "over",
         );
         pair.says("ct_peer:flush(50)", "[]");
@@ -81,7 +81,7 @@ fn item_40_links_take_both_ends_along() {
 fn item_41_a_link_to_the_dead_is_answered() {
     each_release(|otp| {
         let mut pair = Pair::connected(otp);
-        let exit = "receive {'EXIT', P, Why} -> Why after 5000 -> nothing end";
+        let exit = "receive {'EXIT', P, Why} -> Why after 15000 -> nothing end";
         pair.erl.eval("process_flag(trap_exit, true), P = rpc:call(R, erlang, whereis, [echo])");
         pair.says(&format!("link(P), P ! {{self(), die, x}}, {exit}"), "x");
         pair.says(&format!("link(P), {exit}"), "noproc");
@@ -114,11 +114,11 @@ fn item_41_a_link_to_the_dead_on_a_new_node_is_answered() {
         pair.peer = pair.cluster.peer("r");
         pair.says("nodes()", "[]");
         pair.says(
-            "link(P), receive {'EXIT', P, Why} -> {Why, nodes()} after 5000 -> nothing end",
+            "link(P), receive {'EXIT', P, Why} -> {Why, nodes()} after 15000 -> nothing end",
             "{noproc,[r@localhost]}",
         );
         pair.says(
-            "M = monitor(process, P), receive {'DOWN', M, process, P, Why} -> Why after 5000 -> nothing end",
+            "M = monitor(process, P), receive {'DOWN', M, process, P, Why} -> Why after 15000 -> nothing end",
             "noproc",
         );
     });
@@ -198,7 +198,7 @@ fn item_42_a_storm_of_links_from_both_sides_ends_in_order() {
         // And it is a link like any other afterwards.
         duo.says("unlink(A), Tell({unlink, S}), [] = Told(), {Mine(), Theirs()}", "{false,false}");
         duo.says(
-            "link(A), Tell({'end', over}), receive {'EXIT', A, Why} -> Why after 5000 -> nothing end",
+            "link(A), Tell({'end', over}), receive {'EXIT', A, Why} -> Why after 15000 -> nothing end",
             "over",
         );
         duo.says("ct_peer:flush(50)", "[]");
@@ -253,7 +253,7 @@ fn item_42_many_that_link_unlink_and_end_agree_in_the_end() {
                      %% The links of those that ended are broken soon, and not before something.
                      Agree = ct_peer:wait(fun() ->
                          Other = lists:sort([{{W, A1}} || A1 <- As, W <- Theirs(A1)]),
-                         Other =:= Mine orelse {{Other -- Mine, Mine -- Other}} end, 5000),
+                         Other =:= Mine orelse {{Other -- Mine, Mine -- Other}} end, 15000),
                      [W ! stop || W <- Live],
                      {{Agree, length(Mine) > 20}}"
                 ),

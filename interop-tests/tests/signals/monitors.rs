@@ -13,7 +13,7 @@ use crate::{
 fn item_44_monitors_say_what_became_of_a_process() {
     each_release(|otp| {
         let mut pair = Pair::connected(otp);
-        let down = "receive {'DOWN', M, process, What, Why} -> {What, Why} after 5000 -> nothing end";
+        let down = "receive {'DOWN', M, process, What, Why} -> {What, Why} after 15000 -> nothing end";
         // One that is dead already, and a name that nobody has.
         pair.says(
             &format!(
@@ -109,7 +109,7 @@ fn item_45_a_down_keeps_its_place() {
              Check = fun(N) ->
                  P = spawn(R, timer, sleep, [infinity]), M = monitor(process, P),
                  spawn(fun() -> link(P), exit({gone, N}) end),
-                 receive {'DOWN', M, process, P, Why} -> Why after 5000 -> nothing end =:= {gone, N} end,
+                 receive {'DOWN', M, process, P, Why} -> Why after 15000 -> nothing end =:= {gone, N} end,
              lists:all(Check, lists:seq(1, 50))",
             "true",
         );
@@ -119,9 +119,10 @@ fn item_45_a_down_keeps_its_place() {
              M1 = monitor(process, {sink, R}), {sink, R} ! one, {sink, R} ! {self(), sync},
              {sink, R} ! {self(), die, named},
              M2 = monitor(process, P2), P2 ! {self(), {blast, self(), 3, x}}, P2 ! {self(), die, by_pid},
-             true = is_pid(P1), timer:sleep(100),
+             true = is_pid(P1),
+             Seven = [receive Came -> Came after 15000 -> late end || _ <- lists:seq(1, 7)],
              [case X of {'DOWN', M1, process, {sink, R}, W} -> {1, W};
-                        {'DOWN', M2, process, P2, W} -> {2, W}; _ -> X end || X <- lists:sort(ct_peer:flush(200))]",
+                        {'DOWN', M2, process, P2, W} -> {2, W}; _ -> X end || X <- lists:sort(Seven ++ ct_peer:flush(200))]",
             "[x,x,x,{blast_done,3},{sink,1},{1,named},{2,by_pid}]",
         );
     });
@@ -132,8 +133,8 @@ fn item_45_a_down_keeps_its_place() {
              Order = fun(_) ->
                  P = spawn(Named), register(named, P),
                  Tell({monitor, P}), Tell({monitor, {named, node()}}), Tell({send, P, {go, A}}),
-                 M = monitor(process, P), receive {'DOWN', M, _, _, _} -> ok end, timer:sleep(3),
-                 [{monitor, M1}, {monitor, M2} | Rest] = Told(),
+                 M = monitor(process, P), receive {'DOWN', M, _, _, _} -> ok end,
+                 [{monitor, M1}, {monitor, M2} | Rest] = Tolds(6, []),
                  [1, 2 | Downs] = Rest,
                  lists:sort(Downs) =:= lists:sort([{'DOWN', M1, process, P, went},
                                                    {'DOWN', M2, process, {named, node()}, went}])
@@ -153,7 +154,7 @@ fn item_46_long_reasons() {
         duo.says(
             "P = spawn(fun() -> link(A), receive go -> exit(Big) end end), Tell({monitor, P}),
              ok = ct_peer:wait(fun() -> {monitored_by, [A]} =:= process_info(P, monitored_by)
-                                        andalso {links, [A]} =:= process_info(P, links) end, 5000),
+                                        andalso {links, [A]} =:= process_info(P, links) end, 15000),
              Q = spawn(fun() -> exit(A, Big), exit(A, small) end), M = monitor(process, Q),
              receive {'DOWN', M, _, _, _} -> ok end, P ! go, M2 = monitor(process, P),
              receive {'DOWN', M2, _, _, _} -> ok end,
@@ -163,11 +164,14 @@ fn item_46_long_reasons() {
             "{[],[]}",
         );
         // From us: exit/2 to a process, then the end of ours.
-        duo.says("Tell({exit, self(), Big}), receive {'EXIT', A, Big} -> ok after 5000 -> nothing end", "ok");
+        duo.says(
+            "Tell({exit, self(), Big}), receive {'EXIT', A, Big} -> ok after 15000 -> nothing end",
+            "ok",
+        );
         duo.says(
             "link(A), M = monitor(process, A), Tell({'end', Big}),
              receive {'EXIT', A, Big} -> receive {'DOWN', M, process, A, Big} -> ct_peer:flush(50) end
-             after 5000 -> nothing end",
+             after 15000 -> nothing end",
             "[]",
         );
     });

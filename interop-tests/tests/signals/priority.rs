@@ -19,8 +19,11 @@ fn item_51_priority_messages_come_first() {
             "net_kernel:monitor_nodes(true), process_flag(trap_exit, true), P = rpc:call(R, erlang, whereis, [prio]), Self = self(),
              Without = fun(L) -> [case M of {'EXIT', _, Why} -> {exit, Why}; {'DOWN', _, _, _, Why} -> {down, Why};
                                             _ -> M end || M <- L] end,
-             Here = fun() -> receive done -> ok after 5000 -> error(late) end, Without(ct_peer:flush(50)) end,
-             There = fun() -> P ! done, receive {got, L} -> Without(L) after 5000 -> error(late) end end",
+             Here = fun(Count) ->
+                 receive done -> ok after 15000 -> error(late) end,
+                 ok = ct_peer:wait(fun() -> element(2, process_info(Self, message_queue_len)) >= Count end, 15000),
+                 Without(ct_peer:flush(50)) end,
+             There = fun() -> P ! done, receive {got, L} -> Without(L) after 15000 -> error(late) end end",
         );
         from_us(&mut duo, otp.number());
         if otp.number() >= FIRST {
@@ -32,7 +35,7 @@ fn item_51_priority_messages_come_first() {
         if otp.number() >= FIRST {
             // How a link or a monitor is told is for him to say who has it.
             duo.says(
-                "link(P, [priority]), monitor(process, P, [priority]), P ! {leave, Self}, Here()",
+                "link(P, [priority]), monitor(process, P, [priority]), P ! {leave, Self}, Here(3)",
                 "[{exit,away},{down,away},ordinary]",
             );
         }
@@ -42,17 +45,17 @@ fn item_51_priority_messages_come_first() {
 fn from_us(duo: &mut Duo, release: u32) {
     if release < 24 {
         // No aliases: with priority to a pid, which is without.
-        return duo.says("P ! {pid, Self, Self}, Here()", "[ordinary,to_pid]");
+        return duo.says("P ! {pid, Self, Self}, Here(2)", "[ordinary,to_pid]");
     }
     if release < FIRST {
         duo.erl.eval("Plain = alias()");
-        duo.says("P ! {all, Self, Plain}, Here()", "[ordinary,first,plain,to_pid]");
+        duo.says("P ! {all, Self, Plain}, Here(4)", "[ordinary,first,plain,to_pid]");
         return;
     }
     duo.erl.eval("Urgent = alias([priority]), Plain = alias()");
-    duo.says("P ! {all, Self, Urgent}, Here()", "[first,{exit,second},ordinary,plain,{exit,third},to_pid]");
+    duo.says("P ! {all, Self, Urgent}, Here(6)", "[first,{exit,second},ordinary,plain,{exit,third},to_pid]");
     // An alias that does not allow it.
-    duo.says("P ! {all, Self, Plain}, Here()", "[ordinary,first,plain,{exit,second},{exit,third},to_pid]");
+    duo.says("P ! {all, Self, Plain}, Here(6)", "[ordinary,first,plain,{exit,second},{exit,third},to_pid]");
 }
 
 fn to_us(duo: &mut Duo) {
@@ -69,7 +72,12 @@ fn to_us(duo: &mut Duo) {
     );
     duo.says(
         "Q = spawn(fun() -> receive stop -> exit(away) end end), P ! {watch, Q}, P ! ordinary,
-         M = monitor(process, Q), timer:sleep(50), Q ! stop, receive {'DOWN', M, _, _, _} -> ok end, timer:sleep(100), There()",
+         M = monitor(process, Q), Knows = fun(Key) -> lists:member(P, element(2, process_info(Q, Key))) end,
+         ok = ct_peer:wait(fun() -> Knows(links) andalso Knows(monitored_by) end, 15000),
+         Q ! stop, receive {'DOWN', M, _, _, _} -> ok end,
+         ok = ct_peer:wait(fun() ->
+             {message_queue_len, 3} =:= rpc:call(R, erlang, process_info, [P, message_queue_len]) end, 15000),
+         There()",
         "[{exit,away},{down,away},ordinary]",
     );
 }

@@ -25,20 +25,20 @@ fn item_48_processes_are_started_on_the_peer() {
             pair.says(
                 &format!(
                     "{{P, M}} = spawn_monitor(R, {mfa}),
-                     receive {{'DOWN', M, process, P, Why}} -> Why after 5000 -> nothing end"
+                     receive {{'DOWN', M, process, P, Why}} -> Why after 15000 -> nothing end"
                 ),
                 reason,
             );
             pair.says(
                 &format!(
-                    "P = spawn_link(R, {mfa}), receive {{'EXIT', P, Why}} -> Why after 5000 -> nothing end"
+                    "P = spawn_link(R, {mfa}), receive {{'EXIT', P, Why}} -> Why after 15000 -> nothing end"
                 ),
                 reason,
             );
             pair.says(
                 &format!(
                     "Q = spawn_request(R, {mfa}, [monitor, link]),
-                     P = receive {{spawn_reply, Q, ok, Pid}} -> Pid after 5000 -> error(no_reply) end,
+                     P = receive {{spawn_reply, Q, ok, Pid}} -> Pid after 15000 -> error(no_reply) end,
                      receive {{'EXIT', P, Why}} -> receive {{'DOWN', Q, process, P, Why}} -> Why end end"
                 ),
                 reason,
@@ -47,23 +47,23 @@ fn item_48_processes_are_started_on_the_peer() {
         // A throw nobody catches is an error of the process.
         pair.says(
             "{P, M} = spawn_monitor(R, erlang, throw, [ball]),
-             receive {'DOWN', M, process, P, {{nocatch, ball}, S}} when is_list(S) -> ok after 5000 -> nothing end",
+             receive {'DOWN', M, process, P, {{nocatch, ball}, S}} when is_list(S) -> ok after 15000 -> nothing end",
             "ok",
         );
         pair.says(
             "{P, M} = spawn_monitor(R, erlang, error, [bad]),
-             receive {'DOWN', M, process, P, {bad, S}} when is_list(S) -> ok after 5000 -> nothing end",
+             receive {'DOWN', M, process, P, {bad, S}} when is_list(S) -> ok after 15000 -> nothing end",
             "ok",
         );
         // Options that tune a BEAM are taken; one that nobody knows is refused.
         pair.says(
             "{P, M} = spawn_opt(R, erlang, node, [], [monitor, {priority, high}, {fullsweep_after, 10}]),
-             receive {'DOWN', M, process, P, Why} -> Why after 5000 -> nothing end",
+             receive {'DOWN', M, process, P, Why} -> Why after 15000 -> nothing end",
             "normal",
         );
         pair.says(
             "Q = spawn_request(R, erlang, node, [], [no_such_option]),
-             receive {spawn_reply, Q, error, Why} -> Why after 5000 -> nothing end",
+             receive {spawn_reply, Q, error, Why} -> Why after 15000 -> nothing end",
             "badopt",
         );
         pair.says("ct_peer:flush(50)", "[]");
@@ -99,8 +99,8 @@ fn item_49_calls_give_what_a_stock_node_gives() {
             "Q = erpc:send_request(N, erlang, node, []), {response, V} = erpc:wait_response(Q, 5000), V =:= N",
             "true",
         ),
-        ("rpc:cast(N, erlang, send, [self(), cast]), receive M -> M after 5000 -> nothing end", "cast"),
-        ("erpc:cast(N, erlang, send, [self(), cast]), receive M -> M after 5000 -> nothing end", "cast"),
+        ("rpc:cast(N, erlang, send, [self(), cast]), receive M -> M after 15000 -> nothing end", "cast"),
+        ("erpc:cast(N, erlang, send, [self(), cast]), receive M -> M after 15000 -> nothing end", "cast"),
         ("rpc:call(N, erlang, apply, [erlang, is_alive, []])", "true"),
         ("rpc:call(N, net_adm, ping, [node()])", "pong"),
         ("gen_server:call({no_server, N}, x) =:= 1", "{exit,{noproc,{gen_server,call,[{no_server,N},x]}}}"),

@@ -76,7 +76,10 @@ impl Wire {
             while let Some(output) = machine.poll_output() {
                 match output {
                     InitiatorOutput::Send(bytes) => stream.write_all(&bytes).expect("the peer reads"),
-                    InitiatorOutput::AskAlive => panic!("{node} was never there before"),
+                    // An earlier connection under the name may not be gone yet.
+                    InitiatorOutput::AskAlive => {
+                        machine.handle(now(), InitiatorInput::AliveAnswer(true)).expect("the peer has asked")
+                    }
                     InitiatorOutput::Established(done) => established = Some(done),
                 }
             }
