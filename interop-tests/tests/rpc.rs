@@ -9,7 +9,7 @@ use crabnode::{
     rpc::{self, BadRpc},
     tuple,
 };
-
+use interop_tests::clock::{pause, wait_for};
 use tokio::sync::oneshot;
 
 mod peer_support;
@@ -18,7 +18,7 @@ mod rpc_support;
 use rpc_support::Duo;
 
 /// More than anything here takes.
-const LIMIT: Option<Duration> = Some(Duration::from_secs(10));
+const LIMIT: Option<Duration> = Some(Duration::from_secs(20));
 
 /// All that can come of a function, as Erlang writes the calls.
 const OUTCOMES: &str = "[{ct_rpc, value, [x]}, {ct_rpc, value, [{'EXIT', x}]},
@@ -59,7 +59,7 @@ fn item_25_values_and_errors_of_a_call() {
                          case By of
                              gen -> gen_server:call({{rex, N}}, {{V, M, F, As, group_leader()}}, 5000);
                              info -> {{rex, N}} ! {{self(), {{V, M, F, As, group_leader()}}}},
-                                     receive {{rex, Result}} -> Result after 5000 -> late end
+                                     receive {{rex, Result}} -> Result after 15000 -> late end
                          end end) || N <- [A, R]]],
                      X =/= Y]"
             ),
@@ -74,32 +74,33 @@ fn item_26_timeouts_leave_nothing_behind() {
         let mut duo = Duo::start(otp);
         for time in ["0", "20"] {
             duo.says(
-                &format!("Out(fun() -> erpc:call(R, ct_rpc, sleeps, [300], {time}) end)"),
+                &format!("Out(fun() -> erpc:call(R, ct_rpc, sleeps, [2000], {time}) end)"),
                 "{error,{erpc,timeout}}",
             );
-            duo.says(&format!("rpc:call(R, ct_rpc, sleeps, [300], {time})"), "{badrpc,timeout}");
-            duo.says(&format!("rpc:block_call(R, ct_rpc, sleeps, [300], {time})"), "{badrpc,timeout}");
+            duo.says(&format!("rpc:call(R, ct_rpc, sleeps, [2000], {time})"), "{badrpc,timeout}");
+            duo.says(&format!("rpc:block_call(R, ct_rpc, sleeps, [1000], {time})"), "{badrpc,timeout}");
         }
         duo.says("rpc:call(R, ct_rpc, sleeps, [60], infinity)", "slept");
         duo.says(
-            "Id = erpc:send_request(R, ct_rpc, sleeps, [300]), no_response = erpc:wait_response(Id, 10),
-             {response, slept} = erpc:wait_response(Id, 5000), ok",
+            "Id = erpc:send_request(R, ct_rpc, sleeps, [2000]), no_response = erpc:wait_response(Id, 10),
+             {response, slept} = erpc:wait_response(Id, 15000), ok",
             "ok",
         );
         // Longer than anything that was called.
-        duo.says("ct_peer:flush(500)", "[]");
+        duo.says("ct_peer:flush(2500)", "[]");
         duo.run(async |mut context| {
             let timeout = Err(ErpcError::Erpc("timeout".into()));
             for milliseconds in [0, 20] {
                 let time = Some(Duration::from_millis(milliseconds));
                 let context = &mut context;
-                let sleeps = || ("a@localhost", "ct_rpc", "sleeps", vec![Term::from(300)]);
+                let sleeps = || ("a@localhost", "ct_rpc", "sleeps", vec![Term::from(2000)]);
                 let (node, module, function, args) = sleeps();
                 assert_eq!(erpc::call(context, node, module, function, args, time).await, timeout);
                 let (node, module, function, args) = sleeps();
                 let rpc = rpc::call(context, node, module, function, args, time).await;
                 assert_eq!(rpc.map_err(BadRpc::into_term), Err(tuple!(atom "badrpc", atom "timeout")));
-                let (node, module, function, args) = sleeps();
+                // These go one after the other.
+                let args = vec![Term::from(1000)];
                 let block = rpc::block_call(context, node, module, function, args, time).await;
                 assert_eq!(block.map_err(BadRpc::into_term), Err(tuple!(atom "badrpc", atom "timeout")));
             }
@@ -113,7 +114,7 @@ fn item_26_timeouts_leave_nothing_behind() {
 
 /// Nothing has come, nor comes in the time that the functions sleep, and there are no monitors.
 async fn nothing_is_left(context: &mut Context) {
-    let late = context.receive_timeout(Duration::from_millis(500)).await;
+    let late = context.receive_timeout(Duration::from_millis(2500)).await;
     assert_eq!(late, None, "no message is left behind");
     assert_eq!(monitors(context).await, Term::NIL, "no monitor is left behind");
 }
@@ -145,22 +146,22 @@ fn item_27_the_process_or_its_node_dies_during_a_call() {
             erpc::call(&mut context, "a@localhost", "ct_rpc", "dies", vec![], LIMIT).await
         });
         assert_eq!(signal, Err(ErpcError::Signal(Term::atom("killed"))));
-        // The caller's node ends.
+        // The caller's node ends. The other one is there before, as nothing may come between the calls and the end.
+        let other = duo.runtime.block_on(rpc_support::start_node(&duo.cluster, "s@localhost"));
         duo.erl.eval(
             "Asked = [spawn_monitor(fun() -> exit({is, Call()}) end) || Call <- [
                  fun() -> Out(fun() -> erpc:call(R, ct_rpc, sleeps, [60000]) end) end,
                  fun() -> rpc:call(R, ct_rpc, sleeps, [60000]) end,
                  fun() -> rpc:block_call(R, ct_rpc, sleeps, [60000]) end,
-                 fun() -> rpc:multicall([A, R], ct_rpc, sleeps, [300]) end,
+                 fun() -> rpc:multicall([A, R], ct_rpc, sleeps, [3000]) end,
                  fun() -> rpc:server_call(R, rex, x, y) end]]",
         );
         // They are there.
         duo.says("rpc:call(R, ct_rpc, sleeps, [50])", "slept");
-        let other = duo.runtime.block_on(rpc_support::start_node(&duo.cluster, "s@localhost"));
         let stopping = std::mem::replace(&mut duo.node, other);
         duo.runtime.block_on(stopping.stop());
         duo.says(
-            "[receive {'DOWN', M, process, P, {is, It}} -> It after 5000 -> late end || {P, M} <- Asked]",
+            "[receive {'DOWN', M, process, P, {is, It}} -> It after 15000 -> late end || {P, M} <- Asked]",
             "[{error,{erpc,noconnection}},{badrpc,nodedown},{badrpc,nodedown},{[slept],[r@localhost]},{error,nodedown}]",
         );
         // And the other way round: the BEAM that was called ends.
@@ -225,7 +226,7 @@ fn item_28_multicalls() {
             );
             says(
                 &mut duo,
-                "(multicall, [Ns, ct_rpc, sleeps, [500], 50])",
+                "(multicall, [Ns, ct_rpc, sleeps, [2000], 50])",
                 "{[],[r@localhost,dead@localhost,a@localhost]}",
             );
             says(&mut duo, "(multicall, [[], erlang, node, []])", "{[],[]}");
@@ -257,11 +258,11 @@ fn item_28_multicalls() {
             );
             says(
                 &mut duo,
-                "(multicall, [[A, R], ct_rpc, sleeps, [500], 50])",
+                "(multicall, [[A, R], ct_rpc, sleeps, [2000], 50])",
                 "[{error,{erpc,timeout}},{error,{erpc,timeout}}]",
             );
         }
-        duo.says("ct_peer:flush(600)", "[]");
+        duo.says("ct_peer:flush(2500)", "[]");
         duo.run(async |mut context| {
             let nodes = ["a@localhost", "dead@localhost", "r@localhost"].map(Atom::from);
             let node = erpc::multicall(&mut context, &nodes, "erlang", "node", vec![], LIMIT).await;
@@ -269,7 +270,7 @@ fn item_28_multicalls() {
             assert_eq!(node, [Ok((&nodes[0]).into()), noconnection, Ok((&nodes[2]).into())]);
             let short = Some(Duration::from_millis(50));
             let late =
-                erpc::multicall(&mut context, &nodes, "ct_rpc", "sleeps", vec![200.into()], short).await;
+                erpc::multicall(&mut context, &nodes, "ct_rpc", "sleeps", vec![2000.into()], short).await;
             assert_eq!(late[0], Err(ErpcError::Erpc("timeout".into())));
             nothing_is_left(&mut context).await;
         });
@@ -281,7 +282,7 @@ fn item_29_calls_that_are_waited_for_later() {
     each_release(|otp| {
         let mut duo = Duo::start(otp);
         duo.says(
-            "K = rpc:async_call(R, ct_rpc, sleeps, [300]), timeout = rpc:nb_yield(K), timeout = rpc:nb_yield(K, 10), {value, slept} = rpc:nb_yield(K, 5000)",
+            "K = rpc:async_call(R, ct_rpc, sleeps, [2000]), timeout = rpc:nb_yield(K), timeout = rpc:nb_yield(K, 10), {value, slept} = rpc:nb_yield(K, 15000)",
             "{value,slept}",
         );
         duo.says("rpc:yield(rpc:async_call(R, ct_rpc, exits, [x]))", "{badrpc,{'EXIT',x}}");
@@ -296,12 +297,12 @@ fn item_29_calls_that_are_waited_for_later() {
         );
         if otp.number() >= 25 {
             duo.says(
-                "Ids = lists:foldl(fun(N, Col) -> erpc:send_request(R, ct_rpc, sleeps, [N * 150, N], {n, N}, Col) end,
+                "Ids = lists:foldl(fun(N, Col) -> erpc:send_request(R, ct_rpc, sleeps, [N * 1000, N], {n, N}, Col) end,
                      erpc:reqids_new(), [3, 1, 2]),
-                 {1, {n, 1}, Ids1} = erpc:receive_response(Ids, 5000, true),
-                 {{response, 2}, {n, 2}, Ids2} = erpc:wait_response(Ids1, 5000, true),
+                 {1, {n, 1}, Ids1} = erpc:receive_response(Ids, 15000, true),
+                 {{response, 2}, {n, 2}, Ids2} = erpc:wait_response(Ids1, 15000, true),
                  no_response = erpc:wait_response(Ids2, 0, true),
-                 {3, {n, 3}, Ids3} = erpc:receive_response(Ids2, 5000, true),
+                 {3, {n, 3}, Ids3} = erpc:receive_response(Ids2, 15000, true),
                  {erpc:receive_response(Ids3, 0, true), erpc:reqids_size(Ids3)}",
                 "{no_request,0}",
             );
@@ -315,9 +316,9 @@ fn item_29_calls_that_are_waited_for_later() {
 async fn later(mut context: Context) {
     let (context, a) = (&mut context, "a@localhost");
     let sleeps = |n: i64| vec![Term::from(n), Term::from(n)];
-    let mut key = rpc::async_call(context, a, "ct_rpc", "sleeps", sleeps(150)).expect("good names");
+    let mut key = rpc::async_call(context, a, "ct_rpc", "sleeps", sleeps(1000)).expect("good names");
     assert_eq!(rpc::nb_yield(context, &mut key, Duration::ZERO).await, None);
-    assert_eq!(rpc::nb_yield(context, &mut key, Duration::from_secs(10)).await, Some(Ok(150.into())));
+    assert_eq!(rpc::nb_yield(context, &mut key, Duration::from_secs(10)).await, Some(Ok(1000.into())));
     let again = erpc::wait_response(context, &mut key, LIMIT).await;
     assert_eq!(again, Some(Err(ErpcError::Erpc("badarg".into()))), "a response is taken once");
     let key = rpc::async_call(context, a, "ct_rpc", "exits", vec![1.into()]).expect("good names");
@@ -339,15 +340,15 @@ async fn later(mut context: Context) {
     // Many at once.
     let mut requests = RequestIds::new();
     for n in [3, 1, 2] {
-        requests.send_request(context, a, ("ct_rpc", "sleeps"), sleeps(n * 150), n).expect("good names");
+        requests.send_request(context, a, ("ct_rpc", "sleeps"), sleeps(n * 1000), n).expect("good names");
     }
     let nowhere = requests.send_request(context, "no@localhost", ("erlang", "node"), vec![], 0);
     assert_eq!((nowhere, requests.len()), (Ok(()), 4));
     let noconnection = Err(ErpcError::Erpc("noconnection".into()));
     assert_eq!(requests.receive_response(context, LIMIT).await, Ok(Some((noconnection, 0))));
-    assert_eq!(requests.receive_response(context, LIMIT).await, Ok(Some((Ok(150.into()), 1))));
+    assert_eq!(requests.receive_response(context, LIMIT).await, Ok(Some((Ok(1000.into()), 1))));
     let second = requests.wait_response(context, LIMIT).await;
-    assert_eq!(second, Collected::Response(Ok(300.into()), 2));
+    assert_eq!(second, Collected::Response(Ok(2000.into()), 2));
     assert_eq!(requests.wait_response(context, Some(Duration::ZERO)).await, Collected::NoResponse);
     let timeout = requests.receive_response(context, Some(Duration::from_millis(10))).await;
     assert_eq!(timeout, Err(ErpcError::Erpc("timeout".into())), "the others are given up with it");
@@ -359,7 +360,7 @@ async fn later(mut context: Context) {
 fn item_30_casts_and_broadcasts() {
     each_release(|otp| {
         let mut duo = Duo::start(otp);
-        let told = "[receive {told, N, x} -> N after 5000 -> late end || N <- lists:sort([A, R])]";
+        let told = "[receive {told, N, x} -> N after 15000 -> late end || N <- lists:sort([A, R])]";
         // By the BEAM, and by ours for it.
         for (by, nodes) in [("apply(", "[A, R]"), ("rpc:call(R, ", "[A, R]")] {
             duo.says(&format!("{by}rpc, eval_everywhere, [{nodes}, ct_rpc, tells, [self(), x]])"), "abcast");
@@ -368,7 +369,7 @@ fn item_30_casts_and_broadcasts() {
             duo.says(told, "[a@localhost,r@localhost]");
             for node in ["A", "R"] {
                 duo.says(&format!("{by}rpc, cast, [{node}, ct_rpc, tells, [self(), x]])"), "true");
-                duo.says(&format!("receive {{told, N, x}} -> N =:= {node} after 5000 -> late end"), "true");
+                duo.says(&format!("receive {{told, N, x}} -> N =:= {node} after 15000 -> late end"), "true");
                 duo.says(&format!("{by}erpc, cast, [{node}, ct_rpc, errors, [x]])"), "ok");
             }
             duo.says(&format!("{by}rpc, cast, [dead@localhost, ct_rpc, value, [x]])"), "true");
@@ -391,10 +392,10 @@ fn servers(duo: &mut Duo) {
             &format!("{by}rpc, sbcast, [Ns, ct_server, hello])"),
             "{[r@localhost,a@localhost],[dead@localhost]}",
         );
-        duo.says("receive {got, hello} -> ok after 5000 -> late end", "ok");
+        duo.says("receive {got, hello} -> ok after 15000 -> late end", "ok");
         duo.says(&format!("{by}rpc, sbcast, [[A, R], nobody, hello])"), "{[],[a@localhost,r@localhost]}");
         duo.says(&format!("{by}rpc, abcast, [Ns, ct_server, hello])"), "abcast");
-        duo.says("receive {got, hello} -> ok after 5000 -> late end", "ok");
+        duo.says("receive {got, hello} -> ok after 15000 -> late end", "ok");
         duo.says(
             &format!("{by}rpc, multi_server_call, [Ns, ct_server, q])"),
             "{[{answer,q},{answer,q}],[dead@localhost]}",
@@ -431,7 +432,7 @@ fn block_calls(duo: &mut Duo) {
     duo.says(
         "Me = self(), Began = erlang:monotonic_time(millisecond),
          [spawn(fun() -> rpc:block_call(R, ct_rpc, sleeps, [100]), Me ! {N, erlang:monotonic_time(millisecond)} end) || N <- [1, 2, 3]],
-         Times = [receive {_, T} -> T after 5000 -> error(late) end || _ <- [1, 2, 3]],
+         Times = [receive {_, T} -> T after 15000 -> error(late) end || _ <- [1, 2, 3]],
          lists:max(Times) - Began >= 300",
         "true",
     );
@@ -509,7 +510,7 @@ fn item_32_erl_call() {
         let streams = |node: &str| {
             format!(
                 "{{rex, {node}}} ! {{self(), {{call, io, format, [\"~p~n~ts\", [x, [229]]], send_stdout_to_caller}}}},
-                 All = (fun Go() -> receive {{rex_stdout, Text}} -> [Text | Go()]; {{rex, Result}} -> [Result] after 5000 -> [late] end end)(),
+                 All = (fun Go() -> receive {{rex_stdout, Text}} -> [Text | Go()]; {{rex, Result}} -> [Result] after 15000 -> [late] end end)(),
                  {{iolist_to_binary(lists:droplast(All)), lists:last(All)}}"
             )
         };
@@ -574,18 +575,22 @@ fn item_33_many_calls_leave_nothing_behind() {
                      {monitors, []} = process_info(self(), monitors),
                      {message_queue_len, 0} = process_info(self(), message_queue_len)
                  end) || _ <- lists:seq(1, Callers)],
-                 [receive {'DOWN', M, process, P, normal} -> ok; {'DOWN', M, process, P, W} -> error(W) after 60000 -> error(late) end || {P, M} <- Ps],
-                 timer:sleep(300)
+                 [receive {'DOWN', M, process, P, normal} -> ok; {'DOWN', M, process, P, W} -> error(W) after 150000 -> error(late) end || {P, M} <- Ps], ok
              end,
              Load(2, 8)",
         );
-        duo.erl.eval("Before = erlang:system_info(process_count)");
-        let before = census(&duo);
-        let loaded = duo.erl.try_eval(&format!("Load({callers}, {calls})"), Duration::from_secs(100));
+        // The functions that nobody waits for sleep on for a moment.
+        duo.erl.eval(
+            "Steady = fun Steady(Count) ->
+                 timer:sleep(500),
+                 case erlang:system_info(process_count) of Count -> Count; Other -> Steady(Other) end
+             end,
+             Before = Steady(0)",
+        );
+        let before = steady_census(&duo);
+        let loaded = duo.erl.try_eval(&format!("Load({callers}, {calls})"), Duration::from_secs(200));
         assert_eq!(loaded.as_deref(), Ok("ok"));
-        assert_eq!(census(&duo), before, "at our side");
-        duo.says("erlang:system_info(process_count) - Before", "0");
-        duo.says("[M || P <- processes(), {monitored_by, Ms} <- [process_info(P, monitored_by)], M <- Ms, node(M) =:= R]", "[]");
+        nothing_is_left_behind(&mut duo, &before);
         // By ours.
         let node = duo.node.clone();
         duo.runtime.block_on(async move {
@@ -600,12 +605,25 @@ fn item_33_many_calls_leave_nothing_behind() {
             for ended in ended.collect::<Vec<_>>() {
                 ended.await.expect("no caller fails");
             }
-            tokio::time::sleep(Duration::from_millis(300)).await;
         });
-        assert_eq!(census(&duo), before, "at our side");
-        duo.says("erlang:system_info(process_count) - Before", "0");
-        duo.says("[M || P <- processes(), {monitored_by, Ms} <- [process_info(P, monitored_by)], M <- Ms, node(M) =:= R]", "[]");
+        nothing_is_left_behind(&mut duo, &before);
     });
+}
+
+/// Both sides come to be as they were before.
+fn nothing_is_left_behind(duo: &mut Duo, before: &Census) {
+    let mut last = census(duo);
+    wait_for(SOON, || {
+        last = census(duo);
+        (last == *before).then_some(())
+    });
+    assert_eq!(last, *before, "at our side");
+    duo.erl.eval_until("erlang:system_info(process_count) - Before", "0", SOON);
+    duo.erl.eval_until(
+        "[M || P <- processes(), {monitored_by, Ms} <- [process_info(P, monitored_by)], M <- Ms, node(M) =:= R]",
+        "[]",
+        SOON,
+    );
 }
 
 async fn load(mut context: Context) {
@@ -623,7 +641,20 @@ async fn load(mut context: Context) {
 }
 
 /// Processes, monitors on either side of them, messages: of the whole node.
-fn census(duo: &Duo) -> Vec<(&'static str, usize)> {
+type Census = Vec<(&'static str, usize)>;
+
+/// One that is the same half a second later.
+fn steady_census(duo: &Duo) -> Census {
+    let mut last = census(duo);
+    let steady = wait_for(SOON, || {
+        pause(Duration::from_millis(500));
+        let before = std::mem::replace(&mut last, census(duo));
+        (last == before).then_some(before)
+    });
+    steady.unwrap_or_else(|| panic!("our side does not come to rest: {last:?}"))
+}
+
+fn census(duo: &Duo) -> Census {
     let processes = duo.node.processes();
     let own = duo.node.name().clone();
     let infos = duo.run(async move |mut context| {
@@ -657,33 +688,34 @@ fn item_34_processes_that_are_started_on_ours() {
     each_release(|otp| {
         let mut duo = Duo::start(otp);
         duo.erl.eval("process_flag(trap_exit, true)");
-        // What each kind of start tells, by ours and by the BEAM itself.
-        let tells = |start: &str| {
+        // What each kind of start tells, by ours and by the BEAM itself: so many messages, and then no more.
+        let tells = |start: &str, count: usize| {
             format!(
                 "[X, Y] = [begin {start}, ct_rpc:without_places([case M of
                        {{'DOWN', _, process, _, W}} -> {{down, W}};
                        {{'EXIT', _, W}} -> {{exit, W}};
                        {{spawn_reply, _, error, W}} -> {{refused, W}};
                        {{spawn_reply, _, ok, P}} when node(P) =:= N -> started
-                     end || M <- ct_peer:flush(150)]) end || N <- [A, R]], X =:= Y orelse {{X, Y}}"
+                     end || M <- [receive Told -> Told after 15000 -> late end || _ <- lists:seq(1, {count})]
+                                 ++ ct_peer:flush(150)]) end || N <- [A, R]], X =:= Y orelse {{X, Y}}"
             )
         };
         for mfa in ["ct_rpc, value, [1]", "ct_rpc, exits, [x]", "no_module, f, [1]", "ct_rpc, errors, [x]"] {
-            for start in [
-                format!("spawn(N, {mfa})"),
-                format!("spawn_link(N, {mfa})"),
-                format!("spawn_monitor(N, {mfa})"),
-                format!("spawn_opt(N, {mfa}, [link, monitor, {{priority, low}}])"),
-                format!("spawn_request(N, {mfa}, [link, monitor])"),
-                format!("spawn_request(N, {mfa}, [monitor, {{reply, error_only}}])"),
+            for (start, count) in [
+                (format!("spawn(N, {mfa})"), 0),
+                (format!("spawn_link(N, {mfa})"), 1),
+                (format!("spawn_monitor(N, {mfa})"), 1),
+                (format!("spawn_opt(N, {mfa}, [link, monitor, {{priority, low}}])"), 2),
+                (format!("spawn_request(N, {mfa}, [link, monitor])"), 3),
+                (format!("spawn_request(N, {mfa}, [monitor, {{reply, error_only}}])"), 1),
             ] {
-                duo.says(&tells(&start), "true");
+                duo.says(&tells(&start, count), "true");
             }
         }
-        duo.says(&tells("spawn_request(N, ct_rpc, value, [1], [no_such_option])"), "true");
+        duo.says(&tells("spawn_request(N, ct_rpc, value, [1], [no_such_option])", 1), "true");
         // A link that is made by the start is one both ways.
         duo.says(
-            "P = spawn_link(R, ct_rpc, sleeps, [60000]), exit(P, away), receive {'EXIT', P, W} -> W after 5000 -> late end",
+            "P = spawn_link(R, ct_rpc, sleeps, [60000]), exit(P, away), receive {'EXIT', P, W} -> W after 15000 -> late end",
             "away",
         );
         // What a process of ours prints appears at the group leader of who started it.
@@ -702,7 +734,7 @@ fn item_34_processes_that_are_started_on_ours() {
                 &format!(
                     "Me = self(), L = spawn(fun() -> Leader(Me) end),
                      spawn(fun() -> group_leader(L, self()), {call} end),
-                     receive {{printed, T}} -> T after 5000 -> late end"
+                     receive {{printed, T}} -> T after 15000 -> late end"
                 ),
                 "\"{a,1} is b\\n\"",
             );

@@ -49,12 +49,12 @@ fn item_50_an_answer_goes_to_the_alias() {
         }
         // A call that is given up: its answer, which comes late, goes nowhere.
         let mut duo = Duo::start(otp);
-        duo.erl.eval("register(slow, spawn(fun() -> receive {'$gen_call', F, _} -> timer:sleep(150), gen_server:reply(F, late) end end))");
+        duo.erl.eval("register(slow, spawn(fun() -> receive {'$gen_call', F, _} -> timer:sleep(2000), gen_server:reply(F, late) end end))");
         let left = duo.runtime.block_on(duo.node.run(async |mut context| {
             let limit = Some(std::time::Duration::from_millis(50));
             let outcome = context.call(("slow", "e@localhost"), Term::atom("x"), limit).await;
             assert_eq!(outcome, Err(crabnode::CallError::Timeout));
-            context.receive_timeout(std::time::Duration::from_millis(400)).await
+            context.receive_timeout(std::time::Duration::from_millis(2500)).await
         }));
         assert_eq!(left, Some(None));
     });
