@@ -303,7 +303,13 @@ impl Stage<'_> {
             let name = self.name(index);
             let answer = check(&self.call_from(index, question)?);
             let answer = answer.map_err(|error| format!("asked from {name}: {error}"))?;
-            let seen = self.server_from(index)?;
+            // Who has just joined hears of names a moment later.
+            let mut seen = self.server_from(index);
+            wait_for(self.pace.step_limit, || {
+                seen = self.server_from(index);
+                seen.as_ref().is_ok_and(|pid| pid.node().as_str() == owner_node).then_some(())
+            });
+            let seen = seen?;
             if seen.node().as_str() != owner_node {
                 return Err(format!("{name} sees the server on {}, not on {owner_node}", seen.node()));
             }

@@ -211,9 +211,13 @@ impl Soak {
             if faults != "[]" {
                 self.record.fault(format!("{}: {faults}", erl.node()));
             }
-            let channels = erl.eval("element(3, ct_soak:report())");
-            let processes = erl.eval("length(processes())");
-            if channels != "0" || processes != *before {
+            let (mut channels, mut processes) = (String::new(), String::new());
+            let at_rest = wait_for(REST, || {
+                channels = erl.eval("element(3, ct_soak:report())");
+                processes = erl.eval("length(processes())");
+                (channels == "0" && processes == *before).then_some(())
+            });
+            if at_rest.is_none() {
                 let node = erl.node();
                 self.record.fault(format!(
                     "{node}: {channels} channels are left, {processes} processes, {before} before"
