@@ -122,8 +122,8 @@ impl Cluster {
     /// Where it does not come up.
     pub fn erl_with(&self, otp: &Otp, name: &str, spec: &NodeSpec) -> ErlNode {
         let mut node = self.spawn_erl(otp, name, spec);
-        // 30 s: a start takes under 1 s, on a machine that compiles something else some more.
-        node.wait_until_booted(Duration::from_secs(30)).unwrap_or_else(|error| panic!("{error}"));
+        // 120 s: a start takes under 1 s, on a machine that compiles something else far more.
+        node.wait_until_booted(Duration::from_secs(120)).unwrap_or_else(|error| panic!("{error}"));
         node
     }
 
@@ -162,7 +162,7 @@ impl Cluster {
     /// Where it does not come up.
     pub fn peer_with(&self, name: &str, spec: &NodeSpec) -> RustNode {
         let mut node = self.spawn_peer(name, spec);
-        node.wait_until_ready(Duration::from_secs(10)).unwrap_or_else(|error| panic!("{error}"));
+        node.wait_until_ready(Duration::from_secs(60)).unwrap_or_else(|error| panic!("{error}"));
         node
     }
 

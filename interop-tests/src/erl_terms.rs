@@ -9,7 +9,7 @@ use std::{
 use crate::{Otp, Process, clock::wait_for};
 
 /// How long an `erl` may take to start, on a machine that compiles something else.
-const START_LIMIT: Duration = Duration::from_secs(30);
+const START_LIMIT: Duration = Duration::from_secs(120);
 
 /// How long an answer may take. It takes a second for thousands of terms.
 const ANSWER_LIMIT: Duration = Duration::from_secs(120);
