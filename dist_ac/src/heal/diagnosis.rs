@@ -429,7 +429,12 @@ impl Healer {
             let Some(seen) = self.nodes.get(&node) else { continue };
             let Some((dist_ac, controller, nodes)) = seen.stock(&self.me) else { continue };
             let Some(state) = dist_ac.apps.get(app).filter(|state| state.permits(&node)) else { continue };
-            let AppId::Distributed(believed) = &state.id else { continue };
+            let (believed, gave_way) = match (&state.id, controller.running.get(app)) {
+                (AppId::Distributed(believed), _) => (believed, false),
+                // It was stopped for another's, and the news of its own start came after that.
+                (AppId::Local, Some(Place::At(believed))) => (believed, true),
+                _ => continue,
+            };
             let Some(restart_type) = controller.started.get(app) else { continue };
             // Where it was stopped on purpose it stays stopped.
             let meant = match self.nodes.get(believed).and_then(|seen| seen.controller.as_ref()) {
@@ -437,15 +442,15 @@ impl Healer {
                 None => !nodes.contains(believed) || self.ours_started(believed, app),
             };
             if meant {
+                // It takes over from where it believes it to run.
+                let belief = gave_way.then(|| started(&node, app, believed));
+                let restart_type = restart_type.clone();
+                let take_over = Treatment::TakeOver { node: node.clone(), app: app.clone(), restart_type };
                 return Some(Finding {
                     fault: Fault::Orphan,
                     act: Act::TakeOver { app: app.clone(), node: node.clone() },
                     lasts: ORPHAN_LASTS,
-                    treatments: vec![Treatment::TakeOver {
-                        node: node.clone(),
-                        app: app.clone(),
-                        restart_type: restart_type.clone(),
-                    }],
+                    treatments: belief.into_iter().chain([take_over]).collect(),
                 });
             }
         }

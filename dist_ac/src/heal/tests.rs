@@ -254,6 +254,20 @@ fn l1_a_copy_that_takes_no_news_is_started_again() {
 }
 
 #[test]
+fn two_copies_that_stopped_for_each_other_and_do_not_know_it_become_one() {
+    let mut rig = Rig::new(Heal::Cluster, &["a", "b"]);
+    rig.mesh();
+    for (at, other) in [(0, "b"), (1, "a")] {
+        rig.says(["a", "b"][at], "local", "[a,b,r]");
+        rig.stock[at].2 = controller(&format!("{{app1,{{distributed,{other}}}}},"), "");
+    }
+    assert_eq!(rig.sent(2_800), [""; 0], "the news may be on its way");
+    assert_eq!(rig.sent(1_000), ["a {dist_ac_app_started,b,app1,ok}", "a takeover(app1,temporary)"]);
+    rig.says("a", "local", "[a,b,r]");
+    assert_eq!(rig.sent(900), ["b {dist_ac_app_started,a,app1,ok}"], "and the other hears of it");
+}
+
+#[test]
 fn what_is_seen_once_is_on_its_way() {
     let mut rig = Rig::new(Heal::Cluster, &["a", "b"]);
     rig.mesh();
