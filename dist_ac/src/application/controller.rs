@@ -321,7 +321,8 @@ impl Controller {
         let restart_type = match self.may_start(app, restart_type) {
             Ok(restart_type) => restart_type,
             Err(reason) => {
-                if self.stands_by(app) {
+                // Not if it was refused for another reason, such as its restart type.
+                if self.stands_by(app) && reason == tuple!(atom "already_started", app) {
                     self.tell_if_controlled(app, FromController::StartRefused { app: app.clone() });
                 }
                 return self.reply(call, tuple!(atom "error", reason));

@@ -67,9 +67,9 @@ mod tests;
 /// How many applications a node may be told about that it has not configured: each costs two names.
 pub const FOREIGN_APPS_MAX: usize = 4096;
 
-/// Waits of a local start request for peers that have not answered their introduction. A stock node waits without
-/// end; a peer that is still inside its own startup synchronisation runs nothing, and one that hangs must not keep
-/// the application down for ever.
+/// Waits of a local start request for peers that have not answered their introduction, or the news of the load. A stock
+/// node waits without end; a peer that is still inside its own startup synchronisation runs nothing, and one that hangs
+/// must not keep the application down for ever.
 pub const INTRODUCTION_PATIENCE: Duration = Duration::from_secs(10);
 
 /// The state of one distributed application here: the `appl` record, and what a stock node keeps in the stack of a

@@ -58,7 +58,7 @@ pub(super) struct Decision {
 pub(super) enum Waiting {
     /// Anybody's M6: this node is not in the running.
     Any,
-    /// The introductions of connected candidates.
+    /// The introductions of connected candidates, and the answers of those of ours to the news of the load.
     Introductions,
     /// This node's M6: it is to start it.
     Node(Atom),

@@ -13,7 +13,8 @@ use crate::{
     heal::{Answer, Input, Question},
 };
 
-/// `application:takeover/2` and `start/2` wait for a lock and for the start, and `stop/1` for the end, which may take their time.
+/// `application:takeover/2` and `start/2` wait for a lock and for the start, and `stop/1` for the end, which may take
+/// their time.
 const CALL_LIMIT: Duration = Duration::from_secs(120);
 
 /// Asks, and hands the answer to the driver.

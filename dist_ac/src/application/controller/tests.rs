@@ -230,6 +230,9 @@ fn a_start_at_a_standby_is_refused_and_dist_ac_hears_of_it() {
     let mut rig = standby();
     rig.start("app1", "temporary");
     assert_eq!(rig.take(), ["DAC start_refused", "3 {error,{already_started,app1}}"]);
+    // Who asks for something else does not want it started.
+    rig.start("app1", "forever");
+    assert_eq!(rig.take(), ["4 {error,{invalid_restart_type,forever}}"]);
     // What runs here is started.
     let mut rig = local("temporary");
     rig.start("app1", "temporary");
