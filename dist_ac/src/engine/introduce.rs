@@ -430,7 +430,15 @@ impl Engine {
                 // What a node says of itself when it is met may be older than another node's M6 on another link.
                 Some(at) if self.heard_from_another(now, at, node) => self.doubt_runner(now, at, node),
                 Some(at) if self.apps[at].started => self.learn_started(now, at, node, *since),
-                _ => self.remember_started(name, node),
+                Some(at) => {
+                    // The two may have settled it already, and this be older than that.
+                    let other = self.remote_started.get(name).filter(|other| *other != node).cloned();
+                    if let Some(other) = other {
+                        self.contest_between(now, at, &[node, &other]);
+                    }
+                    self.remember_started(name, node);
+                }
+                None => self.remember_started(name, node),
             }
         }
     }

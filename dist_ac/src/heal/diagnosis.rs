@@ -122,6 +122,12 @@ impl Seen {
             .is_some_and(|waiting| waiting.awaits == Awaited::Anybody && waiting.names.contains(app))
     }
 
+    /// Whether it is of ours and is to start it, and waits for a third node to say something.
+    fn waits_for_others(&self, app: &Atom) -> bool {
+        let requested = self.controller.as_ref().is_some_and(|controller| controller.starting.contains(app));
+        self.ours.is_some() && requested && self.id(app) == Some(&AppId::Undefined)
+    }
+
     /// Whether it is blocked in its first introductions.
     fn boots(&self) -> bool {
         self.waiting.as_ref().is_some_and(|waiting| waiting.awaits == Awaited::Peers)
@@ -437,7 +443,9 @@ impl Healer {
             };
             let Some(restart_type) = controller.started.get(app) else { continue };
             // Where it was stopped on purpose it stays stopped.
-            let meant = match self.nodes.get(believed).and_then(|seen| seen.controller.as_ref()) {
+            let stock = |seen: &&Seen| seen.ours.is_none();
+            let meant = match self.nodes.get(believed).filter(stock).and_then(|seen| seen.controller.as_ref())
+            {
                 Some(controller) => controller.started.contains_key(app) || controller.starting.contains(app),
                 None => !nodes.contains(believed) || self.ours_started(believed, app),
             };

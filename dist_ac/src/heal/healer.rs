@@ -1,9 +1,10 @@
 //! The machine: who leads, when to look at whom, what was asked and answered. What is wrong is found in `diagnosis.rs`.
 //!
 //! The leader looks at every node in rounds. A round asks each stock node for `dist_ac:info()`, `application:info()` and
-//! `nodes()`, and each member of ours for the first alone. An application controller and `nodes()` answer whatever
-//! `dist_ac` does; a `dist_ac` that does not is blocked. Its question stays where it is: one for each node, however
-//! long that takes, or a node that waits for an hour would find thousands of them.
+//! `nodes()`, and each member of ours for the first alone, or the first two where a stock node may wait for it. An
+//! application controller and `nodes()` answer whatever `dist_ac` does; a `dist_ac` that does not is blocked. Its
+//! question stays where it is: one for each node, however long that takes, or a node that waits for an hour would find
+//! thousands of them.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -195,6 +196,13 @@ pub(super) struct Seen {
     again_at: Option<Instant>,
 }
 
+impl Seen {
+    /// Its `dist_ac` has been blocked for so long that it is asked in what.
+    fn hangs(&self, now: Instant) -> bool {
+        matches!(self.dist_ac, Attention::Blocked(since) if since + WAITING_AFTER <= now)
+    }
+}
+
 /// How its `dist_ac` is.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) enum Attention {
@@ -344,6 +352,7 @@ impl Healer {
 
     fn begin_round(&mut self, now: Instant) {
         (self.round, self.next_round) = (Some(now), None);
+        let somebody_hangs = self.nodes.values().any(|seen| seen.hangs(now));
         for (node, seen) in &mut self.nodes {
             (seen.controller, seen.nodes, seen.waiting) = (None, None, None);
             if let Attention::Answered(_) = seen.dist_ac {
@@ -352,10 +361,11 @@ impl Healer {
             if seen.again_at.take_if(|at| *at <= now).is_none() && seen.again_at.is_some() {
                 continue;
             }
-            let blocked = matches!(seen.dist_ac, Attention::Blocked(since) if since + WAITING_AFTER <= now);
             let questions: &[Question] = match seen.ours {
+                // It may be waited for.
+                Some(_) if somebody_hangs => &[Question::DistAc, Question::Controller],
                 Some(_) => &[Question::DistAc],
-                None if blocked => {
+                None if seen.hangs(now) => {
                     &[Question::DistAc, Question::Controller, Question::Nodes, Question::Waiting]
                 }
                 None => &[Question::DistAc, Question::Controller, Question::Nodes],

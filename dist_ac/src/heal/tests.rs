@@ -19,6 +19,8 @@ struct Rig {
     waiting: (&'static str, &'static str),
     /// Whom the member knows, and what was started there.
     member: (&'static str, &'static str),
+    /// What its application controller is to start.
+    requested: &'static str,
     /// What it has heard without being started: `remote_started`.
     remote: String,
     /// Blocked in its first introductions instead, with these variables.
@@ -72,6 +74,7 @@ impl Rig {
             list: LIST,
             waiting: ("wait_dist_start/7", "reply"),
             member: ("[r]", "[]"),
+            requested: "",
             remote: "[]".to_owned(),
             introductions: None,
             boots: None,
@@ -183,6 +186,7 @@ impl Rig {
                 Question::Nodes => term(nodes),
                 Question::Waiting => self.backtrace(&node),
             },
+            None if question == Question::Controller => term(&controller("", self.requested)),
             None => {
                 let (known, started) = self.member;
                 let info = info("undefined", "[]", known, started).replace(LIST, self.list);

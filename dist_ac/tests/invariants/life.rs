@@ -135,10 +135,13 @@ impl Life {
     }
 
     /// Its last start was answered with an error at every node of ours that may run it: for them it is not started. What
-    /// failed at stock nodes nobody else tries again (dist_ac.md 6, L19).
+    /// failed at stock nodes nobody else tries again (dist_ac.md 6, L19). Others of ours may wait for one of them, as it goes
+    /// before them: for what it is to start somebody has to start there (L6).
     pub fn has_failed(&self, app: usize) -> bool {
         let ours: Vec<usize> = self.candidates(app).into_iter().filter(|node| self.is_ours(*node)).collect();
-        self.kind.healed && !ours.is_empty() && ours.into_iter().all(|node| self.start_failed(node, app))
+        let failed = |node: &usize| self.start_failed(*node, app);
+        let over = |node: &usize| failed(node) || self.start_waits(*node, app);
+        self.kind.healed && ours.iter().any(failed) && ours.iter().all(over)
     }
 
     fn start_failed(&self, node: usize, app: usize) -> bool {

@@ -86,6 +86,33 @@ fn where_two_say_shortly_after_each_other_that_they_run_it_both_are_asked() {
 }
 
 #[test]
+fn of_two_members_that_are_met_and_say_that_they_run_it_both_are_asked() {
+    let mut c = Rig::up("c", "[a,b,c]", &["a", "b"]);
+    c.message("{crabnode_dist_ac,a,true,[{app1,undefined}],[],self}");
+    // From before it gave way to a, on another link; and whoever gave way knew only later that we are there.
+    c.message("{crabnode_dist_ac,b,true,[{app1,undefined}],[],self}");
+    c.take();
+    c.wait(1000);
+    assert_eq!(c.take(), ["a info", "b info"]);
+    c.says("b", "{distributed,a}");
+    c.says("a", "local");
+    c.start("app1");
+    assert_eq!((c.take(), c.id()), (vec!["AC start {started,a}".to_owned()], "{distributed,a}".to_owned()));
+    // The same where it is started here before that is known.
+    let mut c = Rig::up("c", "[a,b,c]", &["a", "b"]);
+    for node in ["a", "b"] {
+        c.message(&format!("{{crabnode_dist_ac,{node},true,[{{app1,undefined}}],[],self}}"));
+    }
+    c.start("app1");
+    assert_eq!(c.id(), "{distributed,b}");
+    c.wait(1000);
+    c.take();
+    c.says("b", "{distributed,a}");
+    c.says("a", "local");
+    assert_eq!((c.take(), c.id()), (vec!["AC change {started,a}".to_owned()], "{distributed,a}".to_owned()));
+}
+
+#[test]
 fn an_m6_that_crosses_ours_does_not_stop_the_copy_here() {
     let mut a = Rig::up("a", "[a,b,c]", &["b", "c"]);
     a.start("app1");

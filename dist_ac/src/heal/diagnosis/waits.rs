@@ -241,6 +241,9 @@ impl Healer {
                 // Nor does a stock node that waits for whoever does.
                 if (seen.ours.is_some() && idle) || seen.waits_for_anybody(app) {
                     all.push(Finding { lasts, ..go_on(Fault::Wedged, app, node, other) });
+                } else if seen.waits_for_others(app) && copies.is_empty() {
+                    // That one may wait for a lock which somebody at the first node has.
+                    all.push(Finding { lasts: DEAF_AFTER, ..go_on(Fault::Wedged, app, node, other) });
                 }
                 continue;
             };

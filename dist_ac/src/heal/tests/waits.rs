@@ -208,6 +208,14 @@ fn l22_who_waits_for_one_that_forgot_it_goes_on() {
     assert_eq!(rig.sent(60_000), [""; 0], "it has only to be told");
     rig.member.1 = "[app1]";
     assert_eq!(rig.sent(5_000), ["b nodedown r"]);
+    // One of ours that waits itself, for a node which waits for the lock of a caller at the first one.
+    let mut rig = deadlock("wait_dist_start/7", "", "");
+    rig.stock[0].1 = Some(info("undefined", "[{a,true}]", "[a,b,r]", "[]"));
+    rig.waiting.1 = "req app1 r";
+    assert_eq!(rig.sent(90_000), [""; 0], "nobody has started it there yet (L6)");
+    rig.requested = "{app1,temporary,normal}";
+    assert_eq!(rig.sent(55_000), [""; 0], "it may yet go on");
+    assert_eq!(rig.sent(10_000), ["b nodedown r"]);
     // One that stands by could take over, but for the lock that one holds who boots.
     for boots in [None, Some("c")] {
         let mut rig = Rig::new(Heal::Cluster, &["a", "b", "c"]);
