@@ -96,3 +96,32 @@ fn a_crash_moves_nothing() {
     assert!(sim.running(0).is_empty());
     assert_eq!(sim.id(B, 0), AppId::Undefined);
 }
+
+/// a is back, but only one of its two links: one node sees both others, and they do not see each other. Nothing moves to
+/// and fro meanwhile, and there is one copy when they do.
+#[test]
+fn one_link_of_two_is_back() {
+    let lists: [&[&[usize]]; 3] = [&[&[A], &[B], &[C]], &[&[A], &[B, C]], &[&[A, B, C]]];
+    for (list, middle, seed) in lists
+        .iter()
+        .flat_map(|list| [B, C].into_iter().flat_map(move |node| (0..20).map(move |seed| (list, node, seed))))
+    {
+        let mut sim = cluster(seed, 1000, list);
+        for node in [A, B, C] {
+            boot(&mut sim, 0, node);
+        }
+        for other in [B, C] {
+            sim.at(2_000, Op::Cut { one: other, other: A });
+        }
+        sim.at(10_000, Op::Heal { one: middle, other: A });
+        sim.run_until(20_000);
+        let changes = sim.history.len();
+        sim.run_until(120_000);
+        assert_eq!(sim.history.len(), changes, "{list:?}, {middle} in the middle, seed {seed}");
+        for other in [B, C] {
+            sim.at(120_000, Op::Heal { one: other, other: A });
+        }
+        sim.run_until(130_000);
+        assert_eq!(sim.running(0), [A], "{list:?}, {middle} in the middle, seed {seed}");
+    }
+}

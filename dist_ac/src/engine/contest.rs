@@ -49,8 +49,8 @@ impl Engine {
             && let Some((other, _)) = self.apps[at].heard.clone()
         {
             self.contest_between(now, at, &[node, &other]);
-        } else if let Some(contest) = &mut self.apps[at].contest {
-            // What it said before is over.
+        } else if let Some(contest) = self.apps[at].contest.as_mut().filter(|contest| contest.due.is_none()) {
+            // What it said when it was asked is over.
             contest.answers.remove(node);
         }
     }
@@ -132,6 +132,14 @@ impl Engine {
         self.settle_contest(now, at);
     }
 
+    /// It has said nothing of this application.
+    pub(super) fn no_contestant(&mut self, now: Instant, at: usize, node: &Atom) {
+        let Some(contest) = &mut self.apps[at].contest else { return };
+        if contest.answers.remove(node).is_some() {
+            self.settle_contest(now, at);
+        }
+    }
+
     /// Once all of them have said it.
     fn settle_contest(&mut self, now: Instant, at: usize) {
         let open = |answer: &Answer| matches!(answer, Answer::Awaited(_));
@@ -171,8 +179,12 @@ impl Engine {
         }
     }
 
-    /// It runs there too, and that node knows of the copy here, or will.
+    /// It runs there too, and that node knows of the copy here, or will. Where it has not read yet that it is to give way, what
+    /// it said may be from before that.
     fn meet_copy(&mut self, now: Instant, at: usize, node: &Atom) {
+        if self.apps[at].yielding.contains(node) && self.crosses(at, node) {
+            return;
+        }
         self.apps[at].yielding.remove(node);
         if self.is_ours(node) {
             // It says since when, and both decide by that.

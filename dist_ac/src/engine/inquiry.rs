@@ -44,7 +44,7 @@ const MUTE_AFTER: Duration = Duration::from_secs(10);
 /// Questions of one kind to a node, one at a time.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Questions {
-    /// How many there were.
+    /// How many there were in a row.
     count: u64,
     /// The last one is not answered.
     open: bool,
@@ -64,10 +64,16 @@ impl Questions {
         (self.count, true)
     }
 
-    /// The number of the one that is answered, and whether it is to be asked again.
+    /// The number of the one that is answered, and whether it is to be asked again. If not, nobody waits for an answer any
+    /// more, and the numbers begin afresh: a node in the same place as before is the same.
     pub(super) fn answered(&mut self) -> (u64, bool) {
         self.open = false;
-        (self.count, std::mem::take(&mut self.again))
+        let again = std::mem::take(&mut self.again);
+        let count = self.count;
+        if !again {
+            self.count = 0;
+        }
+        (count, again)
     }
 }
 
@@ -148,13 +154,15 @@ impl Engine {
             self.on_old_acquaintance(now, node, running.collect());
         }
         for at in 0..self.apps.len() {
-            if let Some((id, started)) = ids.get(&self.apps[at].name) {
-                self.on_contest_answer(now, at, node, question, id);
-                // It was told of a copy when it had lost that node already, so that it never hears of its end.
-                let is_gone = |by: &Atom| !self.peers.contains_key(by) && !known.contains(by);
-                let is_stale = matches!(id, AppId::Distributed(by) if *by != self.me && is_gone(by));
-                self.on_inquiry_answer(now, at, node, id.clone(), *started, is_stale);
-            }
+            let Some((id, started)) = ids.get(&self.apps[at].name) else {
+                self.no_contestant(now, at, node);
+                continue;
+            };
+            self.on_contest_answer(now, at, node, question, id);
+            // It was told of a copy when it had lost that node already, so that it never hears of its end.
+            let is_gone = |by: &Atom| !self.peers.contains_key(by) && !known.contains(by);
+            let is_stale = matches!(id, AppId::Distributed(by) if *by != self.me && is_gone(by));
+            self.on_inquiry_answer(now, at, node, id.clone(), *started, is_stale);
         }
     }
 

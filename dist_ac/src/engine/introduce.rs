@@ -463,8 +463,8 @@ impl Engine {
                 if *since + HEARD_LIFE <= now {
                     (*times, *since) = (0, now);
                 }
-                *times += 1;
-                if *times <= ASKED_MAX {
+                if *times < ASKED_MAX {
+                    *times += 1;
                     self.started_elsewhere(now, at, node);
                     self.send_status(&other, false);
                 }

@@ -439,6 +439,12 @@ impl Healer {
                 (AppId::Distributed(believed), _) => (believed, false),
                 // It was stopped for another's, and the news of its own start came after that.
                 (AppId::Local, Some(Place::At(believed))) => (believed, true),
+                // It was stopped there, and started again where it may not run.
+                (AppId::Undefined, Some(Place::At(believed)))
+                    if dist_ac.started.contains(app) && self.nodes.contains_key(believed) =>
+                {
+                    (believed, true)
+                }
                 _ => continue,
             };
             let Some(restart_type) = controller.started.get(app) else { continue };

@@ -475,6 +475,21 @@ fn what_was_stopped_on_purpose_stays_stopped() {
 }
 
 #[test]
+fn l22_what_is_started_again_where_it_may_not_run_is_taken_over() {
+    let mut rig = Rig::new(Heal::Cluster, &["a", "b"]);
+    rig.mesh();
+    rig.says("a", "undefined", "[a,b,r]");
+    rig.stock[0].2 = controller("{app1,{distributed,b}},", "");
+    rig.says("b", "undefined", "[a,b,r]");
+    let again = rig.stock[1].2.clone();
+    rig.stock[1].2 = again.replace("{app1,temporary},", "");
+    assert_eq!(rig.sent(10_000), [""; 0], "it was stopped there on purpose");
+    rig.stock[1].2 = again;
+    assert_eq!(rig.sent(2_500), [""; 0]);
+    assert_eq!(rig.sent(2_500), ["a {dist_ac_app_started,b,app1,ok}", "a takeover(app1,temporary)"]);
+}
+
+#[test]
 fn a_dry_run_only_reports() {
     let mut rig = Rig::new(Heal::Cluster, &["a", "b"]);
     rig.healer.config.dry_run = true;

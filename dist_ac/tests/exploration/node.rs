@@ -395,7 +395,7 @@ fn relative(text: &str, now: Instant) -> String {
     for piece in pieces {
         let (at, length) = nanos(piece);
         match (at - now) / 1_000_000 {
-            millis if millis < -FORGOTTEN_MS => result.push_str("long ago"),
+            millis if millis <= -remembered(&result) => result.push_str("long ago"),
             millis => write!(result, "{millis}").unwrap(),
         }
         result.push_str(&piece[length..]);
@@ -403,8 +403,19 @@ fn relative(text: &str, now: Instant) -> String {
     result
 }
 
-/// Longer than any time that `dist_ac` remembers something for: a weight counts for a minute.
-const FORGOTTEN_MS: i128 = 61_000;
+/// For how many milliseconds `dist_ac` cares for the instant that comes next, by the field that it is in: the constants of
+/// the engine whose names end in `LIFE`, `PATIENCE` and `WINDOW`.
+fn remembered(before: &str) -> i128 {
+    let field = before.rsplit_once(": ").map_or("", |(before, _)| before);
+    let field = field.rsplit(|end: char| !(end.is_alphanumeric() || end == '_')).next();
+    match field {
+        Some("answers") => 1_000,
+        Some("asked" | "heard" | "told") => 5_000,
+        Some("elected_at" | "sent" | "since") => 10_000,
+        // A weight counts for a minute.
+        _ => 61_000,
+    }
+}
 
 /// The instant that a text begins with, and how long that text is.
 fn nanos(text: &str) -> (i128, usize) {

@@ -67,6 +67,10 @@ pub fn explore(name: &str, context: &mut Context, first: Cluster) {
             }
         }
         number += 1;
+        if number % 5_000_000 == 0 {
+            let (waiting, (nodes, _)) = (queue.len(), context.tables.sizes());
+            eprintln!("{name}: {number} states, {waiting} more to look at, {nodes} states of nodes");
+        }
         assert!(origins.len() < STATES_MAX, "{name}: too many states");
     }
     let (nodes, local) = context.tables.sizes();

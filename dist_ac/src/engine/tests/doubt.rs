@@ -72,9 +72,11 @@ fn a_stock_node_that_knows_us_from_before_says_what_runs_there_when_asked() {
 fn where_two_say_shortly_after_each_other_that_they_run_it_both_are_asked() {
     let mut c = standby("c", "[a,b,c]", &["a", "b"], "b");
     c.message("{dist_ac_app_started,a,app1,ok}");
-    // From before it gave way to a, on another link.
-    c.message("{dist_ac_app_started,b,app1,ok}");
-    assert_eq!(c.id(), "{distributed,b}");
+    // From before it gave way to a, on another link; said twice, as to somebody who was just met.
+    for _ in 0..2 {
+        c.message("{dist_ac_app_started,b,app1,ok}");
+        assert_eq!(c.id(), "{distributed,b}");
+    }
     c.take();
     c.wait(1000);
     assert_eq!(c.take(), ["a info", "b info"]);
@@ -110,6 +112,24 @@ fn of_two_members_that_are_met_and_say_that_they_run_it_both_are_asked() {
     c.says("b", "{distributed,a}");
     c.says("a", "local");
     assert_eq!((c.take(), c.id()), (vec!["AC change {started,a}".to_owned()], "{distributed,a}".to_owned()));
+}
+
+#[test]
+fn what_the_old_runner_said_before_it_was_told_to_give_way_counts_no_more() {
+    let mut c = standby("c", "[a,b,c]", &["a", "b"], "b");
+    c.message("{crabnode_dist_ac,a,true,[],[],self}");
+    c.message("{dist_ac_app_started,a,app1,ok}");
+    c.wait(1000);
+    c.says("a", "local");
+    c.takeover(1);
+    c.run("app1");
+    // The last answer: a has not read yet that it runs here.
+    c.says("b", "{distributed,a}");
+    c.message("{crabnode_dist_ac,a,true,[{app1,undefined}],[],self}");
+    assert_eq!(c.id(), "local", "it is about to give way, and both would");
+    c.take();
+    c.message("{crabnode_dist_ac,a,true,[],[],self}");
+    assert_eq!(c.id(), "local");
 }
 
 #[test]
