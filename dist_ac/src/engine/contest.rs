@@ -179,10 +179,10 @@ impl Engine {
         }
     }
 
-    /// It runs there too, and that node knows of the copy here, or will. Where it has not read yet that it is to give way, what
-    /// it said may be from before that.
+    /// It runs there too, and that node knows of the copy here. Where it has not read yet that it is to give way, what it said
+    /// may be from before that.
     fn meet_copy(&mut self, now: Instant, at: usize, node: &Atom) {
-        if self.apps[at].yielding.contains(node) && self.crosses(at, node) {
+        if self.crosses(at, node) {
             return;
         }
         self.apps[at].yielding.remove(node);

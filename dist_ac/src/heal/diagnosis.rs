@@ -78,6 +78,14 @@ impl Seen {
         }
     }
 
+    /// What one of ours says, if its application controller was asked: somebody may wait for it.
+    fn ours(&self) -> Option<(&DistAc, &Controller)> {
+        match (&self.dist_ac, &self.controller, self.ours) {
+            (Attention::Answered(dist_ac), Some(controller), Some(_)) => Some((dist_ac, controller)),
+            _ => None,
+        }
+    }
+
     /// What a node of either kind says of an application.
     fn id(&self, app: &Atom) -> Option<&AppId> {
         match &self.dist_ac {
@@ -213,10 +221,11 @@ impl Healer {
         self.nodes.iter().filter(|(_, seen)| seen.runs(app)).map(|(node, _)| node).collect()
     }
 
-    /// Whether it may be about to run at a node. One that waits for another's start, or for its weight, is not.
+    /// Whether it may be about to run at a node. One that waits for another's start, or anybody's, or for a weight, is not.
     fn may_start(&self, node: &Atom, app: &Atom) -> bool {
         let seen = &self.nodes[node];
-        let waits = self.waits(node).is_some_and(|wait| wait.app == app) && !seen.starts(app);
+        let waits = self.waits(node).is_some_and(|wait| wait.app == app) || seen.waits_for_anybody(app);
+        let waits = waits && !seen.starts(app);
         seen.may_start(app) && !waits && !seen.boots()
     }
 
@@ -418,7 +427,7 @@ impl Healer {
         })
     }
 
-    /// L9, L11: it runs nowhere, and the best node that stands by for somebody takes it over.
+    /// L9, L11, L22: it runs nowhere, and the best node that stands by for somebody takes it over.
     fn orphan(&self, app: &Atom) -> Option<Finding> {
         let stock: BTreeSet<&Atom> =
             self.nodes.iter().filter(|(_, seen)| seen.ours.is_none()).map(|(node, _)| node).collect();
@@ -433,12 +442,16 @@ impl Healer {
         }
         for node in list.flat() {
             let Some(seen) = self.nodes.get(&node) else { continue };
-            let Some((dist_ac, controller, nodes)) = seen.stock(&self.me) else { continue };
+            let (dist_ac, controller, nodes) = match (seen.stock(&self.me), seen.ours()) {
+                (Some((dist_ac, controller, nodes)), _) => (dist_ac, controller, Some(nodes)),
+                (None, Some((dist_ac, controller))) => (dist_ac, controller, None),
+                (None, None) => continue,
+            };
             let Some(state) = dist_ac.apps.get(app).filter(|state| state.permits(&node)) else { continue };
             let (believed, gave_way) = match (&state.id, controller.running.get(app)) {
-                (AppId::Distributed(believed), _) => (believed, false),
+                (AppId::Distributed(believed), _) if nodes.is_some() => (believed, false),
                 // It was stopped for another's, and the news of its own start came after that.
-                (AppId::Local, Some(Place::At(believed))) => (believed, true),
+                (AppId::Local, Some(Place::At(believed))) if nodes.is_some() => (believed, true),
                 // It was stopped there, and started again where it may not run.
                 (AppId::Undefined, Some(Place::At(believed)))
                     if dist_ac.started.contains(app) && self.nodes.contains_key(believed) =>
@@ -450,10 +463,11 @@ impl Healer {
             let Some(restart_type) = controller.started.get(app) else { continue };
             // Where it was stopped on purpose it stays stopped.
             let stock = |seen: &&Seen| seen.ours.is_none();
+            let is_gone = || nodes.is_some_and(|nodes| !nodes.contains(believed));
             let meant = match self.nodes.get(believed).filter(stock).and_then(|seen| seen.controller.as_ref())
             {
                 Some(controller) => controller.started.contains_key(app) || controller.starting.contains(app),
-                None => !nodes.contains(believed) || self.ours_started(believed, app),
+                None => is_gone() || self.ours_started(believed, app),
             };
             if meant {
                 // It takes over from where it believes it to run.
@@ -463,7 +477,8 @@ impl Healer {
                 return Some(Finding {
                     fault: Fault::Orphan,
                     act: Act::TakeOver { app: app.clone(), node: node.clone() },
-                    lasts: ORPHAN_LASTS,
+                    // Members of ours may yet decide it.
+                    lasts: if nodes.is_some() { ORPHAN_LASTS } else { OURS_LASTS },
                     treatments: belief.into_iter().chain([take_over]).collect(),
                 });
             }

@@ -19,16 +19,17 @@ struct Rig {
     waiting: (&'static str, &'static str),
     /// Whom the member knows, and what was started there.
     member: (&'static str, &'static str),
-    /// What its application controller is to start.
-    requested: &'static str,
+    /// What runs there and what is to be started, as its application controller says; and its permission.
+    controller: (&'static str, &'static str),
+    run: &'static str,
     /// What it has heard without being started: `remote_started`.
     remote: String,
     /// Blocked in its first introductions instead, with these variables.
     introductions: Option<(&'static str, &'static str)>,
     /// Blocked in the lock of its first introductions instead.
     boots: Option<&'static str>,
-    /// Blocked in waiting for anybody's start of app1 instead.
-    anybody: Option<&'static str>,
+    /// Blocked in waiting for anybody's start instead, with these variables.
+    anybody: Option<(&'static str, &'static str)>,
 }
 
 fn atom(text: &str) -> Atom {
@@ -74,7 +75,8 @@ impl Rig {
             list: LIST,
             waiting: ("wait_dist_start/7", "reply"),
             member: ("[r]", "[]"),
-            requested: "",
+            controller: ("", ""),
+            run: "[]",
             remote: "[]".to_owned(),
             introductions: None,
             boots: None,
@@ -161,8 +163,10 @@ impl Rig {
         let introduced = self.introductions.filter(|(boots, _)| *boots == node.as_str());
         let (function, variables) = match introduced {
             Some((_, variables)) => ("wait_dacs/4", variables),
-            None if self.anybody == Some(node.as_str()) => ("wait_dist_start2/6", "req app1"),
-            None => self.waiting,
+            None => match self.anybody.filter(|(waits, _)| *waits == node.as_str()) {
+                Some((_, variables)) => ("wait_dist_start2/6", variables),
+                None => self.waiting,
+            },
         };
         let lines: Vec<String> =
             variables.split(' ').enumerate().map(|(at, name)| format!("y({at})     {name}")).collect();
@@ -186,10 +190,13 @@ impl Rig {
                 Question::Nodes => term(nodes),
                 Question::Waiting => self.backtrace(&node),
             },
-            None if question == Question::Controller => term(&controller("", self.requested)),
+            None if question == Question::Controller => {
+                let (running, starting) = self.controller;
+                term(&controller(running, starting))
+            }
             None => {
                 let (known, started) = self.member;
-                let info = info("undefined", "[]", known, started).replace(LIST, self.list);
+                let info = info("undefined", self.run, known, started).replace(LIST, self.list);
                 term(&info.replacen("],[],[],", &format!("],[],{},", self.remote), 1))
             }
         };
@@ -487,6 +494,22 @@ fn l22_what_is_started_again_where_it_may_not_run_is_taken_over() {
     rig.stock[1].2 = again;
     assert_eq!(rig.sent(2_500), [""; 0]);
     assert_eq!(rig.sent(2_500), ["a {dist_ac_app_started,b,app1,ok}", "a takeover(app1,temporary)"]);
+}
+
+#[test]
+fn l22_who_waits_for_anybody_gets_it_from_one_of_ours_that_stood_by() {
+    let mut rig = Rig::new(Heal::Cluster, &["a", "b"]);
+    rig.mesh();
+    // Old news of a start and a stop at a, which may not run it now, and waits.
+    rig.list = "[a,r]";
+    rig.blocked("a", "", "{app1,temporary,normal}");
+    let waits = "reply app1 {state,[{appl,app1,undefined,1000,[a,r],[]}],[],[],[a,r],[],[],[],[],[],[]}";
+    rig.anybody = Some(("a", waits));
+    rig.member = ("[a,r]", "[app1]");
+    rig.run = "[{r,true}]";
+    rig.controller.0 = "{app1,{distributed,a}},";
+    assert_eq!(rig.sent(19_000), [""; 0], "it may yet decide it");
+    assert_eq!(rig.sent(5_000), ["r {dist_ac_app_started,a,app1,ok}", "r takeover(app1,temporary)"]);
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use crate::{
     cluster::{Cluster, Context},
     node::{Master, NODES},
-    tables::{Facts, Knows},
+    tables::{Blocked, Facts, Knows},
 };
 
 pub fn once_quiet(cluster: &Cluster, context: &Context) -> Result<(), String> {
@@ -29,9 +29,23 @@ fn check_part(cluster: &Cluster, context: &Context, part: &[usize]) -> Result<()
     let with = |able: &dyn Fn(Facts) -> bool| -> Vec<usize> {
         part.iter().copied().filter(|node| able(facts(*node))).collect()
     };
-    let running = with(&|facts| facts.master == Master::Up);
+    let mut running = with(&|facts| facts.master == Master::Up);
+    let stock = part.iter().find_map(|node| facts(*node).stock);
+    let is_blocked = matches!(stock, Some(Blocked::Yes | Blocked::Weight(_)));
+    if is_blocked {
+        // What is left to be done there is its own affair, and what waits for that.
+        running.retain(|node| facts(*node).stock.is_none());
+    }
     if running.len() > 1 {
         return Err(format!("it runs at {}", names(&running)));
+    }
+    if let Some(Blocked::Weight(node)) = stock
+        && part.contains(&node)
+    {
+        return Err(format!("the stock node waits for the weight of {}", NODES[node]));
+    }
+    if is_blocked {
+        return Ok(());
     }
     let permitted = with(&|facts| facts.permitted);
     // Who waits for one that was never told to start it waits rightly.
@@ -39,7 +53,8 @@ fn check_part(cluster: &Cluster, context: &Context, part: &[usize]) -> Result<()
     if running.is_empty() && started && !permitted.is_empty() && !cluster.past.stopped {
         return Err(format!("it runs nowhere, and may at {}", names(&permitted)));
     }
-    for node in part.iter().copied().filter(|node| facts(*node).started) {
+    let ours = |node: &usize| facts(*node).stock.is_none();
+    for node in part.iter().copied().filter(|node| facts(*node).started && ours(node)) {
         let right = match running[..] {
             [runner] if runner == node => facts(node).knows == Knows::RunsHere,
             [runner] => facts(node).knows == Knows::RunsAt(runner) || !facts(node).permitted,
@@ -49,6 +64,10 @@ fn check_part(cluster: &Cluster, context: &Context, part: &[usize]) -> Result<()
             let what = format!("{:?}", facts(node).knows);
             return Err(format!("{} believes {what}; it runs at {}", NODES[node], names(&running)));
         }
+    }
+    if stock.is_some() {
+        // It decides on what it knew before, and may keep those waiting who do not go before it (dist_ac.md 6, L6).
+        return Ok(());
     }
     check_callers(cluster, context, part, !running.is_empty() || (started && !cluster.past.stopped))?;
     let past = cluster.past;

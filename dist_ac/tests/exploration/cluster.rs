@@ -12,6 +12,9 @@ use crate::{
 /// A cluster that is left alone has settled after far fewer steps.
 const SETTLED_AFTER: usize = 1000;
 
+/// Longer than any wait for something that is not over, and shorter than the time between two such questions.
+const QUIET_MS: u32 = 20_000;
+
 /// No node.
 const DEAD: u32 = u32::MAX;
 
@@ -104,6 +107,16 @@ pub enum Action {
     Isolate(usize),
 }
 
+/// Whether nothing happens any more; but members of ours ask the stock node that they stand by for now and then whether it
+/// still runs it.
+pub fn is_quiet(own: &[Action]) -> bool {
+    match own {
+        [] => true,
+        [Action::Wait(millis)] => *millis >= QUIET_MS,
+        _ => false,
+    }
+}
+
 /// What a search needs besides the state of a cluster.
 pub struct Context {
     pub tables: Tables,
@@ -153,7 +166,11 @@ impl Cluster {
     /// One order of events among all, until nothing is left to happen.
     fn settle(&mut self, context: &mut Context) {
         for _ in 0..SETTLED_AFTER {
-            let Some(action) = self.own_actions(context).first().copied() else { return };
+            let actions = self.own_actions(context);
+            if is_quiet(&actions) {
+                return;
+            }
+            let action = actions[0];
             *self = self.after(context, action).expect("one thing after the other");
         }
         panic!("it never comes to rest: {:?}\n{}", self.own_actions(context), self.dump(context));
@@ -233,7 +250,8 @@ impl Cluster {
             }
             // A node that starts it before it is connected to anybody starts a second copy: the startup synchronisation is
             // there for that. Where links are lost it may be what it likes, as copies meet all the same.
-            if !facts.go && (self.past.lost_link || self.is_connected(node)) {
+            let alone = self.past.lost_link && facts.stock.is_none();
+            if !facts.go && (alone || self.is_connected(node)) {
                 actions.push(Action::At(node, Event::Go));
             }
             match facts.due {
@@ -381,7 +399,8 @@ impl Cluster {
             step.starts_afresh && (self.alive().any(|at| starting(&at)) || !others.is_empty());
         let second = others.iter().find(|at| !self.taken_over[**at] && !self.is_excused(context, **at, node));
         match second {
-            Some(at) if step.starts_afresh => {
+            // A stock node knows what it knew before it was blocked.
+            Some(at) if step.starts_afresh && context.config.stock.is_none() => {
                 Err(format!("{} starts it, and it is up at {}", NODES[node], NODES[*at]))
             }
             _ => Ok(()),

@@ -15,8 +15,14 @@
 
 mod checks;
 mod cluster;
+#[allow(dead_code)]
+#[path = "../sim/dist_ac.rs"]
+mod dist_ac;
 mod node;
 mod search;
+#[allow(dead_code)]
+#[path = "../sim/stock/mod.rs"]
+mod stock;
 mod tables;
 
 use cluster::{Action, Budget, Cluster, Context};
@@ -120,14 +126,68 @@ fn lost_links() {
     }
 }
 
+/// One of the three is the model of OTP's `dist_ac`.
+#[test]
+fn beside_a_stock_node() {
+    for list in &LISTS[..if is_deep() { 3 } else { 2 }] {
+        explore_beside_stock("starts", list, 1000, &LOADED, STARTS);
+    }
+    for list in LISTS {
+        for restart_ms in [0, 1000] {
+            explore_beside_stock("two deaths", list, restart_ms, &STARTED, Budget { kills: 2, ..NOTHING });
+        }
+        for dead in 0..3 {
+            let story = [&STARTED[..], &[Action::Kill(dead)]].concat();
+            explore_beside_stock("a boot", list, 1000, &story, Budget { boots: 1, ..NOTHING });
+        }
+        explore_beside_stock("a stop", list, 1000, &STARTED, Budget { stops: 1, ..NOTHING });
+        explore_beside_stock("a crash", list, 1000, &STARTED, Budget { crashes: 1, ..NOTHING });
+        explore_beside_stock(
+            "a failed start, a death",
+            list,
+            1000,
+            &STARTED,
+            Budget { failures: 1, ..KILLS },
+        );
+        explore_beside_stock("a failed takeover", list, 1000, &STARTED, Budget { failures: 1, ..TAKEOVERS });
+        explore_beside_stock("permit", list, 1000, &STARTED, Budget { permits: 1, ..NOTHING });
+        explore_beside_stock("a lost link", list, 1000, &STARTED, Budget { cuts: 1, ..NOTHING });
+    }
+    for list in &LISTS[..if is_deep() { 2 } else { 1 }] {
+        for node in 0..3 {
+            let story = [&STARTED[..], &[Action::Isolate(node)]].concat();
+            explore_beside_stock("the end of an isolation", list, 1000, &story, NOTHING);
+        }
+    }
+}
+
 /// The larger budgets, of some minutes with optimisation.
 fn is_deep() -> bool {
     std::env::var_os("SIM_DEEP").is_some()
 }
 
 fn explore(name: &str, list: &str, restart_ms: u64, story: &[Action], budget: Budget) {
+    explore_with(None, name, list, restart_ms, story, budget);
+}
+
+/// The same with one stock node, in each place.
+fn explore_beside_stock(name: &str, list: &str, restart_ms: u64, story: &[Action], budget: Budget) {
+    for stock in 0..3 {
+        let name = format!("{} is stock: {name}", node::NODES[stock]);
+        explore_with(Some(stock), &name, list, restart_ms, story, budget);
+    }
+}
+
+fn explore_with(
+    stock: Option<usize>,
+    name: &str,
+    list: &str,
+    restart_ms: u64,
+    story: &[Action],
+    budget: Budget,
+) {
     let nodes = Nodes::from_term(&etf::text::parse_term(list).unwrap()).unwrap();
-    let mut context = Context::new(Config { list: nodes, restart_ms });
+    let mut context = Context::new(Config { list: nodes, restart_ms, stock });
     let mut first = Cluster::settled(&mut context, story);
     first.budget = budget;
     search::explore(&format!("{name}, {list}, {restart_ms} ms"), &mut context, first);

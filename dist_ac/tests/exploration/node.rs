@@ -22,6 +22,8 @@ use crabnode_dist_ac::{
 };
 use etf::{Atom, Term};
 
+use crate::{dist_ac::Member, stock::Stock};
+
 pub const NODES: [&str; 3] = ["a", "b", "c"];
 
 /// On its way along a link.
@@ -109,6 +111,8 @@ pub enum Master {
 pub struct Config {
     pub list: Nodes,
     pub restart_ms: u64,
+    /// Which node is a stock node.
+    pub stock: Option<usize>,
 }
 
 /// What a node does about something.
@@ -124,7 +128,7 @@ pub struct Outcome {
 #[derive(Debug, Clone)]
 pub struct Node {
     me: usize,
-    dist_ac: Engine,
+    dist_ac: Member,
     /// Most events do not concern it.
     controller: Rc<Controller>,
     pub master: Master,
@@ -154,7 +158,11 @@ impl Node {
         let mut spec = Spec::new(app());
         spec.start = Some(StartSpec { module: Atom::from("mod"), args: Term::NIL });
         let name = Atom::from(NODES[me]);
-        let dist_ac = Engine::new(name.clone(), distributed, &BTreeMap::new());
+        let dist_ac = if config.stock == Some(me) {
+            Member::Stock(Box::new(Stock::new(name.clone(), distributed)))
+        } else {
+            Member::Ours(Box::new(Engine::new(name.clone(), distributed, &BTreeMap::new())))
+        };
         Self {
             me,
             dist_ac,
@@ -181,6 +189,11 @@ impl Node {
 
     pub fn is_permitted(&self) -> bool {
         self.dist_ac.permission(&app()) == Some(true)
+    }
+
+    /// A stock node, and what it is.
+    pub fn stock(&self) -> Option<&Stock> {
+        self.dist_ac.stock()
     }
 
     /// Whether somebody waits who called this node, for the start of the application or for something else.
@@ -284,7 +297,7 @@ impl Node {
     }
 
     fn dist_ac(&mut self, input: engine::Input) {
-        self.dist_ac.handle(self.now, input).unwrap();
+        self.dist_ac.handle(self.now, input);
     }
 
     fn controller(&mut self, input: controller::Input) {

@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     checks,
-    cluster::{Action, Cluster, Context},
+    cluster::{Action, Cluster, Context, is_quiet},
 };
 
 /// A search that is not over with so many states has a budget that is too large: it would take all memory.
@@ -41,7 +41,7 @@ pub fn explore(name: &str, context: &mut Context, first: Cluster) {
     let (mut number, mut steps) = (0, 0_usize);
     while let Some(cluster) = queue.pop_front() {
         let own = cluster.own_actions(context);
-        if own.is_empty() {
+        if is_quiet(&own) {
             quiet.push(number);
             if let Err(what) = checks::once_quiet(&cluster, context) {
                 fail(name, &what, context, first, &path(&origins, number));

@@ -11,7 +11,10 @@ use std::{
 
 use crabnode_dist_ac::engine::appl::AppId;
 
-use crate::node::{Config, Event, Master, Node, Parcel, index};
+use crate::{
+    node::{Config, Event, Master, Node, Parcel, index},
+    stock::{Stock, Wait},
+};
 
 /// What the search and its checks ask of a node again and again.
 #[derive(Debug, Clone, Copy)]
@@ -21,10 +24,21 @@ pub struct Facts {
     pub started: bool,
     pub permitted: bool,
     pub knows: Knows,
+    /// It is a stock node, and whether it is blocked.
+    pub stock: Option<Blocked>,
     /// Callers wait: for a start, for something else.
     pub callers: (bool, bool),
     /// When a timer is due, in milliseconds from now.
     pub due: Option<u32>,
+}
+
+/// How a stock node is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Blocked {
+    No,
+    Yes,
+    /// It waits for the weight of this one.
+    Weight(usize),
 }
 
 /// What a node knows of who runs it.
@@ -236,7 +250,16 @@ fn facts(node: &Node) -> Facts {
             AppId::Distributed(node) => Knows::RunsAt(index(&node)),
             _ => Knows::Other,
         },
+        stock: node.stock().map(blocked),
         callers: node.callers(),
         due: node.due(),
+    }
+}
+
+fn blocked(stock: &Stock) -> Blocked {
+    match (stock.waits_for(), stock.awaited()) {
+        (Wait::Weight(..), Some((_, node))) => Blocked::Weight(index(node)),
+        _ if stock.is_blocked() => Blocked::Yes,
+        _ => Blocked::No,
     }
 }

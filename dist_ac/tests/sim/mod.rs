@@ -8,7 +8,8 @@
 //! | file | what |
 //! |---|---|
 //! | `world.rs` | what the cluster is made of, and what can happen to it |
-//! | `member.rs` | a node: either `dist_ac`, and the application controller |
+//! | `member.rs` | a node: its `dist_ac` and its application controller |
+//! | `dist_ac.rs` | either `dist_ac` |
 //! | `stock/` | the model of OTP's `dist_ac` |
 //! | `network.rs` | links, what travels along them, global locks |
 //! | `healing.rs` | the healers of our nodes |
@@ -27,6 +28,7 @@ use crabnode_dist_ac::{
 };
 use etf::Term;
 
+mod dist_ac;
 mod drive;
 mod healing;
 mod member;

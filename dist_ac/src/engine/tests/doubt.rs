@@ -133,6 +133,21 @@ fn what_the_old_runner_said_before_it_was_told_to_give_way_counts_no_more() {
 }
 
 #[test]
+fn a_stock_node_that_was_asked_before_we_took_over_gives_way() {
+    let mut b = standby("b", "[a,b]", &["a"], "a");
+    b.wait(60_000);
+    assert_eq!(b.take(), ["a info"], "whether it still runs it");
+    b.takeover(1);
+    b.run("app1");
+    // Its answer from before is behind the end of our start, and it has not read our M6.
+    b.says("a", "local");
+    assert_eq!(b.id(), "local");
+    b.take();
+    b.says("a", "{distributed,b}");
+    assert_eq!(b.id(), "local");
+}
+
+#[test]
 fn an_m6_that_crosses_ours_does_not_stop_the_copy_here() {
     let mut a = Rig::up("a", "[a,b,c]", &["b", "c"]);
     a.start("app1");

@@ -213,7 +213,7 @@ fn l22_who_waits_for_one_that_forgot_it_goes_on() {
     rig.stock[0].1 = Some(info("undefined", "[{a,true}]", "[a,b,r]", "[]"));
     rig.waiting.1 = "req app1 r";
     assert_eq!(rig.sent(90_000), [""; 0], "nobody has started it there yet (L6)");
-    rig.requested = "{app1,temporary,normal}";
+    rig.controller.1 = "{app1,temporary,normal}";
     assert_eq!(rig.sent(55_000), [""; 0], "it may yet go on");
     assert_eq!(rig.sent(10_000), ["b nodedown r"]);
     // One that stands by could take over, but for the lock that one holds who boots.
@@ -333,7 +333,7 @@ fn who_waits_for_one_that_waits_for_anybody_goes_on() {
     rig.run(1_000);
     rig.blocked("a", "", "{app1,t,n,x}");
     rig.waiting = ("collect_answers/4", "req app1 a");
-    rig.anybody = Some("a");
+    rig.anybody = Some(("a", "req app1"));
     let sent = rig.sent(60_000);
     assert_eq!(sent.first().map(String::as_str), Some("b nodedown a"), "{sent:?}");
 }

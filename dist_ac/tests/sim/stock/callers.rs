@@ -9,7 +9,7 @@ use etf::Term;
 
 use super::{Mail, Stock};
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Caller {
     request: Request,
     stage: Stage,

@@ -75,7 +75,7 @@ pub enum Wait {
 }
 
 /// The process, and those that call it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Stock {
     me: Atom,
     connected: BTreeSet<Atom>,
