@@ -151,7 +151,7 @@ impl Engine {
         let new = self.peers.get_mut(node).is_some_and(|peer| std::mem::take(&mut peer.knows_us_from_before));
         if new {
             let running = ids.iter().filter(|(_, (id, _))| *id == AppId::Local).map(|(app, _)| app.clone());
-            self.on_old_acquaintance(now, node, running.collect());
+            self.on_old_acquaintance(now, node, &heal::records(info), running.collect());
         }
         for at in 0..self.apps.len() {
             let Some((id, started)) = ids.get(&self.apps[at].name) else {

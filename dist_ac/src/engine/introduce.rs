@@ -228,8 +228,15 @@ impl Engine {
         self.evaluate_all(now);
     }
 
-    /// What runs at a node that knows this one from before.
-    pub(super) fn on_old_acquaintance(&mut self, now: Instant, node: &Atom, running: Vec<Atom>) {
+    /// What may run and what runs at a node that knows this one from before: it does not say so again by itself.
+    pub(super) fn on_old_acquaintance(
+        &mut self,
+        now: Instant,
+        node: &Atom,
+        appls: &[Appl],
+        running: Vec<Atom>,
+    ) {
+        self.merge(node, appls);
         let there: Vec<_> = running.into_iter().map(|app| (app, None)).collect();
         self.learn_running(now, node, &there);
         if !self.is_ours(node) {

@@ -136,6 +136,11 @@ impl Seen {
         self.ours.is_some() && requested && self.id(app) == Some(&AppId::Undefined)
     }
 
+    /// Its `dist_ac` has been blocked for so long that it may be so for ever.
+    fn is_deaf(&self, now: Instant) -> bool {
+        matches!(self.dist_ac, Attention::Blocked(since) if since + DEAF_AFTER <= now)
+    }
+
     /// Whether it is blocked in its first introductions.
     fn boots(&self) -> bool {
         self.waiting.as_ref().is_some_and(|waiting| waiting.awaits == Awaited::Peers)
@@ -195,7 +200,7 @@ impl Healer {
             all.extend(self.weighs(app, &copies));
             all.extend(self.reborn(app, &copies));
             all.extend(self.kept_by_boots(app));
-            let moving = self.nodes.keys().any(|node| self.may_start(node, app));
+            let moving = self.nodes.keys().any(|node| self.may_start(now, node, app));
             // Whatever starts soon is over by then, and one of ours may wait for a lock.
             let lasts = if copies.is_empty() && !moving { ORPHAN_LASTS } else { OURS_LASTS };
             let forgotten = self.forgotten(app, &copies, lasts);
@@ -209,7 +214,7 @@ impl Healer {
                 _ if moving => {}
                 [runner] => all.extend(self.beliefs(app, runner)),
                 // A takeover would wait for the lock of one that waits.
-                [] if forgotten.is_empty() => all.extend(self.orphan(app)),
+                [] if forgotten.is_empty() => all.extend(self.orphan(now, app)),
                 [] => {}
             }
             all.extend(forgotten);
@@ -221,11 +226,12 @@ impl Healer {
         self.nodes.iter().filter(|(_, seen)| seen.runs(app)).map(|(node, _)| node).collect()
     }
 
-    /// Whether it may be about to run at a node. One that waits for another's start, or anybody's, or for a weight, is not.
-    fn may_start(&self, node: &Atom, app: &Atom) -> bool {
+    /// Whether it may be about to run at a node. One that waits for another's start, or anybody's, or for a weight, is not; nor
+    /// one that has been blocked in something else for a minute.
+    fn may_start(&self, now: Instant, node: &Atom, app: &Atom) -> bool {
         let seen = &self.nodes[node];
         let waits = self.waits(node).is_some_and(|wait| wait.app == app) || seen.waits_for_anybody(app);
-        let waits = waits && !seen.starts(app);
+        let waits = (waits || seen.is_deaf(now)) && !seen.starts(app);
         seen.may_start(app) && !waits && !seen.boots()
     }
 
@@ -319,11 +325,7 @@ impl Healer {
             return Vec::new();
         }
         // One that cannot be told goes on.
-        let deaf = |node: &&&Atom| {
-            let seen = &self.nodes[**node];
-            seen.ours.is_none()
-                && matches!(seen.dist_ac, Attention::Blocked(since) if since + DEAF_AFTER <= now)
-        };
+        let deaf = |node: &&&Atom| self.nodes[**node].ours.is_none() && self.nodes[**node].is_deaf(now);
         let winner = match stock.iter().find(deaf) {
             Some(deaf) => (*deaf).clone(),
             None => self.config.winner(&self.describe(now, app, &stock)),
@@ -428,12 +430,12 @@ impl Healer {
     }
 
     /// L9, L11, L22: it runs nowhere, and the best node that stands by for somebody takes it over.
-    fn orphan(&self, app: &Atom) -> Option<Finding> {
+    fn orphan(&self, now: Instant, app: &Atom) -> Option<Finding> {
         let stock: BTreeSet<&Atom> =
             self.nodes.iter().filter(|(_, seen)| seen.ours.is_none()).map(|(node, _)| node).collect();
         let readable = |node: &&Atom| {
             let seen = &self.nodes[*node];
-            let waits = !self.may_start(node, app);
+            let waits = !self.may_start(now, node, app);
             seen.controller.as_ref().is_some_and(|controller| waits || !controller.starting.contains(app))
         };
         let list = &self.lists[app];
@@ -472,6 +474,9 @@ impl Healer {
             if meant {
                 // It takes over from where it believes it to run.
                 let belief = gave_way.then(|| started(&node, app, believed));
+                // Who waits for anybody, and holds a lock meanwhile which that needs, hears of it in advance.
+                let waits = self.nodes.iter().filter(|(_, seen)| seen.waits_for_anybody(app));
+                let news = waits.map(|(waits, _)| started(waits, app, &node));
                 let restart_type = restart_type.clone();
                 let take_over = Treatment::TakeOver { node: node.clone(), app: app.clone(), restart_type };
                 return Some(Finding {
@@ -479,7 +484,7 @@ impl Healer {
                     act: Act::TakeOver { app: app.clone(), node: node.clone() },
                     // Members of ours may yet decide it.
                     lasts: if nodes.is_some() { ORPHAN_LASTS } else { OURS_LASTS },
-                    treatments: belief.into_iter().chain([take_over]).collect(),
+                    treatments: news.chain(belief).chain([take_over]).collect(),
                 });
             }
         }

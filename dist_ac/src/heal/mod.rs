@@ -23,7 +23,7 @@ use etf::Atom;
 mod diagnosis;
 mod healer;
 mod view;
-pub(crate) use view::ids_and_known;
+pub(crate) use view::{ids_and_known, records};
 
 pub use healer::{Answer, Healer, Input, Output, Question};
 

@@ -509,7 +509,21 @@ fn l22_who_waits_for_anybody_gets_it_from_one_of_ours_that_stood_by() {
     rig.run = "[{r,true}]";
     rig.controller.0 = "{app1,{distributed,a}},";
     assert_eq!(rig.sent(19_000), [""; 0], "it may yet decide it");
-    assert_eq!(rig.sent(5_000), ["r {dist_ac_app_started,a,app1,ok}", "r takeover(app1,temporary)"]);
+    let sent = rig.sent(5_000);
+    let news = "a {dist_ac_app_started,r,app1,ok}";
+    assert_eq!(sent, [news, "r {dist_ac_app_started,a,app1,ok}", "r takeover(app1,temporary)"]);
+}
+
+#[test]
+fn one_that_is_blocked_in_something_else_is_not_about_to_start_it_for_ever() {
+    let mut rig = Rig::new(Heal::Cluster, &["a", "b"]);
+    rig.mesh();
+    rig.says("a", "{distributed,c}", "[a,b,r]");
+    rig.blocked("b", "", "{app1,temporary,normal}");
+    rig.waiting.0 = "collect_answers/4";
+    rig.waiting.1 = "req app2 a {state,[{appl,app1,undefined,1000,[a,b],[]}],[],[],[a,b],[],[],[],[],[],[]}";
+    assert_eq!(rig.sent(58_000), [""; 0], "it may yet get to it");
+    assert_eq!(rig.sent(10_000), ["a takeover(app1,temporary)"]);
 }
 
 #[test]

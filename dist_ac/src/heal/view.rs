@@ -69,6 +69,11 @@ pub(crate) fn ids_and_known(info: &Term) -> (BTreeMap<Atom, (AppId, bool)>, Vec<
     (apps.into_iter().map(told).collect(), known)
 }
 
+/// What `dist_ac:info()` gave of each application, as an introduction would have it.
+pub(crate) fn records(info: &Term) -> Vec<Appl> {
+    DistAc::from_term(info).unwrap_or_default().apps.into_values().map(|app| app.record).collect()
+}
+
 impl DistAc {
     /// The record `state`, or nothing if it is none.
     pub(super) fn from_term(term: &Term) -> Option<Self> {

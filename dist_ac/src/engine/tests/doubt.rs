@@ -65,7 +65,7 @@ fn a_stock_node_that_knows_us_from_before_says_what_runs_there_when_asked() {
     b.says("c", "local");
     assert_eq!(b.take(), ["c {dist_ac_app_started,b,app2,ok}"]);
     b.start("app1");
-    assert_eq!(b.take(), ["AC start {takeover,c}"], "c has not said that it may run it");
+    assert_eq!(b.take(), ["AC start {started,c}"], "c goes first, and may run it, as it has said then too");
 }
 
 #[test]
