@@ -115,8 +115,8 @@ async fn a_wait_that_is_dropped_loses_nothing_and_a_request_that_is_dropped_says
         let request = send(&context, 1000);
         let received = erpc::receive_response(&mut context, request, None);
         assert!(tokio::time::timeout(Duration::from_millis(5), received).await.is_err(), "it sleeps still");
-        // Of another process it is not.
-        let mut other = send(&context, 0);
+        // Of another process it is not. (It sleeps too: an answer that has come before it is dropped stays.)
+        let mut other = send(&context, 1000);
         let node = context.node().clone();
         let answer =
             node.run(async move |mut context| erpc::wait_response(&mut context, &mut other, LIMIT).await);

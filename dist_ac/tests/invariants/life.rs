@@ -139,9 +139,12 @@ impl Life {
     /// before them: for what it is to start somebody has to start there (L6).
     pub fn has_failed(&self, app: usize) -> bool {
         let ours: Vec<usize> = self.candidates(app).into_iter().filter(|node| self.is_ours(*node)).collect();
-        let failed = |node: &usize| self.start_failed(*node, app);
-        let over = |node: &usize| failed(node) || self.start_waits(*node, app);
-        self.kind.healed && ours.iter().any(failed) && ours.iter().all(over)
+        let list = self.sim.world.apps[app].nodes();
+        let failed: Vec<usize> = ours.iter().copied().filter(|node| self.start_failed(*node, app)).collect();
+        let best = failed.iter().map(|node| list.rank(&name(*node))).min();
+        let behind = |node: &usize| best.is_some_and(|best| best <= list.rank(&name(*node)));
+        let over = |node: &usize| failed.contains(node) || (behind(node) && self.start_waits(*node, app));
+        self.kind.healed && !failed.is_empty() && ours.iter().all(over)
     }
 
     fn start_failed(&self, node: usize, app: usize) -> bool {
