@@ -165,6 +165,20 @@ fn l1_two_stock_copies() {
 /// while a decision from before went on. It is started once more, and stands by.
 #[test]
 fn l1_a_copy_that_takes_no_news() {
+    started_once_more(DEAFEN);
+}
+
+/// L17: the same, and then the stop of somebody who ran it before comes late, so that its `dist_ac` knows of no copy.
+#[test]
+fn l17_a_copy_that_its_dist_ac_has_forgotten() {
+    started_once_more(&format!("dist_ac ! {{dist_ac_app_stopped, hz1}}, {DEAFEN}"));
+}
+
+/// Takes an application out of what a `dist_ac` has started.
+const DEAFEN: &str = "element(6, sys:replace_state(dist_ac, fun(S) -> setelement(6, S, []) end))";
+
+/// Two copies after a split, where `deafen` has taken that of b out of what its `dist_ac` has started.
+fn started_once_more(deafen: &str) {
     each_release(|otp| {
         let cluster = Cluster::new(otp);
         let apps = [name(1)];
@@ -175,7 +189,8 @@ fn l1_a_copy_that_takes_no_news() {
         let healer = healer(&cluster, &distributed, &mut [&mut a, &mut b]);
         part(&mut [&mut a, &mut b]);
         b.eval_until("Runs(hz1)", "true", LIMIT);
-        says(&mut b, "element(6, sys:replace_state(dist_ac, fun(S) -> setelement(6, S, []) end))", "[]");
+        says(&mut b, deafen, "[]");
+        says(&mut b, "Runs(hz1)", "true");
 
         says(&mut a, "net_kernel:connect_node(b@localhost)", "true");
         b.eval_until("{Runs(hz1), Id(hz1)}", "{false,{distributed,a@localhost}}", LIMIT);

@@ -29,6 +29,9 @@ use crate::heal;
 /// How long it may take before it is asked for the first time: most starts are over by then. Each time the wait doubles.
 const ASK_AFTER: Duration = Duration::from_secs(1);
 
+/// A stock node that still serves so long after the time of its failover had come has tried it, or is about to.
+const FAILOVER_TAKES: Duration = Duration::from_secs(5);
+
 /// How often is asked in a row: a belief is there from the beginning, or does not come any more. Half a minute in all.
 const ASKED_MAX: u32 = 4;
 
@@ -87,6 +90,8 @@ pub(super) struct Inquiry {
     times: u32,
     /// Who of them stands by for a third node, which is asked in turn.
     standing_by: BTreeMap<Atom, Atom>,
+    /// Which stock nodes among them are about to start it, as they say since then.
+    failing_over: BTreeMap<Atom, Instant>,
     /// Who of them will not start it.
     left_out: BTreeSet<Atom>,
 }
@@ -182,8 +187,15 @@ impl Engine {
             AppId::Distributed(by) => self.is_silent(now, by, MUTE_AFTER),
             _ => false,
         };
+        let restart_time = self.apps[at].restart_time.as_duration().unwrap_or_default();
+        let (runs, rescues) = (self.runner(at).is_some(), self.apps[at].rescue.is_some());
         let Some(Decision { inquiry, reply, .. }) = &mut self.apps[at].decision else { return };
         let (before, reply) = (inquiry.left_out.clone(), *reply);
+        let asked_often = inquiry.times == ASKED_MAX;
+        let since = match id {
+            AppId::Failover(_) => *inquiry.failing_over.entry(node.clone()).or_insert(now),
+            _ => inquiry.failing_over.remove(node).unwrap_or(now),
+        };
         match id {
             // It did not run it, and may do so by now: its application controller knows.
             AppId::Local if before.contains(node) => return self.suspect(now, at, node),
@@ -200,11 +212,16 @@ impl Engine {
             }
             // It was stopped where it ran: a stock node decides no more before it is stopped and started here as well. Nor does
             // one of ours, but it may be about to try again.
-            AppId::Undefined if is_awaited && started && (is_stock || inquiry.times == ASKED_MAX) => {
+            AppId::Undefined if is_awaited && started && (is_stock || asked_often) => {
                 inquiry.left_out.insert(node.clone());
             }
-            // It was not started there at all. What ran does not stay down for that.
-            AppId::Undefined if is_awaited && !reply && is_stock && inquiry.times == ASKED_MAX => {
+            // It was not started there at all. What ran does not stay down for that, nor where it is. One of ours may just have
+            // been stopped while it started, and begins nothing again after a failed start.
+            AppId::Undefined if is_awaited && (!reply || runs) && (is_stock || rescues) && asked_often => {
+                inquiry.left_out.insert(node.clone());
+            }
+            // Its failover came to nothing, and it tries nothing again (L19).
+            AppId::Failover(_) if is_awaited && is_stock && since + restart_time + FAILOVER_TAKES <= now => {
                 inquiry.left_out.insert(node.clone());
             }
             AppId::Distributed(by) if is_awaited => {

@@ -13,7 +13,7 @@ use std::{
 use etf::{Atom, Term};
 
 use super::{
-    Act, Conflict, Copy, Fault, Healer,
+    Act, Fault, Healer,
     healer::{Attention, Seen},
     view::{Awaited, Controller, DistAc, Place},
 };
@@ -22,7 +22,10 @@ use crate::engine::{
     wire::{Message, VERSION},
 };
 
+mod copies;
 mod waits;
+
+use waits::go_on;
 
 /// What is seen in two rounds, so far apart, is no message on its way.
 const LASTS: Duration = Duration::from_millis(150);
@@ -35,9 +38,6 @@ const OURS_LASTS: Duration = Duration::from_secs(20);
 
 /// A node that is blocked for so long may be so for ever.
 const DEAF_AFTER: Duration = Duration::from_secs(60);
-
-/// Two copies that were first seen so shortly after one another count as equally old.
-const AGE_DIFFERENCE: Duration = Duration::from_secs(5);
 
 /// Something that is wrong, and what is done about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -200,10 +200,16 @@ impl Healer {
             all.extend(self.weighs(app, &copies));
             all.extend(self.reborn(app, &copies));
             all.extend(self.kept_by_boots(app));
-            let moving = self.nodes.keys().any(|node| self.may_start(now, node, app));
+            let moving: Vec<&Atom> =
+                self.nodes.keys().filter(|node| self.may_start(now, node, app)).collect();
+            let only_ours = moving.iter().all(|node| self.nodes[*node].ours.is_some());
+            let moving = !moving.is_empty();
             // Whatever starts soon is over by then, and one of ours may wait for a lock.
             let lasts = if copies.is_empty() && !moving { ORPHAN_LASTS } else { OURS_LASTS };
             let forgotten = self.forgotten(app, &copies, lasts);
+            if !moving {
+                all.extend(self.disowned(now, app, &copies));
+            }
             match copies.as_slice() {
                 // What starts may wait for just that.
                 [_, _, ..] if moving => {
@@ -211,6 +217,7 @@ impl Healer {
                     all.extend(self.conflict(now, app, &copies).into_iter().map(later));
                 }
                 [_, _, ..] => all.extend(self.conflict(now, app, &copies)),
+                [] if moving && only_ours => all.extend(self.unheard(app)),
                 _ if moving => {}
                 [runner] => all.extend(self.beliefs(app, runner)),
                 // A takeover would wait for the lock of one that waits.
@@ -230,8 +237,11 @@ impl Healer {
     /// one that has been blocked in something else for a minute.
     fn may_start(&self, now: Instant, node: &Atom, app: &Atom) -> bool {
         let seen = &self.nodes[node];
-        let waits = self.waits(node).is_some_and(|wait| wait.app == app) || seen.waits_for_anybody(app);
+        let anybody = seen.waits_for_anybody(app);
+        let waits = self.waits(node).is_some_and(|wait| wait.app == app) || anybody;
         let waits = (waits || seen.is_deaf(now)) && !seen.starts(app);
+        // What it had told its application controller before has long been done by then, or was dropped.
+        let waits = waits || (anybody && seen.is_deaf(now));
         seen.may_start(app) && !waits && !seen.boots()
     }
 
@@ -312,74 +322,6 @@ impl Healer {
         all
     }
 
-    /// L1, L3: all copies at stock nodes but one stop. A copy of ours is the business of its own node, unless that lasts:
-    /// then what each was told of the other got lost.
-    fn conflict(&self, now: Instant, app: &Atom, copies: &[&Atom]) -> Vec<Finding> {
-        let stock = |node: &&&Atom| self.nodes[**node].ours.is_none();
-        let stock: Vec<&Atom> = copies.iter().filter(stock).copied().collect();
-        let (stock, lasts) = if stock.len() == 1 { (copies.to_vec(), OURS_LASTS) } else { (stock, LASTS) };
-        // Copies that cannot see each other are two clusters.
-        let reached = |node: &&Atom| stock.iter().all(|other| other == node || self.connected(node, other));
-        let stock: Vec<&Atom> = stock.iter().filter(|node| reached(node)).copied().collect();
-        if stock.len() < 2 {
-            return Vec::new();
-        }
-        // One that cannot be told goes on.
-        let deaf = |node: &&&Atom| self.nodes[**node].ours.is_none() && self.nodes[**node].is_deaf(now);
-        let winner = match stock.iter().find(deaf) {
-            Some(deaf) => (*deaf).clone(),
-            None => self.config.winner(&self.describe(now, app, &stock)),
-        };
-        let losers = stock.into_iter().filter(|node| **node != winner);
-        let answered = losers.filter(|node| {
-            let seen = &self.nodes[*node];
-            // One that does not know this node by then is none of ours.
-            let known = seen.stock(&self.me).is_some() || lasts == OURS_LASTS;
-            seen.ours.is_some() || (known && matches!(seen.dist_ac, Attention::Answered(_)))
-        });
-        answered
-            .map(|node| match self.untold(node, app) {
-                Some(restart_type) => restart(app, node, &winner, lasts.max(ORPHAN_LASTS), restart_type),
-                None => Finding {
-                    fault: Fault::Copies,
-                    act: Act::Stop { app: app.clone(), node: node.clone(), winner: winner.clone() },
-                    lasts,
-                    treatments: vec![started(node, app, &winner)],
-                },
-            })
-            .collect()
-    }
-
-    /// The restart type of a copy at a stock node whose `dist_ac` has not decided about it since it was started there, and
-    /// keeps the news of other copies for then: it was stopped and started while a decision from before went on.
-    fn untold(&self, node: &Atom, app: &Atom) -> Option<&Term> {
-        let (dist_ac, controller, _) = self.nodes[node].stock(&self.me)?;
-        if dist_ac.started.contains(app) { None } else { controller.started.get(app) }
-    }
-
-    fn describe(&self, now: Instant, app: &Atom, copies: &[&Atom]) -> Conflict {
-        let since = |node: &Atom| self.since.get(&(app.clone(), node.clone())).copied().unwrap_or(now);
-        let ages: Vec<Instant> = copies.iter().map(|node| since(node)).collect();
-        let (first, last) =
-            (ages.iter().min().copied().unwrap_or(now), ages.iter().max().copied().unwrap_or(now));
-        let known = last.duration_since(first) >= AGE_DIFFERENCE;
-        let list = &self.lists[app];
-        let permitted = |node: &Atom| {
-            let says = |seen: &Seen| match &seen.dist_ac {
-                Attention::Answered(dist_ac) => dist_ac.apps.get(app).map(|app| app.permits(node)),
-                _ => None,
-            };
-            says(&self.nodes[node]).unwrap_or(true)
-        };
-        let copies = copies.iter().map(|node| Copy {
-            node: (*node).clone(),
-            permitted: permitted(node),
-            rank: list.rank(node),
-            since: if known { self.config.time_of_day(since(node)) } else { None },
-        });
-        Conflict::new(app.clone(), copies.collect())
-    }
-
     /// L2 and all else that leaves a node with a wrong belief: it stands by for the one that runs it.
     fn beliefs(&self, app: &Atom, runner: &Atom) -> Vec<Finding> {
         let mut all = Vec::new();
@@ -427,6 +369,18 @@ impl Healer {
             Attention::Answered(dist_ac) => seen.ours.is_some() && dist_ac.started.contains(app),
             Attention::Blocked(_) | Attention::Unknown => false,
         })
+    }
+
+    /// L11: a stock node stands by for one that is down, and took the news of that for another decision. It hears again, as a
+    /// member of ours that is to start it waits for it.
+    fn unheard(&self, app: &Atom) -> Vec<Finding> {
+        let stands_by = |(node, seen): (&Atom, &Seen)| {
+            let (_, _, nodes) = seen.stock(&self.me)?;
+            let Some(AppId::Distributed(by)) = seen.id(app) else { return None };
+            let is_down = !nodes.contains(by) && !self.nodes.contains_key(by) && by != node;
+            is_down.then(|| Finding { lasts: OURS_LASTS, ..go_on(Fault::Orphan, app, node, by) })
+        };
+        self.nodes.iter().filter_map(stands_by).collect()
     }
 
     /// L9, L11, L22: it runs nowhere, and the best node that stands by for somebody takes it over.
@@ -496,20 +450,6 @@ impl Healer {
 fn started(node: &Atom, app: &Atom, runner: &Atom) -> Treatment {
     let message = Message::AppStarted { node: runner.clone(), app: app.clone(), result: Ok(()) };
     Treatment::Send { node: node.clone(), message }
-}
-
-/// The copy at `node` stops, and the start after that hears of the winner first. Its `dist_ac` is told first that nothing
-/// runs there, or it would tell all others that nothing runs anywhere.
-fn restart(app: &Atom, node: &Atom, winner: &Atom, lasts: Duration, restart_type: &Term) -> Finding {
-    let forget = Treatment::Send { node: node.clone(), message: Message::AppStopped { app: app.clone() } };
-    let again =
-        Treatment::Restart { node: node.clone(), app: app.clone(), restart_type: restart_type.clone() };
-    Finding {
-        fault: Fault::Copies,
-        act: Act::Restart { app: app.clone(), node: node.clone(), winner: winner.clone() },
-        lasts,
-        treatments: vec![forget, started(node, app, winner), again],
-    }
 }
 
 /// T3: what `from` would say to `to` if it had just booted. An application without an own entry in `Run` is left out: it

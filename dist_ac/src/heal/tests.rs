@@ -3,7 +3,7 @@
 use etf::Term;
 
 use super::*;
-use crate::engine::wire::Message;
+use crate::engine::{appl::Nodes, wire::Message};
 
 mod waits;
 
@@ -265,6 +265,23 @@ fn l1_a_copy_that_takes_no_news_is_started_again() {
 }
 
 #[test]
+fn l17_a_copy_that_its_own_dist_ac_has_forgotten_is_started_again() {
+    let mut rig = Rig::new(Heal::Cluster, &["a", "b"]);
+    rig.mesh();
+    // It was stopped while it started, and then came a stop that c had sent long before.
+    rig.stock[1].1 = Some(info("undefined", "[{b,true}]", "[a,b,r]", "[]"));
+    rig.stock[1].2 = controller(HERE, "");
+    assert_eq!(rig.sent(30_000), [""; 0], "it is the only one, and runs");
+    rig.says("a", "local", "[a,b,r]");
+    assert_eq!(rig.sent(2_800), [""; 0], "it may just stop");
+    let again =
+        ["b {dist_ac_app_stopped,app1}", "b {dist_ac_app_started,a,app1,ok}", "b restart(app1,temporary)"];
+    assert_eq!(rig.sent(1_000), again);
+    rig.says("b", "{distributed,a}", "[a,b,r]");
+    assert_eq!(rig.sent(60_000), [""; 0]);
+}
+
+#[test]
 fn two_copies_that_stopped_for_each_other_and_do_not_know_it_become_one() {
     let mut rig = Rig::new(Heal::Cluster, &["a", "b"]);
     rig.mesh();
@@ -469,6 +486,33 @@ fn of_two_copies_the_one_that_cannot_be_told_goes_on() {
     rig.waiting = ("wait_dist_start/7", "req app2 x");
     assert_eq!(rig.sent(59_000), [""; 0], "it may yet read what it is told");
     assert_eq!(rig.sent(5_000).first().map(String::as_str), Some("a {dist_ac_app_started,b,app1,ok}"));
+}
+
+#[test]
+fn of_two_copies_that_cannot_be_told_one_goes_on_to_listen() {
+    let mut rig = Rig::new(Heal::Cluster, &["a", "b", "c"]);
+    rig.mesh();
+    rig.says("c", "{distributed,a}", "[a,b,c,r]");
+    for node in ["a", "b"] {
+        rig.blocked(node, HERE, "{app2,temporary,normal,undefined}");
+    }
+    rig.waiting = ("wait_dist_start/7", "req app2 c");
+    rig.healer.lists.insert(atom("app2"), Nodes::from_term(&term("[c,a,b]")).expect("a list"));
+    assert_eq!(rig.sent(59_000), [""; 0], "somebody may start that at c");
+    assert_eq!(rig.sent(6_000), ["b nodedown c"]);
+}
+
+#[test]
+fn a_copy_that_cannot_be_told_goes_on_to_listen_to_one_of_ours() {
+    let mut rig = Rig::new(Heal::Cluster, &["a", "b"]);
+    rig.mesh();
+    rig.says("a", "local", "[a,b,r]");
+    rig.healer.handle(rig.now, Input::Member { node: atom("a"), heal: Heal::Own });
+    rig.blocked("b", HERE, "{app2,temporary,normal,undefined}");
+    rig.waiting = ("wait_dist_start/7", "req app2 r");
+    rig.healer.lists.insert(atom("app2"), Nodes::from_term(&term("[r,b]")).expect("a list"));
+    rig.run(59_000);
+    assert_eq!(rig.sent(6_000), ["b nodedown r"]);
 }
 
 #[test]

@@ -2,11 +2,14 @@
 //! describes, the same in OTP 23 to 29; what is not as expected is left out, and a node that says nothing useful is
 //! left alone.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use etf::{Atom, Term, text::parse_term};
 
-use crate::engine::appl::{AppId, Appl, Nodes};
+use crate::engine::appl::{AppId, Appl, Nodes, RestartTime};
 
 /// The state of a `dist_ac` (dist_ac.md 0).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -102,6 +105,12 @@ impl App {
         let id = AppId::from_term(&record.id)?;
         let nodes = Nodes::from_term(&record.nodes)?;
         Some((record.name.clone(), Self { id, nodes, record }))
+    }
+
+    /// For how long a failover that goes well may be pending: no time where it never comes.
+    pub(super) fn pending(&self) -> Duration {
+        let time = RestartTime::from_term(&self.record.restart_time).and_then(RestartTime::as_duration);
+        time.filter(|_| matches!(self.id, AppId::Failover(_))).unwrap_or_default()
     }
 
     /// Whether a node may run it, as far as this one knows.

@@ -146,6 +146,30 @@ fn l19_who_failed_lets_the_others_go_first() {
 }
 
 #[test]
+fn l4_who_makes_it_good_does_not_wait_for_one_of_ours_where_it_was_not_started() {
+    let mut b = standby("[a,d,b,c]", &["a", "c", "d"]);
+    b.message("{crabnode_dist_ac,d,true,[],[],self}");
+    b.message("{dist_ac_app_started,c,app1,{error,bad}}");
+    b.take();
+    let mut seconds = 0;
+    let line = loop {
+        b.wait(1000);
+        seconds += 1;
+        assert!(seconds < 60);
+        if b.take().contains(&"d info".to_owned()) {
+            let info =
+                "{state,[{appl,app1,undefined,1000,[a,d,b,c],[{d,true}]}],[],[],[b,d],[],[],[],[],[],[]}";
+            let info = etf::text::parse_term(info).expect("a term");
+            b.input(Input::Info { node: atom("d"), info });
+        }
+        if let Some(line) = b.take().pop() {
+            break line;
+        }
+    };
+    assert_eq!((seconds, line.as_str()), (16, "AC change start_it"));
+}
+
+#[test]
 fn a_start_that_fails_is_not_repeated_by_anybody() {
     let mut b = Rig::up("b", "[b,a]", &["a"]);
     b.start("app1");

@@ -79,6 +79,49 @@ fn l9_a_chosen_node_that_stands_by_for_one_that_is_gone_is_left_out() {
     }
 }
 
+/// c is the only one of the first that is there; where b keeps the question for a start of its own, it would never be moved.
+#[test]
+fn a_start_does_not_wait_for_ever_where_it_is_to_be_taken_over() {
+    let mut c = Rig::up("c", "[{a,c},{b,d}]", &["b", "d"]);
+    c.message("{dist_ac_app_started,d,app1,ok}");
+    c.start("app1");
+    c.message("{dist_ac_weight,app1,3,d}");
+    c.take();
+    let mut seconds = 0;
+    let line = loop {
+        c.wait(1000);
+        seconds += 1;
+        if c.take().contains(&"b info".to_owned()) {
+            let info =
+                "{state,[{appl,app1,undefined,1000,[{a,c},{b,d}],[{b,true}]}],[],[],[b,c],[],[],[],[],[],[]}";
+            let info = etf::text::parse_term(info).expect("a term");
+            c.input(Input::Info { node: atom("b"), info });
+        }
+        if let Some(line) = c.take().pop() {
+            break line;
+        }
+    };
+    assert_eq!((seconds, line.as_str()), (15, "AC start {takeover,d}"), "four questions");
+}
+
+/// d was to start it, and could not; b waited for that, and waits for nothing now. It keeps the question for a round of its own.
+#[test]
+fn l19_a_node_whose_failover_came_to_nothing_is_left_out() {
+    let mut c = Rig::up("c", "[a,{b,c}]", &["b"]);
+    c.start("app1");
+    let mut lines = c.take();
+    for second in 0..120 {
+        c.wait(1000);
+        lines.extend(c.take());
+        if lines.last().is_some_and(|line| line == "b info") {
+            c.says("b", "{failover,a}");
+            lines.push(format!("{second}"));
+        }
+    }
+    lines.retain(|line| line != "b info");
+    assert_eq!(lines, ["b {dist_ac_weight,app1,2,c}", "0", "2", "6", "AC start start_it"]);
+}
+
 /// b was never started, and would wait for ever for somebody to do so.
 #[test]
 fn a_failover_does_not_wait_for_ever_for_a_node_where_it_was_not_started() {

@@ -26,7 +26,7 @@ const NOT_ELECTED: i64 = 1 << 24;
 /// For what a blocked node waits.
 pub(super) struct Wait<'a> {
     pub(super) app: &'a Atom,
-    other: &'a Atom,
+    pub(super) other: &'a Atom,
     collects: bool,
 }
 
@@ -188,8 +188,8 @@ impl Healer {
 
     /// A node that boots holds the lock which a start needs, and waits for the introduction of one that waits for that very
     /// start. `dist_ac` there thinks that it has ordered it, which the application controller dropped, as a request of its own
-    /// waits for the lock. Whoever boots goes on without the one that waits, and is introduced to it when that is over:
-    /// it runs something, so that neither takes the other's answer for a question (L12).
+    /// waits for the lock. Whoever boots goes on without the one that waits, and is introduced to it when that is over, if
+    /// it runs something, so that neither takes the other's answer for a question (L12). If not, the one that waits goes on.
     pub(super) fn kept_by_boots(&self, app: &Atom) -> Vec<Finding> {
         let mut all = Vec::new();
         for node in self.nodes.keys() {
@@ -203,16 +203,24 @@ impl Healer {
             let runs = |controller: &Controller| {
                 self.lists.keys().any(|app| controller.running.get(app) == Some(&Place::Here))
             };
-            if !requested || !self.nodes[node].controller.as_ref().is_some_and(runs) {
+            if !requested {
                 continue;
             }
-            for (boots, seen) in &self.nodes {
-                let waits =
-                    seen.boots() && seen.waiting.as_ref().is_some_and(|waiting| waiting.names.contains(node));
-                if waits && self.connected(boots, node) {
-                    all.push(Finding { lasts: DEAF_AFTER, ..go_on(Fault::Wedged, app, boots, node) });
-                }
-            }
+            let waits = |(boots, seen): &(&Atom, &Seen)| {
+                let names = seen.waiting.as_ref().is_some_and(|waiting| waiting.names.contains(node));
+                seen.boots() && names && self.connected(boots, node)
+            };
+            let boots: Vec<&Atom> = self.nodes.iter().filter(waits).map(|(boots, _)| boots).collect();
+            let runs = self.nodes[node].controller.as_ref().is_some_and(runs);
+            let acts: Vec<(&Atom, &Atom)> = match boots.as_slice() {
+                [] => Vec::new(),
+                boots if runs => boots.iter().map(|boots| (*boots, node)).collect(),
+                _ => vec![(node, other)],
+            };
+            all.extend(acts.into_iter().map(|(node, without)| Finding {
+                lasts: DEAF_AFTER,
+                ..go_on(Fault::Wedged, app, node, without)
+            }));
         }
         all
     }
@@ -261,9 +269,12 @@ impl Healer {
                         self.locks(node) || self.nodes[node].controller.as_ref().is_some_and(starting);
                     runs || boots || locks
                 }
+                // It tried, and whoever was to start it failed: it tries nothing again (L19).
+                Some(AppId::Failover(_)) => true,
                 _ => false,
             };
             if idle {
+                let lasts = lasts.saturating_add(dist_ac.apps[app].pending());
                 all.push(Finding { lasts, ..go_on(Fault::Wedged, app, node, other) });
             }
         }
@@ -293,7 +304,7 @@ impl Healer {
 }
 
 /// `node` goes on without `other`.
-fn go_on(fault: Fault, app: &Atom, node: &Atom, other: &Atom) -> Finding {
+pub(super) fn go_on(fault: Fault, app: &Atom, node: &Atom, other: &Atom) -> Finding {
     Finding {
         fault,
         act: Act::GoOn { app: app.clone(), node: node.clone(), without: other.clone() },

@@ -1,7 +1,6 @@
 //! Stock nodes that are blocked: what they are told, and what those are who wait for them.
 
 use super::*;
-use crate::engine::appl::Nodes;
 
 #[test]
 fn l8_the_loser_is_told_what_the_winner_cannot_say() {
@@ -300,16 +299,52 @@ fn one_that_boots_goes_on_without_one_that_waits_for_a_start_which_waits_for_it(
         rig
     };
     let other = "{app2,undefined},";
-    assert_eq!(
-        rig("b", "").sent(90_000),
-        [""; 0],
-        "two that run nothing would answer each other without end"
-    );
+    // Two that run nothing would answer each other without end (L12): b goes on instead.
+    let mut idle = rig("b", "");
+    assert_eq!(idle.sent(59_000), [""; 0]);
+    assert_eq!(idle.sent(5_000), ["b nodedown a"]);
     assert_eq!(rig("d", other).sent(90_000), [""; 0], "it waits for another");
     let mut rig = rig("b", other);
     rig.healer.lists.insert(atom("app2"), Nodes::from_term(&term("[b,c]")).expect("a list"));
     assert_eq!(rig.sent(59_000), [""; 0], "a start may take its time");
     assert_eq!(rig.sent(5_000), ["c nodedown b"]);
+}
+
+#[test]
+fn l19_who_waits_for_one_whose_failover_came_to_nothing_goes_on() {
+    let mut rig = deadlock("collect_answers/4", "", "{app1,t,n,x}");
+    rig.stock[0].1 =
+        Some(info("{failover,c}", "[{a,true}]", "[a,b,r]", "[app1]").replace(",1000,", ",9000,"));
+    assert_eq!(rig.sent(11_000), [""; 0], "it may yet try it");
+    assert_eq!(rig.sent(30_000), ["b nodedown a"]);
+}
+
+#[test]
+fn l11_who_stands_by_for_one_that_is_down_hears_of_it_again() {
+    let mut rig = Rig::new(Heal::Cluster, &["a", "b"]);
+    rig.mesh();
+    rig.says("b", "{distributed,c}", "[a,b,c,r]");
+    rig.says("a", "{failover,c}", "[a,b,r]");
+    rig.healer.handle(rig.now, Input::Member { node: atom("a"), heal: Heal::Own });
+    assert_eq!(rig.sent(19_000), [""; 0], "one of ours may yet start it");
+    assert_eq!(rig.sent(3_000), ["b nodedown c"]);
+}
+
+#[test]
+fn who_waits_for_anybody_for_a_minute_starts_nothing() {
+    // Its application controller was told to start it when it had a request of its own, which waits.
+    let mut rig = Rig::new(Heal::Cluster, &["a", "b"]);
+    rig.mesh();
+    rig.says("a", "undefined", "[a,b,r]");
+    rig.stock[0].2 = controller("{app1,{distributed,b}},", "");
+    rig.blocked("b", "", "{app1,temporary,normal}");
+    let state = "req app1 {state,[{appl,app1,run_waiting,1000,[a,b],[]}],[],[],[a,b],[app1],[],[],[],[],[]}";
+    rig.anybody = Some(("b", state));
+    assert_eq!(rig.sent(59_000), [""; 0], "it may start it");
+    let taken = ["b {dist_ac_app_started,a,app1,ok}", "a {dist_ac_app_started,b,app1,ok}"];
+    let sent = rig.sent(5_000);
+    assert_eq!(sent[..2], taken);
+    assert_eq!(sent[2..], ["a takeover(app1,temporary)"]);
 }
 
 #[test]
