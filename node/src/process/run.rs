@@ -129,7 +129,7 @@ impl Inner {
     }
 
     /// Takes an ended process out of the tables and tells everyone: links, then monitors, then those it
-    /// monitored itself (wire.md 5.2).
+    /// monitored itself (wire.md 5.2). At the end of the node nobody is told but who waits for it outside.
     fn end_process(self: &Arc<Self>, process: &Process, reason: Term) {
         let Some(signals) = process.signals().take() else { return };
         let end = signals.end();
@@ -138,15 +138,18 @@ impl Inner {
         if end.is_subscriber {
             self.unsubscribe(&process.pid);
         }
-        for to in end.links {
-            let token = process.seq_trace.sending(&process.pid);
-            self.emit_exit(&process.pid, &to, reason.clone(), token);
-        }
-        for (reference, watcher) in end.watchers {
-            self.emit_down(&process.pid, reference, watcher, reason.clone());
-        }
-        for (reference, item) in end.watching {
-            self.emit_demonitor(&process.pid, &item, reference);
+        // Where the node stops, who runs just now would still hear of it before its next await.
+        if !self.registry.is_halted() {
+            for to in end.links {
+                let token = process.seq_trace.sending(&process.pid);
+                self.emit_exit(&process.pid, &to, reason.clone(), token);
+            }
+            for (reference, watcher) in end.watchers {
+                self.emit_down(&process.pid, reference, watcher, reason.clone());
+            }
+            for (reference, item) in end.watching {
+                self.emit_demonitor(&process.pid, &item, reference);
+            }
         }
         for handle in end.handles {
             // Who had it may not want to know any more.
