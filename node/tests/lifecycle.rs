@@ -26,10 +26,12 @@ async fn who_hears_of_a_node_finds_it_connected() {
     let port = epmd_port();
     let a = node("a", port).await;
     let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
+    let (begun, mut listening) = tokio::sync::mpsc::channel(50);
     for _ in 0..50 {
-        let sender = sender.clone();
+        let (sender, begun) = (sender.clone(), begun.clone());
         a.spawn(|mut context| async move {
             context.monitor_nodes(true);
+            begun.send(()).await.expect("the test waits");
             loop {
                 let (up, node) = match context.receive().await {
                     Message::Node(NodeEvent::Up { node, .. }) => (true, node),
@@ -43,7 +45,9 @@ async fn who_hears_of_a_node_finds_it_connected() {
             }
         });
     }
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    for _ in 0..50 {
+        listening.recv().await.expect("it begins");
+    }
     for _ in 0..5 {
         let b = node("b", port).await;
         a.connect(b.name()).await.expect("connects");
@@ -146,6 +150,7 @@ async fn a_call_that_is_dropped_leaves_nothing_behind() {
             assert!(tokio::time::timeout(soon, call).await.is_err());
         }
         // Neither answers that come late nor the end of the node reach anybody.
+        context.node().connect(b.name()).await.expect("connects");
         context.monitor_nodes(true);
         tokio::time::sleep(Duration::from_millis(50)).await;
         b.stop().await;

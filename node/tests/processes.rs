@@ -107,15 +107,16 @@ async fn timers_send_when_they_are_due_unless_they_are_cancelled() {
         let late = context.send_after(ms(60_000), &own, 1);
         let left = context.read_timer(&late).expect("it runs");
         assert!(left <= ms(60_000) && left > ms(50_000), "{left:?}");
-        context.send_after(ms(40), "timed", 3);
-        let started = context.start_timer(ms(20), &own, 2);
         // Somebody else may cancel it.
+        let other = own.clone();
         context.spawn(move |context| async move {
             let left = context.cancel_timer(&late).map(|left| left > ms(50_000));
             let again = context.cancel_timer(&late);
-            context.send(&own, tuple!(atom "left", left == Some(true), again.is_none())).await;
+            context.send(&other, tuple!(atom "left", left == Some(true), again.is_none())).await;
         });
         assert_eq!(context.receive().await, Message::Term(term!({left, true, true})));
+        context.send_after(ms(40), "timed", 3);
+        let started = context.start_timer(ms(20), &own, 2);
         assert_eq!(context.receive().await, Message::Term(tuple!(atom "timeout", &started, 2)));
         assert_eq!(context.cancel_timer(&started), None, "it was sent");
         assert_eq!(context.receive().await, Message::Term(3.into()));

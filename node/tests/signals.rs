@@ -196,6 +196,7 @@ async fn a_call_is_answered_or_fails_as_in_otp() {
     let server = gen_server::start::<Echo>(&b, ServerName::Local("echo".into()), ()).await.expect("starts");
     let again = gen_server::start::<Echo>(&b, ServerName::Local("echo".into()), ()).await;
     assert_eq!(again, Err(tuple!(atom "already_started", &server)));
+    let there = b.clone();
     run(&a, |mut context| async move {
         let soon = Some(Duration::from_secs(5));
         let dest = || Dest::NameAt("echo".into(), name.clone());
@@ -206,6 +207,7 @@ async fn a_call_is_answered_or_fails_as_in_otp() {
         let nobody = context.call(("nobody", &name), 1, soon).await;
         assert_eq!(nobody, Err(CallError::NoProc));
         assert_eq!(context.call(&server, Term::atom("stop"), soon).await, Ok(Term::atom("ok")));
+        eventually("it has ended", || !there.is_process_alive(&server)).await;
         let gone = context.call(dest(), 1, soon).await;
         assert_eq!(gone, Err(CallError::NoProc));
         let nowhere = context.call(("echo", "nobody@localhost"), 1, soon).await;
