@@ -166,7 +166,9 @@ struct Careful;
 
 impl Application for Careful {
     async fn start(&self, context: &mut Context, start: Start) -> Result<Started, Term> {
-        let handover = Handover::from_local("keeper", start.args.clone()).limit(SHORT);
+        // Only where nobody answers.
+        let limit = if start.args == term!(sleep) { SHORT } else { LIMIT };
+        let handover = Handover::from_local("keeper", start.args.clone()).limit(limit);
         let state = match handover.take(context, &start.start_type).await.map_err(Silent::into_reason)? {
             Inherited::State(state) => term!({inherited, (state)}),
             Inherited::Nothing | Inherited::Lost => term!(fresh),

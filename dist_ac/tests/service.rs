@@ -104,6 +104,16 @@ fn spec(arg: &str, phases: &str) -> Spec {
     Spec::from_term(&etf::text::parse_term(&text).expect("a term")).expect("a specification")
 }
 
+/// Its whole group is killed; that an application has stopped is told before.
+async fn all_are_killed(at: &Applications) {
+    let killed = async {
+        while at.node().registered().contains(&"forgotten".into()) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(LIMIT, killed).await.expect("the whole group is killed");
+}
+
 /// A port that nobody has.
 fn free_port() -> u16 {
     // Below those that the system hands out: one of these may be somebody's by the time the EPMD listens.
@@ -187,13 +197,7 @@ async fn it_moves_by_death_and_by_takeover() {
         ],
         "the old copy stops after the last phase of the new one"
     );
-    // That is told before they are killed.
-    let killed = async {
-        while a.node().registered().contains(&"forgotten".into()) {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(LIMIT, killed).await.expect("the whole group is killed");
+    all_are_killed(&a).await;
     assert_eq!(b.running(), ["noted", "stdlib", "kernel"]);
 
     b.shutdown().await;
@@ -274,6 +278,7 @@ async fn an_application_that_ends_by_itself() {
         }
     };
     tokio::time::timeout(LIMIT, gone).await.expect("it does not run any more");
+    all_are_killed(&a).await;
     a.start("noted", RestartType::Permanent).await.expect("it may be started again");
     end("crash").await;
     let reason = tokio::time::timeout(LIMIT, a.halted()).await.expect("a permanent one ends the node");
