@@ -65,6 +65,15 @@ async fn a_node_that_is_not_there_is_an_error_that_says_which() {
     assert!(matches!(a.connect("nobody").await, Err(ConnectError::BadName { .. })));
 }
 
+/// Waits until EPMD knows a node, or knows it no more.
+async fn registered(port: u16, node: &Node, wanted: bool) {
+    let client = epmd::EpmdClient::new(port);
+    let alive = node.name().split('@').next().expect("a name");
+    while !client.lookup("localhost", alive).await.is_ok_and(|found| found.is_some() == wanted) {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_name_is_one_nodes_only() {
     let port = epmd_port();
@@ -76,11 +85,8 @@ async fn a_name_is_one_nodes_only() {
     assert!(matches!(second, StartError::NameTaken { .. }), "{second}");
     node.stop().await;
     // EPMD sees the end of the registration when it reads it.
-    let client = epmd::EpmdClient::new(port);
-    let (host, alive) = ("localhost", node.name().split('@').next().expect("a name"));
-    while !matches!(client.lookup(host, alive).await, Ok(None)) {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    let given_back = tokio::time::timeout(Duration::from_secs(10), registered(port, &node, false));
+    given_back.await.expect("the name is given back");
     let again = Node::start(first).await.expect("the name is free again");
     assert_ne!(again.creation(), node.creation(), "another incarnation");
 }
@@ -92,13 +98,7 @@ async fn a_node_whose_epmd_dies_with_another_node_is_registered_again() {
         let port = epmd_port();
         let (first, second) = (node("a", port).await, node("b", port).await);
         first.stop().await;
-        let client = epmd::EpmdClient::new(port);
-        let (host, alive) = ("localhost", second.name().split('@').next().expect("a name"));
-        let found = async {
-            while !matches!(client.lookup(host, alive).await, Ok(Some(_))) {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        };
+        let found = registered(port, &second, true);
         if tokio::time::timeout(Duration::from_secs(5), found).await.is_ok() {
             return;
         }

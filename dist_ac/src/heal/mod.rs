@@ -10,6 +10,7 @@
 //! | `healer.rs` | who leads, when to look, what was asked and answered |
 //! | `view.rs` | what a stock node says of itself |
 //! | `diagnosis.rs` | what is wrong, and what mends it |
+//! | `diagnosis/copies.rs` | several copies, all of which but one stop |
 //! | `diagnosis/waits.rs` | for what blocked nodes wait, and what gets them out of it |
 
 use std::{

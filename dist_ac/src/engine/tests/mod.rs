@@ -176,6 +176,15 @@ impl Rig {
         self.input(Input::Info { node: atom(node), info });
     }
 
+    /// A node answers what it was asked: it may run `app1`, which was not started there.
+    fn says_not_started(&mut self, node: &str, list: &str) {
+        let info = format!(
+            "{{state,[{{appl,app1,undefined,1000,{list},[{{{node},true}}]}}],[],[],[],[],[],[],[],[],[]}}"
+        );
+        let info = etf::text::parse_term(&info).expect("a term");
+        self.input(Input::Info { node: atom(node), info });
+    }
+
     fn events(&mut self) -> Vec<Event> {
         let outputs = std::iter::from_fn(|| self.engine.poll_output());
         outputs
