@@ -418,10 +418,11 @@ impl Node {
         self.0.registry.len()
     }
 
-    /// `is_process_alive(Pid)`, for a process of this node.
+    /// `is_process_alive(Pid)`, for a process of this node. One that was told to end is not, even if it has not come to
+    /// that yet.
     #[must_use]
     pub fn is_process_alive(&self, pid: &Pid) -> bool {
-        self.0.registry.get(pid).is_some()
+        self.0.registry.get(pid).is_some_and(|process| !process.is_exiting())
     }
 
     /// `make_ref()`.

@@ -387,6 +387,7 @@ impl Inner {
 
     fn linked(self: &Arc<Self>, from: &Pid, to: &Pid) {
         if let Some(process) = self.registry.get(to)
+            && !process.is_exiting()
             && let Some(signals) = &mut *process.signals()
         {
             self.registry.concern(signals, from.node(), to);
@@ -403,6 +404,7 @@ impl Inner {
             MonitorTarget::Name(name) => (self.registry.whereis(name), Some(name.clone())),
         };
         if let Some(process) = pid.and_then(|pid| self.registry.get(&pid))
+            && !process.is_exiting()
             && let Some(signals) = &mut *process.signals()
         {
             self.registry.concern(signals, from.node(), &process.pid);

@@ -121,6 +121,46 @@ async fn an_exit_ends_a_process_and_kill_cannot_be_trapped() {
     }
 }
 
+/// A process that runs just then cannot see that it has to end before its next await. For others it has ended by then, as
+/// signals keep their order.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_comes_after_a_deadly_exit_comes_to_nobody() {
+    let a = node("a", epmd_port()).await;
+    let (running, is_running) = std::sync::mpsc::channel();
+    let (go_on, goes_on) = std::sync::mpsc::channel();
+    let received = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let seen = std::sync::Arc::clone(&received);
+    let busy = a.spawn(move |mut context| async move {
+        running.send(()).expect("the test waits");
+        goes_on.recv().expect("the test says so");
+        let message = context.receive().await;
+        seen.lock().expect("nobody panics").push(message);
+    });
+    tokio::task::block_in_place(|| is_running.recv()).expect("it runs");
+    let target = busy.clone();
+    run(&a, move |mut context| async move {
+        let soon = Some(Duration::from_secs(60));
+        context.trap_exit(true);
+        context.exit(&target, Term::atom("kill"));
+        context.send(&target, Term::atom("late")).await;
+        context.exit(&target, Term::atom("boom"));
+        assert!(!context.node().is_process_alive(&target));
+        // All of that is answered while it runs.
+        let monitor = context.monitor(&target);
+        let down = context.receive().await;
+        let item = Monitored::Pid(target.clone());
+        assert_eq!(down, Message::Down { reference: monitor.reference, item, reason: Term::atom("noproc") });
+        context.link(&target);
+        let exit = context.receive().await;
+        assert_eq!(exit, Message::Exit { from: target.clone(), reason: Term::atom("noproc") });
+        assert_eq!(context.call(&target, 1, soon).await, Err(CallError::NoProc));
+    })
+    .await;
+    go_on.send(()).expect("it waits for that");
+    eventually("it has ended", || !a.processes().contains(&busy)).await;
+    assert_eq!(*received.lock().expect("nobody panics"), []);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_panic_is_an_exit_and_takes_nobody_else_down() {
     let a = node("a", epmd_port()).await;

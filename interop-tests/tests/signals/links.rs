@@ -76,6 +76,29 @@ fn item_40_links_take_both_ends_along() {
     });
 }
 
+/// Signals keep their order: who was killed is dead for all that comes later from the same process, even where it was busy.
+#[test]
+fn item_41_after_a_kill_there_is_nobody() {
+    each_release(|otp| {
+        let mut pair = Pair::connected(otp);
+        // The sleeper of the stock node is busy as well.
+        pair.erl.eval(
+            "process_flag(trap_exit, true),
+             Reasons = fun(Spawn) ->
+                 lists:usort([begin
+                     P = Spawn(), [P ! busy || _ <- lists:seq(1, 100)], exit(P, kill),
+                     M = monitor(process, P), link(P),
+                     [receive {'DOWN', M, process, P, Why} -> {down, Why} after 15000 -> nothing end,
+                      receive {'EXIT', P, Because} -> {exit, Because} after 15000 -> nothing end]
+                 end || _ <- lists:seq(1, 200)])
+             end",
+        );
+        let gone = "[[{down,noproc},{exit,noproc}]]";
+        pair.says("Reasons(fun() -> spawn(fun() -> lists:seq(1, 10000) end) end)", gone);
+        pair.says("Reasons(fun() -> spawn(R, timer, sleep, [infinity]) end)", gone);
+    });
+}
+
 /// A process that ended, and one of a life of the node that is over: both answer `noproc`.
 #[test]
 fn item_41_a_link_to_the_dead_is_answered() {

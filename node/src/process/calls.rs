@@ -182,11 +182,11 @@ impl Context {
             signals.begin_call(reference.clone(), item);
         }
         let is_there = match &mut *server.signals() {
-            Some(signals) => {
+            Some(signals) if !server.is_exiting() => {
                 signals.watched_by(reference.clone(), Watcher { pid: self.pid().clone(), by_name });
                 true
             }
-            None => false,
+            _ => false,
         };
         if !is_there {
             self.inner().fire(self.pid(), reference, Term::atom("noproc"));

@@ -85,7 +85,8 @@ impl Process {
         }
     }
 
-    /// Puts a message into the mailbox; a full one ends its owner, and never holds up whoever delivers.
+    /// Puts a message into the mailbox; a full one ends its owner, and never holds up whoever delivers. One for a process
+    /// that has to end is dropped: signals keep their order, so nobody sees what comes after an exit that ended it.
     pub(crate) fn deliver(&self, message: Message) {
         self.deliver_traced(message, None);
     }
@@ -99,21 +100,23 @@ impl Process {
     pub(crate) fn deliver_as(&self, message: Message, token: Token, is_urgent: bool) {
         if !is_urgent {
             self.deliver_traced(message, token);
-        } else if self.mailbox.push_urgent((message, token)).is_err() {
+        } else if !self.is_exiting() && self.mailbox.push_urgent((message, token)).is_err() {
             self.overflow();
         }
     }
 
     /// The same for several.
     fn deliver_all(&self, messages: impl ExactSizeIterator<Item = Arrived>) {
-        if self.mailbox.push_all(messages).is_err() {
+        if !self.is_exiting() && self.mailbox.push_all(messages).is_err() {
             self.overflow();
         }
     }
 
     /// The same, leaving nothing in there.
     fn deliver_batch(&self, messages: &mut Vec<Arrived>) {
-        if self.mailbox.push_batch(messages).is_err() {
+        if self.is_exiting() {
+            messages.clear();
+        } else if self.mailbox.push_batch(messages).is_err() {
             self.overflow();
         }
     }
@@ -123,11 +126,17 @@ impl Process {
         self.kill(Term::atom("mailbox_full"));
     }
 
-    /// Ends the process at its next await. The first reason counts.
+    /// Ends the process at its next await. The first reason counts. To others it is gone from now on: what they say to it
+    /// later is for nobody (wire.md 5.2).
     pub(crate) fn kill(&self, reason: Term) {
         self.exit.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(Box::new(reason));
         self.is_exiting.store(true, Ordering::Release);
         self.wake();
+    }
+
+    /// Whether it was told to end, even if it has not come to that yet.
+    pub(crate) fn is_exiting(&self) -> bool {
+        self.is_exiting.load(Ordering::Acquire)
     }
 
     /// Has it looked at whether it has to end.
@@ -139,7 +148,7 @@ impl Process {
 
     /// Why it has to end, if it has to; else whoever makes it so wakes the task. All have to where the node ends.
     fn exit_reason(&self, is_halted: bool) -> Option<Term> {
-        if self.is_exiting.load(Ordering::Acquire) {
+        if self.is_exiting() {
             let reason = self.exit.lock().unwrap_or_else(PoisonError::into_inner);
             return reason.as_deref().cloned();
         }
