@@ -75,6 +75,28 @@ pub(super) enum Event {
     Shutdown(oneshot::Sender<()>),
 }
 
+impl Event {
+    /// Whether what came before is in the mailbox, and is to be read first. A node's answer, or a lock that it gives, says how
+    /// things stand behind all that it had sent, but comes by another process; and a stock `dist_ac` has all of it in one
+    /// mailbox.
+    fn is_behind_messages(&self) -> bool {
+        match self {
+            Self::HasRead { .. }
+            | Self::Info { .. }
+            | Self::Running { .. }
+            | Self::Locked { .. }
+            | Self::CallDistAc(..)
+            | Self::CallController(..) => true,
+            Self::Boot(_)
+            | Self::Healer(_)
+            | Self::Known { .. }
+            | Self::MasterDown { .. }
+            | Self::MasterStarted { .. }
+            | Self::Shutdown(_) => false,
+        }
+    }
+}
+
 /// Who waits for the answer to a call.
 pub(super) enum Caller {
     /// The `From` of a gen call.
@@ -165,8 +187,8 @@ impl Driver {
             tokio::select! {
                 message = context.receive() => self.on_message(message),
                 Some(event) = self.events.recv() => {
-                    if matches!(event, Event::HasRead { .. } | Event::Info { .. } | Event::Running { .. }) {
-                        self.read_before_answer(&mut context).await;
+                    if event.is_behind_messages() {
+                        self.read_messages(&mut context).await;
                     }
                     if let Some(done) = self.on_event(event) {
                         self.shutdown(&mut context).await;
@@ -180,9 +202,8 @@ impl Driver {
         }
     }
 
-    /// A node's answer says how things stand behind all that it had sent before. The answer came to another process, so
-    /// that may still be in the mailbox.
-    async fn read_before_answer(&mut self, context: &mut Context) {
+    /// What has come by now; so much that nothing else is held up.
+    async fn read_messages(&mut self, context: &mut Context) {
         for _ in 0..BEFORE_ANSWER_MAX {
             let Some(message) = context.receive_where_timeout(Some(Duration::ZERO), |_| true).await else {
                 return;
