@@ -14,8 +14,8 @@ use crate::{
 /// How long a fun of another node may take that makes a new state. Who asked waits 5 s, unless he says otherwise.
 const REPLACE_STATE_LIMIT: Duration = Duration::from_secs(5);
 
-/// How long a node may take to say which release it is. It asks us at the same time, and has all the time it takes.
-const RELEASE_LIMIT: Duration = Duration::from_secs(2);
+/// How long a node may take to say which release it is. It asks us at the same time, and waits 5 s as a rule.
+const RELEASE_LIMIT: Duration = Duration::from_secs(4);
 
 /// How long the one who prints for a process waits for its group leader to take a line.
 const PRINT_LIMIT: Duration = Duration::from_secs(5);

@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
-use etf::{Term, tuple};
+use etf::{Pid, Term, tuple};
 
 use super::{Args, Builtin, badarg, ok, timeout};
 use crate::Context;
 
-/// Between `init:stop` and the stop: time for its answer to be written, and nothing to the one who waits.
+/// Between the answer to `init:stop` and the stop: time for it to be written, and nothing to the one who waits.
 const ANSWER_GOES_OUT: Duration = Duration::from_millis(100);
+
+/// How long an answer may take to be written. A peer that reads nothing does not keep the node.
+const ANSWER_MAX: Duration = Duration::from_secs(2);
 
 pub(super) fn insert_all(functions: Builtin<'_>) {
     functions.insert("erlang", "halt", 0, async |c: Context, _: Args| {
@@ -24,8 +27,9 @@ pub(super) fn insert_all(functions: Builtin<'_>) {
         functions.insert("init", function, arity, async |c: Context, args: Args| {
             let status = args.first().and_then(Term::as_int).and_then(|n| u8::try_from(n).ok());
             // The answer goes first, and the node after it (cluster-services.md 2.11).
-            c.spawn(move |c| async move {
-                tokio::time::sleep(ANSWER_GOES_OUT).await;
+            let caller = c.pid().clone();
+            c.spawn(move |mut c| async move {
+                answer_has_gone(&mut c, &caller).await;
                 c.inner().request_stop(status.unwrap_or(0));
             });
             ok()
@@ -53,4 +57,18 @@ pub(super) fn insert_all(functions: Builtin<'_>) {
         }
         ok()
     });
+}
+
+/// Waits until the process that called has ended, which is its answer or is behind it, and all that was to be sent is written.
+async fn answer_has_gone(context: &mut Context, caller: &Pid) {
+    context.monitor(caller);
+    let written = async {
+        context.receive().await;
+        while context.node().links().iter().any(|link| link.queued_bytes > 0) {
+            tokio::time::sleep(ANSWER_GOES_OUT / 10).await;
+        }
+    };
+    // What takes longer is not waited for.
+    let _ = tokio::time::timeout(ANSWER_MAX, written).await;
+    tokio::time::sleep(ANSWER_GOES_OUT).await;
 }
