@@ -373,7 +373,7 @@ fn l8_eight_applications() {
     each_release(|otp| {
         let cluster = Cluster::new(otp);
         let apps: Vec<String> = (1..=8).map(name).collect();
-        let distributed = distributed(&apps, 5000, "[a@localhost,{b@localhost,c@localhost}]");
+        let distributed = distributed(&apps, 10_000, "[a@localhost,{b@localhost,c@localhost}]");
         let [mut a, mut b, mut c] = stock(&cluster, otp, ["a", "b", "c"], &apps, &distributed);
         let count = "length([A || {A, _, _} <- application:which_applications(), lists:prefix(\"hz\", atom_to_list(A))])";
         a.eval_until(count, "8", LIMIT);

@@ -32,7 +32,14 @@ pub(crate) fn item_32_a_start_that_fails(members: &mut Members) {
         members.runs_only_at(&app, &[]);
         // And once it does not fail, it starts.
         members.call(a, "application", "unset_env", vec![atom(&app), atom("fail")]);
-        members.start_app(&app, &[a, b, c]);
+        let standbys = [b, c].map(|node| members.begin_start(node, &app));
+        for standby in [b, c] {
+            members.waits(standby, &app);
+        }
+        members.start_app(&app, &[a]);
+        for start in standbys {
+            assert_eq!(members.end(start), atom("ok"), "{app}");
+        }
         members.settles(&app, a, &[b, c]);
         members.stop_app(&app);
     }
@@ -115,7 +122,9 @@ pub(crate) fn item_36_a_split_heals(members: &mut Members) {
     for (app, [a, b, c]) in [("i36_a", ["r", "s", "t"]), ("i36_b", ["s", "r", "t"])] {
         members.start_app(app, &[a, b, c]);
         members.settles(app, a, &[b, c]);
-        for stock in ["s", "t"] {
+        // In this order: where s runs it, t knows of no other than s until it is cut off itself, and where r does, a t that
+        // waits for s hears of its start.
+        for stock in ["t", "s"] {
             members.cut(stock, "r");
         }
         // A copy on each side.
@@ -141,7 +150,7 @@ pub(crate) fn item_37_a_flap(members: &mut Members) {
         members.start_app(app, &[a, b, c]);
         members.settles(app, a, &[b, c]);
         let cut = now();
-        for stock in ["s", "t"] {
+        for stock in ["t", "s"] {
             members.disconnect(stock, "r");
         }
         for stock in ["s", "t"] {

@@ -61,6 +61,7 @@ pub(crate) fn item_31_mismatch(members: &mut Members) {
     // Ours refuses what contradicts the others, and all live on.
     assert_eq!(load(members, "s", "i31_ours", "[s,t,r]"), "ok");
     assert_eq!(load(members, "t", "i31_ours", "[s,t,r]"), "ok");
+    is_told(members, "i31_ours", "r", "s");
     let answer = load(members, "r", "i31_ours", "[r,s,t]");
     assert!(answer.contains("distribution_mismatch"), "{answer}");
     pause(Duration::from_millis(300));
@@ -70,6 +71,7 @@ pub(crate) fn item_31_mismatch(members: &mut Members) {
     }
     // A stock node dies of it; the other does too where they load it at the same moment.
     assert_eq!(load(members, "s", "i31_stock", "[s,t]"), "ok");
+    is_told(members, "i31_stock", "t", "s");
     let mismatch = members.begin("t", "application", "load", vec![atom("i31_stock"), spec("[t,s]")]);
     let output = members.has_ended("t");
     assert!(output.contains("distribution_mismatch"), "{output}");
@@ -241,6 +243,12 @@ pub(crate) fn the_same_calls_have_the_same_answers(members: &mut Members) {
 fn all_loaded(members: &Members, app: &str, node: &str, of: &str) {
     let has = || (members.permission(node, app, of).as_deref() == Some("true")).then_some(());
     assert!(wait_for(LIMIT, has).is_some(), "{app}: {node} does not know that {of} has loaded it");
+}
+
+/// The same where the one has not loaded it.
+fn is_told(members: &Members, app: &str, node: &str, of: &str) {
+    let has = || members.dist_loaded(node, app).contains(&of.to_owned()).then_some(());
+    assert!(wait_for(LIMIT, has).is_some(), "{app}: {node} is not told that {of} has loaded it");
 }
 
 /// A list of which nobody says the order, in some order.

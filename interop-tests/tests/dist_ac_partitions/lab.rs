@@ -21,8 +21,8 @@ use crate::{
 /// Longer than anything takes, on a machine that does ten other things.
 pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 
-/// After how long a silent node is gone.
-pub(crate) const TICKTIME: Duration = Duration::from_secs(6);
+/// After how long a silent node is gone. Longer than anybody of the many who run here may have to wait for their turn.
+pub(crate) const TICKTIME: Duration = Duration::from_secs(12);
 
 /// As many ticks in that time: with more of them the time is kept better, where the release knows the parameter.
 const TICKINTENSITY: u64 = 12;

@@ -593,6 +593,17 @@ impl Members {
         list.iter().filter_map(at).collect()
     }
 
+    /// Who has told its `dist_ac` of having loaded the application.
+    pub(crate) fn dist_loaded(&self, node: &str, app: &str) -> Vec<String> {
+        let state = self.ask(node, "dist_ac", atom("info"));
+        let list = state.as_tuple().expect("a record")[7].as_list().expect("a list").to_vec();
+        let of = |entry: &Term| match entry.as_tuple()?.first()?.as_tuple()? {
+            [name, node] if *name == atom(app) => Some(short(node)),
+            _ => None,
+        };
+        list.iter().filter_map(of).collect()
+    }
+
     /// `{distributed, Node}` where the application controller says so.
     #[track_caller]
     pub(crate) fn running(&self, node: &str, app: &str) -> String {

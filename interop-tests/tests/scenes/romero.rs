@@ -46,10 +46,10 @@ fn romero() {
         says(&mut erl, "ct_peer:flush(100)", "[{nodeup,r@localhost}]");
         let ask = "{net_kernel:get_net_ticktime(), rpc:call(r@localhost, net_kernel, get_net_ticktime, [])}";
         says(&mut erl, ask, "{60,60}");
-        says(&mut erl, "net_kernel:set_net_ticktime(5, 1)", "change_initiated");
-        says(&mut erl, "rpc:call(r@localhost, net_kernel, set_net_ticktime, [5, 1])", "change_initiated");
-        erl.eval_until(ask, "{5,5}", SOON);
-        says(&mut erl, "rpc:call(r@localhost, net_kernel, set_net_ticktime, [5])", "unchanged");
+        says(&mut erl, "net_kernel:set_net_ticktime(30, 1)", "change_initiated");
+        says(&mut erl, "rpc:call(r@localhost, net_kernel, set_net_ticktime, [30, 1])", "change_initiated");
+        erl.eval_until(ask, "{30,30}", SOON);
+        says(&mut erl, "rpc:call(r@localhost, net_kernel, set_net_ticktime, [30])", "unchanged");
         says(&mut erl, "ct_peer:flush(1500)", "[]");
         says(&mut erl, "nodes()", "[r@localhost]");
     });

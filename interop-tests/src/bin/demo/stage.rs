@@ -301,8 +301,6 @@ impl Stage<'_> {
         let mut said: Vec<(String, String)> = Vec::new();
         for &index in up {
             let name = self.name(index);
-            let answer = check(&self.call_from(index, question)?);
-            let answer = answer.map_err(|error| format!("asked from {name}: {error}"))?;
             // Who has just joined hears of names a moment later.
             let mut seen = self.server_from(index);
             wait_for(self.pace.step_limit, || {
@@ -313,6 +311,8 @@ impl Stage<'_> {
             if seen.node().as_str() != owner_node {
                 return Err(format!("{name} sees the server on {}, not on {owner_node}", seen.node()));
             }
+            let answer = check(&self.call_from(index, question)?);
+            let answer = answer.map_err(|error| format!("asked from {name}: {error}"))?;
             match said.last_mut().filter(|(_, last)| *last == answer) {
                 Some((names, _)) => *names += &format!(", {name}"),
                 None => said.push((name.to_owned(), answer)),

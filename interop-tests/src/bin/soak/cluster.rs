@@ -13,7 +13,7 @@ use interop_tests::{
 use tokio::{runtime::Runtime, sync::watch};
 
 use crate::{
-    measure::{open_files, processor_time, resident_bytes},
+    measure::{Memory, open_files, processor_time},
     server::{self, Record},
     visitor::{NAME, Visitor},
     worker::work,
@@ -29,8 +29,14 @@ const GROWTH_BYTES: u64 = 4 << 20;
 /// Memory is the most that was seen in this time: it swings with the long messages.
 const WINDOW: Duration = Duration::from_secs(30);
 
-/// How long things may take to come to rest when the traffic is over.
+/// How long things may take to come to rest when the traffic is over, or has not begun.
 const REST: Duration = Duration::from_secs(20);
+
+/// For so long nothing changes once what the start has left over is gone.
+const STILL: Duration = Duration::from_secs(3);
+
+/// By so many rounds each worker has had one with the longest message, or nearly so: from then on memory is compared.
+const FIRST_ROUNDS: u64 = 41;
 
 pub(crate) struct Soak {
     nodes: Vec<Node>,
@@ -102,24 +108,16 @@ impl Soak {
 
     /// Lets them work for so long. The figures, or what went wrong.
     pub(crate) fn run(mut self, time: Duration) -> Result<String, Vec<String>> {
-        // What the start has left over is gone by then.
-        pause(Duration::from_secs(3));
-        let before = self.held();
-        let processes_before = self.beam("length(processes())");
-        let (began, processor_began) = (now(), processor_time());
-        self.start_workers();
-        let (mut quarter, mut end) = (0, 0);
+        let (before, processes_before) = self.at_rest();
+        let workers = self.start_workers();
+        let in_full_swing = || (self.record.rounds.load(Relaxed) >= FIRST_ROUNDS * workers).then_some(());
+        if wait_for(10 * REST, in_full_swing).is_none() {
+            let rounds = self.record.rounds.load(Relaxed);
+            self.record.fault(format!("{workers} workers have come no further than {rounds} rounds"));
+        }
+        let (began, processor_began, memory) = (now(), processor_time(), Memory::watch());
         while now() - began < time {
             pause(Duration::from_secs(1));
-            let passed = now() - began;
-            let resident = resident_bytes();
-            // The node that comes and goes is there or not in both windows alike.
-            if passed < time / 4 && passed + WINDOW >= time / 4 {
-                quarter = quarter.max(resident);
-            }
-            if passed + WINDOW >= time {
-                end = end.max(resident);
-            }
             let others = self.erls.len() + RUST.len();
             if let Err(fault) = self.visitor.go_on(&self.cluster, &list(&RUST), others) {
                 self.record.fault(fault);
@@ -130,12 +128,27 @@ impl Soak {
             }
         }
         let (took, processor) = (now() - began, processor_time() - processor_began);
+        let (mut quarter, mut end) = (0, 0);
+        for (at, resident) in memory.end() {
+            let passed = at - began;
+            // The node that comes and goes is there or not in both windows alike.
+            if passed < time / 4 && passed + WINDOW >= time / 4 {
+                quarter = quarter.max(resident);
+            }
+            if passed + WINDOW >= time {
+                end = end.max(resident);
+            }
+        }
         if let Err(fault) = self.visitor.leave() {
             self.record.fault(fault);
         }
         self.stop_workers(before);
         let beam_messages = self.check_beams(&processes_before);
-        let after = self.held();
+        let mut after = self.held();
+        wait_for(REST, || {
+            after = self.held();
+            (after == before).then_some(())
+        });
         if before != after {
             self.record.fault(format!("not as before: {before:?}, now {after:?}"));
         }
@@ -180,17 +193,35 @@ impl Soak {
         faults
     }
 
-    fn start_workers(&mut self) {
+    /// What there is, and how many processes each BEAM has, once that stays as it is.
+    fn at_rest(&mut self) -> (Held, Vec<String>) {
+        let mut last = (self.held(), self.beam("length(processes())"));
+        let (began, mut since) = (now(), now());
+        while now() - since < STILL && now() - began < REST {
+            pause(Duration::from_millis(200));
+            let seen = (self.held(), self.beam("length(processes())"));
+            if seen != last {
+                (last, since) = (seen, now());
+            }
+        }
+        last
+    }
+
+    /// How many there are of ours.
+    fn start_workers(&mut self) -> u64 {
+        let mut workers = 0;
         for node in &self.nodes {
             let others = RUST.iter().copied().filter(|name| *name != node.name().as_str());
             for peer in self.erls.iter().map(ErlNode::node).chain(others) {
                 let (peer, record, stop) = (peer.to_owned(), Arc::clone(&self.record), self.stop.subscribe());
                 node.spawn(|context| work(context, peer, record, stop));
+                workers += 1;
             }
         }
         for erl in &mut self.erls {
             erl.eval(&format!("ct_soak:work({})", list(&RUST)));
         }
+        workers
     }
 
     /// Tells all to stop and waits until all is at rest.

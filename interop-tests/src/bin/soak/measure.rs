@@ -1,9 +1,42 @@
 //! What this process takes of the machine, as Linux tells it.
 
-use std::{fs, time::Duration};
+use std::{
+    fs,
+    sync::mpsc::{self, RecvTimeoutError},
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use interop_tests::clock::now;
+
+/// Resident memory over time, by a thread of its own: whoever waits for something else meanwhile misses nothing.
+pub(crate) struct Memory {
+    end: mpsc::Sender<()>,
+    samples: JoinHandle<Vec<(Instant, u64)>>,
+}
+
+impl Memory {
+    pub(crate) fn watch() -> Self {
+        let (end, ended) = mpsc::channel();
+        let samples = thread::spawn(move || {
+            let mut samples = Vec::new();
+            while ended.recv_timeout(Duration::from_millis(200)) == Err(RecvTimeoutError::Timeout) {
+                samples.push((now(), resident_bytes()));
+            }
+            samples
+        });
+        Self { end, samples }
+    }
+
+    /// All that was seen.
+    pub(crate) fn end(self) -> Vec<(Instant, u64)> {
+        drop(self.end);
+        self.samples.join().expect("it does not panic")
+    }
+}
 
 /// Resident memory, in bytes.
-pub(crate) fn resident_bytes() -> u64 {
+fn resident_bytes() -> u64 {
     let status = fs::read_to_string("/proc/self/status").expect("Linux has /proc");
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a process has memory");
     line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") << 10

@@ -6,7 +6,7 @@ use interop_tests::clock::{now, pause};
 use crate::stage::{Stage, named};
 
 /// How often it is tried: on a busy machine a boot may take longer than the restart time.
-const TRIES_MAX: usize = 3;
+const TRIES_MAX: usize = 5;
 
 const OWNER: usize = 0;
 
