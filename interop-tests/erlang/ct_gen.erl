@@ -22,8 +22,9 @@ init(server) ->
 init(simple_one_for_one) ->
     Child = #{id => child, start => {?MODULE, start_link, []}, restart => temporary},
     {ok, {#{strategy => simple_one_for_one}, [Child]}};
+%% However slow the machine, the period is longer than a test.
 init(Strategy) ->
-    {ok, {#{strategy => Strategy, intensity => 3, period => 5}, []}}.
+    {ok, {#{strategy => Strategy, intensity => 3, period => 3600}, []}}.
 
 %% The state is what came by casts and messages, the last first.
 handle_call({echo, Term}, _From, Kept) ->

@@ -1,7 +1,7 @@
 %% What is called over rpc and erpc in the tests of these: the Rust side has the same functions.
 -module(ct_rpc).
 
--export([value/1, throws/1, exits/1, errors/1, badarith/1, badarg/1, dies/0, dies/1, sleeps/1, sleeps/2]).
+-export([value/1, throws/1, exits/1, errors/1, badarith/1, badarg/1, dies/0, dies/1, sleeps/1, sleeps/2, holds/2]).
 -export([tells/2, leader/0, out/1, without_places/1, server/2]).
 
 value(X) -> X.
@@ -28,6 +28,11 @@ sleeps(Milliseconds) -> sleeps(Milliseconds, slept).
 sleeps(Milliseconds, Value) ->
     timer:sleep(Milliseconds),
     Value.
+
+%% Tells a process that it is here, and returns when it is told to go.
+holds(To, Value) ->
+    To ! {here, Value, self()},
+    receive go -> Value end.
 
 %% Tells a process what.
 tells(To, What) ->

@@ -93,6 +93,11 @@ impl ErlNode {
     /// # Errors
     /// What was raised, as `{Class,Reason}`, or that no answer came, with what the node printed.
     pub fn try_eval(&mut self, expressions: &str, limit: Duration) -> Result<String, String> {
+        self.ask(expressions, limit)?
+    }
+
+    /// The answer, a value or what was raised; or that none came. After that no later one can be told from it.
+    fn ask(&mut self, expressions: &str, limit: Duration) -> Result<Result<String, String>, String> {
         let channel = self.channel.as_mut().expect("the node has booted: wait_until_booted()");
         let reply = exchange(channel, expressions, limit).map_err(|error| match error.kind() {
             io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => format!("none within {limit:?}"),
@@ -101,19 +106,22 @@ impl ErlNode {
         let reply = reply
             .map_err(|error| self.process.say(format_args!("gave no answer to {expressions}: {error}")))?;
         let (tag, value) = reply.split_at_checked(1).unwrap_or(("e", "an empty reply"));
-        if tag == "o" { Ok(value.to_owned()) } else { Err(value.to_owned()) }
+        Ok(if tag == "o" { Ok(value.to_owned()) } else { Err(value.to_owned()) })
     }
 
-    /// Evaluates again and again until the value is `wanted`, for up to `limit`.
+    /// Evaluates again and again until the value is `wanted`, for up to `limit`. What raises has not come to it yet.
     ///
     /// # Panics
-    /// Where it does not come to that.
+    /// Where it does not come to that, or an evaluation takes longer than 60 s.
     pub fn eval_until(&mut self, expressions: &str, wanted: &str, limit: Duration) {
-        let mut last = String::new();
+        let mut last = Ok(String::new());
         let reached = wait_for(limit, || {
-            last = self.eval(expressions);
-            (last == wanted).then_some(())
+            last = self
+                .ask(expressions, EVAL_LIMIT)
+                .unwrap_or_else(|error| panic!("{}: {expressions}: {error}", self.node));
+            last.as_ref().is_ok_and(|value| value == wanted).then_some(())
         });
+        let last = last.unwrap_or_else(|raised| format!("an error, {raised},"));
         assert!(
             reached.is_some(),
             "{}",

@@ -112,9 +112,11 @@ fn a_cluster_of_stock_nodes_alone() {
 
         // The dist_ac of b waits for a, which goes before it and has not started anything (L6).
         b.eval("spawn(fun() -> application:start(app1) end)");
-        let said = apps_say_with_limit(&cluster, |said| conflicts(said).contains(&"silent"));
-        let waits_in = &said["nodes"][1]["detail"];
-        assert!(waits_in.as_str().is_some_and(|function| function.starts_with("dist_ac:")), "{said:#}");
+        apps_say_with_limit(&cluster, |said| {
+            let waits_in = said["nodes"][1]["detail"].as_str();
+            conflicts(said).contains(&"silent")
+                && waits_in.is_some_and(|function| function.starts_with("dist_ac:"))
+        });
         a.eval("ok = application:start(app1)");
         b.eval("ok = application:start(app2)");
         a.eval("ok = application:start(app2)");
@@ -182,7 +184,7 @@ fn splits(cluster: &Cluster, a: &mut ErlNode, b: &mut ErlNode) {
     );
     let said = apps_say(cluster, &[A], |said| conflicts(said) == ["not_introduced", "two_copies"]);
     assert!(runs_on(&said, "app1", &both), "{said:#}");
-    let (out, _, status) = run(cluster, &["apps", A, "--check"]);
+    let (out, _, status) = run(cluster, &["apps", A, "--check", "--timeout", "20"]);
     assert_eq!(status, Some(3), "{out}");
     assert!(out.contains("conflict: app1 runs on a@localhost and b@localhost"), "{out}");
 

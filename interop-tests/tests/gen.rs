@@ -73,7 +73,7 @@ fn item_41_gen_server_as_server() {
         );
         trio.both_say("gen_server:multi_call([N], twin, {echo, x})", "{[{n,{echo,x}}],[]}");
         trio.both_say(
-            "gen_server:multi_call([nowhere@localhost, N], twin, {echo, x}, 5000)",
+            "gen_server:multi_call([nowhere@localhost, N], twin, {echo, x}, 30000)",
             "{[{n,{echo,x}}],[nowhere@localhost]}",
         );
         trio.both_say("gen_server:multi_call([N], twin, never, 30)", "{[],[n]}");
@@ -87,7 +87,7 @@ fn item_41_every_form_of_a_call_tag() {
     each_release(|otp| {
         let mut trio = Trio::start(otp);
         trio.both_say(
-            "Q = gen_server:send_request({twin, N}, {echo, x}), gen_server:wait_response(Q, 5000)",
+            "Q = gen_server:send_request({twin, N}, {echo, x}), gen_server:wait_response(Q, 30000)",
             "{reply,{echo,x}}",
         );
         trio.both_say(
@@ -95,7 +95,7 @@ fn item_41_every_form_of_a_call_tag() {
              receive M -> gen_server:check_response(M, Q) after 15000 -> late end",
             "{reply,{echo,x}}",
         );
-        trio.same("Q = gen_server:send_request({nobody, N}, x), gen_server:wait_response(Q, 5000)");
+        trio.same("Q = gen_server:send_request({nobody, N}, x), gen_server:wait_response(Q, 30000)");
         trio.same("Q = gen_server:send_request({twin, N}, never), gen_server:wait_response(Q, 30)");
         if otp.number() >= 25 {
             trio.both_say(
@@ -216,7 +216,7 @@ fn item_42_stop_and_sys_as_the_one_that_is_asked() {
             trio.both_say(
                 &format!(
                     "{{ok, P}} = rpc:call(N, ct_gen, start, [temp]), M = monitor(process, P),
-                     ok = gen_server:stop({{temp, N}}, {reason}, 5000),
+                     ok = gen_server:stop({{temp, N}}, {reason}, 30000),
                      receive {{'DOWN', M, process, P, {reason}}} -> ok after 15000 -> late end"
                 ),
                 "ok",
@@ -295,8 +295,7 @@ fn item_42_stop_and_sys_as_the_one_that_is_asked() {
         );
         for node in ["r@localhost", "b@localhost"] {
             let line = format!("*DBG* twin got call {{echo,{{traced,{node}}}}} from ");
-            let printed =
-                wait_for(Duration::from_secs(5), || trio.erl.output().contains(&line).then_some(()));
+            let printed = wait_for(QUICK, || trio.erl.output().contains(&line).then_some(()));
             assert!(printed.is_some(), "no line {line}: {}", trio.erl.output());
         }
         trio.both_say(
@@ -436,7 +435,7 @@ fn item_43_supervisors_of_ours() {
             // In what order they end.
             trio.same(
                 "Ms = [{monitor(process, P), Id} || {Id, P, _, _} <- supervisor:which_children({sup, N})],
-                 ok = gen_server:stop({sup, N}, shutdown, 5000),
+                 ok = gen_server:stop({sup, N}, shutdown, 30000),
                  [receive {'DOWN', M, process, _, Why} -> {proplists:get_value(M, Ms), Why} after 15000 -> late end
                   || _ <- Ms]",
             );
@@ -486,7 +485,7 @@ fn item_43_supervisors_of_ours() {
             "M = monitor(process, {sup, N}),
              {ok, _} = supervisor:start_child({sup, N}, #{id => z, start => {ct_gen, start_link, [zed]}}),
              [begin ok = ct_peer:wait(fun() -> is_pid(rpc:call(N, erlang, whereis, [zed])) end, 15000),
-                    catch gen_server:stop({zed, N}, boom, 5000) end || _ <- lists:seq(1, 4)],
+                    catch gen_server:stop({zed, N}, boom, 30000) end || _ <- lists:seq(1, 4)],
              receive {'DOWN', M, process, _, Why} -> Why after 15000 -> late end",
             "shutdown",
         );
@@ -555,7 +554,7 @@ fn item_43_applications_and_stop() {
             "crabnode",
         );
         pair.says("rpc:call(R, init, stop, [])", "ok");
-        let status = pair.peer.process().wait_for_exit(QUICK).expect("within five seconds");
+        let status = pair.peer.process().wait_for_exit(QUICK).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(status.code(), Some(0), "{}", pair.peer.output());
         pair.erl.eval_until("nodes()", "[]", QUICK);
     });

@@ -3,6 +3,7 @@
 use std::{
     io::Write,
     process::{Command, Output, Stdio},
+    time::Duration,
 };
 
 use interop_tests::{Cluster, ErlNode, NodeSpec, Otp, clock::wait_for, crabnode_binary};
@@ -226,8 +227,12 @@ fn item_47_a_shell_on_a_stock_node_at_a_terminal() {
         terminal.types("foo(.\r");
         terminal.sees("syntax error before");
         terminal.types("lists:rever");
-        terminal.types("\t");
-        terminal.sees("lists:reverse(");
+        // The node has two seconds to say what may follow; a busy one is asked again.
+        let added = (0..5).any(|_| {
+            terminal.types("\t");
+            terminal.is_seen_within(Duration::from_secs(4), "se(")
+        });
+        assert!(added, "nothing is added to lists:rever");
         terminal.types("X).\r");
         terminal.sees("[2,1]\r\n");
         terminal.types("error(oops).\r");

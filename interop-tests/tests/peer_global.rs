@@ -49,13 +49,14 @@ fn sync_is_done_within_five_seconds_whoever_connects() {
         // Cut, and made again by either.
         for connect in ["net_kernel:connect_node(R)", "rpc:call(R, erlang, is_alive, [])"] {
             let in_time = (0..3).any(|_| {
-                pair.says("erlang:disconnect_node(R)", "true");
-                pair.erl.eval_until("nodes()", "[]", SOON);
+                // The `global` of the BEAM connects again where it is cut off as it meets another: then once more.
+                pair.erl.eval_until("(fun() -> erlang:disconnect_node(R), nodes() end)()", "[]", SOON);
                 pair.says(connect, "true");
                 sync_took(&mut pair) < SYNC
             });
             assert!(in_time, "not within {SYNC:?}: {connect}");
         }
+        assert!(!pair.erl.output().contains("global"), "{}", pair.erl.output());
         // The peer dials.
         let spec = NodeSpec::args(["--connect", "e@localhost"]);
         let mut dialler = None;
@@ -74,7 +75,10 @@ fn sync_is_done_within_five_seconds_whoever_connects() {
             SOON,
         );
         pair.says("ct_peer:flush()", "[]");
-        assert!(!pair.erl.output().contains("global"), "{}", pair.erl.output());
+        // Of one that was killed for another try `global` may say that it cuts it off.
+        for line in pair.erl.output().lines().filter(|line| line.contains("global")) {
+            assert!(line.contains("s@localhost"), "{line}");
+        }
     });
 }
 

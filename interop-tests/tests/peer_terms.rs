@@ -87,13 +87,13 @@ fn large_messages_come_back_whole() {
         pair.says("L = lists:seq(1, 500000), Echo(L) =:= L", "true");
         pair.says("T = [{I, <<I:64>>, \"some text\"} || I <- lists:seq(1, 100000)], Echo(T) =:= T", "true");
         pair.says(
-            "B = binary:copy(<<7>>, 5 * 1024 * 1024), gen_server:call({echo_server, R}, B) =:= {echo, B}",
+            "B = binary:copy(<<7>>, 5 * 1024 * 1024), gen_server:call({echo_server, R}, B, 30000) =:= {echo, B}",
             "true",
         );
         // A small message beside large ones, and the link is what it was.
         pair.says(
             "B = binary:copy(<<9>>, 5 * 1024 * 1024), [{echo, R} ! {self(), {I, B}} || I <- lists:seq(1, 5)],
-             [receive {echo, {I, B}} -> I after 10000 -> late end || I <- lists:seq(1, 5)]",
+             [receive {echo, {I, B}} -> I after 30000 -> late end || I <- lists:seq(1, 5)]",
             "[1,2,3,4,5]",
         );
         pair.says("gen_server:call({echo_server, R}, x)", "{echo,x}");

@@ -194,8 +194,13 @@ fn item_38_a_net_that_splits_and_heals() {
         for (connect, connected) in
             [("net_adm:ping(R)", "pong"), ("rpc:call(R, erlang, node, [])", "r@localhost")]
         {
-            // The BEAM's `global` connects again where it is cut off as it meets another.
-            pair.says("ok = global:sync(), timer:sleep(500)", "ok");
+            // The BEAM's `global` connects again where it is cut off as it meets another. It has done so when nobody
+            // holds its lock any more.
+            pair.says(
+                "ok = global:sync(), ok = rpc:call(R, global, sync, []), Lock = {global, self()},
+                 {global:set_lock(Lock, [node(), R]), global:del_lock(Lock, [node(), R])}",
+                "{true,true}",
+            );
             pair.says("erlang:disconnect_node(R), Wait(fun() -> length(Here(S, g)) =:= 2 end)", "ok");
             says(&mut helper, "Wait(fun() -> length(There(s, g)) =:= 2 end)", "ok");
             // Each goes on by itself: one leaves, one comes, and one more group.
@@ -320,7 +325,12 @@ fn item_40_releases_of_both_protocols_beside_ours() {
                  [M || M <- ct_peer:flush(100), element(1, M) =:= discover, node(element(2, M)) =:= R]",
                 "[]",
             );
-            erl.eval("exit(whereis(s), kill), Scope = Start(here, s), P = New(node()), pg:join(s, g, P)");
+            says(
+                erl,
+                "Old = monitor(process, s), exit(whereis(s), kill), receive {'DOWN', Old, _, _, _} -> gone after 15000 -> late end",
+                "gone",
+            );
+            erl.eval("Scope = Start(here, s), P = New(node()), pg:join(s, g, P)");
         }
         let count = nodes.len() + 1;
         says(&mut nodes[0], "Q = New(R), Join(s, g, [Q, Q]), Join(s, h, Q), ok", "ok");

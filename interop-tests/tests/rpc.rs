@@ -4,7 +4,7 @@
 use std::{process::Command, time::Duration};
 
 use crabnode::{
-    Atom, Context, Exception, Message, Term,
+    Atom, Context, Exception, Message, Pid, Term,
     erpc::{self, Collected, ErpcError, RequestIds},
     rpc::{self, BadRpc},
     tuple,
@@ -57,7 +57,7 @@ fn item_25_values_and_errors_of_a_call() {
                 "[{{C, X, Y}} || {{M, F, As}} = C <- {OUTCOMES}, F =/= dies, {{V, By}} <- [{{call, gen}}, {{block_call, gen}}, {{call, info}}],
                      [X, Y] <- [[ct_rpc:out(fun() ->
                          case By of
-                             gen -> gen_server:call({{rex, N}}, {{V, M, F, As, group_leader()}}, 5000);
+                             gen -> gen_server:call({{rex, N}}, {{V, M, F, As, group_leader()}}, 30000);
                              info -> {{rex, N}} ! {{self(), {{V, M, F, As, group_leader()}}}},
                                      receive {{rex, Result}} -> Result after 15000 -> late end
                          end end) || N <- [A, R]]],
@@ -211,12 +211,12 @@ fn item_28_multicalls() {
             says(&mut duo, "(multicall, [[A, R], ct_rpc, throws, [x]])", "{[x,x],[]}");
             says(
                 &mut duo,
-                "(multicall, [[A, R, A], ct_rpc, exits, [x], 5000])",
+                "(multicall, [[A, R, A], ct_rpc, exits, [x], 30000])",
                 "{[{badrpc,{'EXIT',x}},{badrpc,{'EXIT',x}},{badrpc,{'EXIT',x}}],[]}",
             );
             says(
                 &mut duo,
-                "(multicall, [[A, R], ct_rpc, dies, [], 5000])",
+                "(multicall, [[A, R], ct_rpc, dies, [], 30000])",
                 "{[{badrpc,{'EXIT',killed}},{badrpc,{'EXIT',killed}}],[]}",
             );
             says(
@@ -243,17 +243,17 @@ fn item_28_multicalls() {
             says(&mut duo, "(multicall, [[A, R], ct_rpc, throws, [x]])", "[{throw,x},{throw,x}]");
             says(
                 &mut duo,
-                "(multicall, [[A, R], ct_rpc, exits, [x], 5000])",
+                "(multicall, [[A, R], ct_rpc, exits, [x], 30000])",
                 "[{exit,{exception,x}},{exit,{exception,x}}]",
             );
             says(
                 &mut duo,
-                "(multicall, [[A, R], ct_rpc, errors, [x], 5000])",
+                "(multicall, [[A, R], ct_rpc, errors, [x], 30000])",
                 "[{error,{exception,x,[{ct_rpc,errors,1,[]}]}},{error,{exception,x,[{ct_rpc,errors,1,[]}]}}]",
             );
             says(
                 &mut duo,
-                "(multicall, [[A, R], ct_rpc, dies, [], 5000])",
+                "(multicall, [[A, R], ct_rpc, dies, [], 30000])",
                 "[{exit,{signal,killed}},{exit,{signal,killed}}]",
             );
             says(
@@ -288,7 +288,7 @@ fn item_29_calls_that_are_waited_for_later() {
         duo.says("rpc:yield(rpc:async_call(R, ct_rpc, exits, [x]))", "{badrpc,{'EXIT',x}}");
         duo.says("rpc:yield(rpc:async_call(R, ct_rpc, throws, [x]))", "x");
         duo.says(
-            "Ids = [erpc:send_request(R, ct_rpc, sleeps, [N, N]) || N <- [60, 40, 20]], [erpc:receive_response(I, 5000) || I <- Ids]",
+            "Ids = [erpc:send_request(R, ct_rpc, sleeps, [N, N]) || N <- [60, 40, 20]], [erpc:receive_response(I, 30000) || I <- Ids]",
             "[60,40,20]",
         );
         duo.says(
@@ -297,12 +297,14 @@ fn item_29_calls_that_are_waited_for_later() {
         );
         if otp.number() >= 25 {
             duo.says(
-                "Ids = lists:foldl(fun(N, Col) -> erpc:send_request(R, ct_rpc, sleeps, [N * 1000, N], {n, N}, Col) end,
+                "Me = self(),
+                 Ids = lists:foldl(fun(N, Col) -> erpc:send_request(R, ct_rpc, holds, [Me, N], {n, N}, Col) end,
                      erpc:reqids_new(), [3, 1, 2]),
-                 {1, {n, 1}, Ids1} = erpc:receive_response(Ids, 15000, true),
-                 {{response, 2}, {n, 2}, Ids2} = erpc:wait_response(Ids1, 15000, true),
+                 [P1, P2, P3] = [receive {here, N, P} -> P after 15000 -> error(late) end || N <- [1, 2, 3]],
+                 P1 ! go, {1, {n, 1}, Ids1} = erpc:receive_response(Ids, 15000, true),
+                 P2 ! go, {{response, 2}, {n, 2}, Ids2} = erpc:wait_response(Ids1, 15000, true),
                  no_response = erpc:wait_response(Ids2, 0, true),
-                 {3, {n, 3}, Ids3} = erpc:receive_response(Ids2, 15000, true),
+                 P3 ! go, {3, {n, 3}, Ids3} = erpc:receive_response(Ids2, 15000, true),
                  {erpc:receive_response(Ids3, 0, true), erpc:reqids_size(Ids3)}",
                 "{no_request,0}",
             );
@@ -340,20 +342,35 @@ async fn later(mut context: Context) {
     // Many at once.
     let mut requests = RequestIds::new();
     for n in [3, 1, 2] {
-        requests.send_request(context, a, ("ct_rpc", "sleeps"), sleeps(n * 1000), n).expect("good names");
+        let args = vec![context.pid().into(), n.into()];
+        requests.send_request(context, a, ("ct_rpc", "holds"), args, n).expect("good names");
     }
     let nowhere = requests.send_request(context, "no@localhost", ("erlang", "node"), vec![], 0);
     assert_eq!((nowhere, requests.len()), (Ok(()), 4));
     let noconnection = Err(ErpcError::Erpc("noconnection".into()));
     assert_eq!(requests.receive_response(context, LIMIT).await, Ok(Some((noconnection, 0))));
-    assert_eq!(requests.receive_response(context, LIMIT).await, Ok(Some((Ok(1000.into()), 1))));
-    let second = requests.wait_response(context, LIMIT).await;
-    assert_eq!(second, Collected::Response(Ok(2000.into()), 2));
+    let [first, second, third] =
+        [holder(context, 1).await, holder(context, 2).await, holder(context, 3).await];
+    context.send(&first, Term::atom("go")).await;
+    assert_eq!(requests.receive_response(context, LIMIT).await, Ok(Some((Ok(1.into()), 1))));
+    context.send(&second, Term::atom("go")).await;
+    let response = requests.wait_response(context, LIMIT).await;
+    assert_eq!(response, Collected::Response(Ok(2.into()), 2));
     assert_eq!(requests.wait_response(context, Some(Duration::ZERO)).await, Collected::NoResponse);
     let timeout = requests.receive_response(context, Some(Duration::from_millis(10))).await;
     assert_eq!(timeout, Err(ErpcError::Erpc("timeout".into())), "the others are given up with it");
     assert_eq!(requests.wait_response(context, LIMIT).await, Collected::NoRequest);
+    context.send(&third, Term::atom("go")).await;
     nothing_is_left(context).await;
+}
+
+/// The process that runs `ct_rpc:holds/2` with this number, once it is there.
+async fn holder(context: &mut Context, number: u64) -> Pid {
+    let here = |message: &Message| match message.as_term()?.as_tuple()? {
+        [tag, value, pid] if tag.is_atom("here") && value.as_u64() == Some(number) => pid.as_pid().cloned(),
+        _ => None,
+    };
+    context.receive_match_timeout(LIMIT, here).await.expect("it is called")
 }
 
 #[test]
@@ -456,11 +473,11 @@ fn item_31_every_outcome_of_calls_by_ours() {
         duo.says(
             &format!(
                 "[{{C, X, Y}} || {{M, F, As}} = C <- {OUTCOMES}, By <- [rpc, erpc],
-                     X <- [case ct_rpc:out(fun() -> By:call(A, M, F, As, 5000) end) of
+                     X <- [case ct_rpc:out(fun() -> By:call(A, M, F, As, 30000) end) of
                                {{value, V}} -> {{value, V}};
                                {{Class, Reason}} -> {{Class, Reason}}
                            end],
-                     Y <- [case ct_rpc:out(fun() -> erpc:call(R, By, call, [A, M, F, As, 5000]) end) of
+                     Y <- [case ct_rpc:out(fun() -> erpc:call(R, By, call, [A, M, F, As, 30000]) end) of
                                {{value, V}} -> {{value, V}};
                                {{throw, T}} -> {{throw, T}};
                                {{exit, {{exception, Reason}}}} -> {{exit, Reason}};
@@ -570,7 +587,7 @@ fn item_33_many_calls_leave_nothing_behind() {
                          x = erpc:call(R, ct_rpc, value, [x]),
                          x = rpc:call(R, ct_rpc, throws, [x]),
                          {badrpc, _} = rpc:call(R, no_module, f, []),
-                         {badrpc, timeout} = rpc:call(R, ct_rpc, sleeps, [100], 0)
+                         {badrpc, timeout} = rpc:call(R, ct_rpc, sleeps, [2000], 0)
                       end || _ <- lists:seq(1, Calls div 4)],
                      {monitors, []} = process_info(self(), monitors),
                      {message_queue_len, 0} = process_info(self(), message_queue_len)
@@ -579,7 +596,8 @@ fn item_33_many_calls_leave_nothing_behind() {
              end,
              Load(2, 8)",
         );
-        // The functions that nobody waits for sleep on for a moment.
+        // What `global` does with a new connection is done before processes are counted.
+        duo.says("{global:sync(), rpc:call(R, global, sync, [])}", "{ok,ok}");
         duo.erl.eval(
             "Steady = fun Steady(Count) ->
                  timer:sleep(500),
@@ -634,7 +652,7 @@ async fn load(mut context: Context) {
         assert!(rpc::call(context, a, "ct_rpc", "exits", x(), None).await.is_err());
         assert!(rpc::call(context, a, "no_module", "f", x(), LIMIT).await.is_err());
         let none = Some(Duration::ZERO);
-        let late = rpc::call(context, a, "ct_rpc", "sleeps", vec![100.into()], none).await;
+        let late = rpc::call(context, a, "ct_rpc", "sleeps", vec![2000.into()], none).await;
         assert_eq!(late, Err(BadRpc { reason: Term::atom("timeout") }));
     }
     nothing_is_left(context).await;
@@ -643,11 +661,11 @@ async fn load(mut context: Context) {
 /// Processes, monitors on either side of them, messages: of the whole node.
 type Census = Vec<(&'static str, usize)>;
 
-/// One that is the same half a second later.
+/// One that is the same three seconds later: the functions that nobody waits for sleep on for two.
 fn steady_census(duo: &Duo) -> Census {
     let mut last = census(duo);
     let steady = wait_for(SOON, || {
-        pause(Duration::from_millis(500));
+        pause(Duration::from_secs(3));
         let before = std::mem::replace(&mut last, census(duo));
         (last == before).then_some(before)
     });

@@ -81,8 +81,8 @@ impl Trio {
         F: FnOnce(Context) -> Fut + Send + 'static,
         Fut: Future<Output = T> + Send + 'static,
     {
-        let running = async { tokio::time::timeout(Duration::from_secs(20), self.node.run(body)).await };
-        self.runtime.block_on(running).expect("done in twenty seconds").expect("the process was not ended")
+        let running = async { tokio::time::timeout(Duration::from_secs(120), self.node.run(body)).await };
+        self.runtime.block_on(running).expect("done in two minutes").expect("the process was not ended")
     }
 }
 
@@ -122,7 +122,9 @@ fn serve(node: &Node) {
                     "one_for_all" => Strategy::OneForAll,
                     _ => Strategy::RestForOne,
                 };
-                SupervisorSpec { strategy, intensity: 3, ..SupervisorSpec::one_for_one(vec![]) }
+                // However slow the machine, the period is longer than a test.
+                let period = Duration::from_secs(3600);
+                SupervisorSpec { strategy, intensity: 3, period, ..SupervisorSpec::one_for_one(vec![]) }
             }
             None => return Err(Exception::badarg()),
         };

@@ -1,7 +1,9 @@
 //! A program at a terminal.
+#![allow(dead_code, reason = "each test program uses a part of it")]
 
-use std::process::Command;
+use std::{process::Command, time::Duration};
 
+use interop_tests::clock::wait_for;
 use rexpect::{
     process::WaitStatus,
     session::{Options, PtySession, spawn_with_options},
@@ -26,6 +28,22 @@ impl Terminal {
         if let Err(error) = self.0.exp_string(text) {
             panic!("{text:?} has not come: {error}");
         }
+    }
+
+    /// Whether the program prints this within so long, behind what it was seen to print before. If not, what it has
+    /// printed meanwhile is seen as well.
+    pub(crate) fn is_seen_within(&mut self, limit: Duration, text: &str) -> bool {
+        let mut seen = String::new();
+        let found = wait_for(limit, || {
+            while let Some(character) = self.0.try_read() {
+                seen.push(character);
+                if seen.ends_with(text) {
+                    return Some(());
+                }
+            }
+            None
+        });
+        found.is_some()
     }
 
     /// Gives the program these keys.

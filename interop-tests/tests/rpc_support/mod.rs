@@ -35,8 +35,8 @@ impl Duo {
              Differ = fun(Calls) ->
                  [{Call, Here, There} ||
                      {M, F, Args} = Call <- Calls, By <- [rpc, erpc],
-                     Here <- [Out(fun() -> By:call(A, M, F, Args, 5000) end)],
-                     There <- [Out(fun() -> By:call(R, M, F, Args, 5000) end)],
+                     Here <- [Out(fun() -> By:call(A, M, F, Args, 30000) end)],
+                     There <- [Out(fun() -> By:call(R, M, F, Args, 30000) end)],
                      Here =/= There]
              end, ok",
         );
@@ -102,6 +102,12 @@ fn insert_all(functions: &Functions) {
     });
     functions.insert("ct_rpc", "sleeps", 2, async |_: Context, mut args: Args| {
         tokio::time::sleep(milliseconds(&args[0])?).await;
+        Ok(args.swap_remove(1))
+    });
+    functions.insert("ct_rpc", "holds", 2, async |mut context: Context, mut args: Args| {
+        let to = args[0].as_pid().ok_or_else(Exception::badarg)?;
+        context.send(to, tuple!(atom "here", args[1].clone(), context.pid())).await;
+        context.receive_where(|message| message.as_term().is_some_and(|term| term.is_atom("go"))).await;
         Ok(args.swap_remove(1))
     });
     functions.insert("ct_rpc", "tells", 2, async |context: Context, args: Args| {
