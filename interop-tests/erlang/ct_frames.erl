@@ -102,7 +102,7 @@ stop(Pid) ->
     receive {'DOWN', Monitor, process, _, _} -> ok end.
 
 wait(Fun) ->
-    ok = ct_peer:wait(Fun, 5000).
+    ok = ct_peer:wait(Fun, 20000).
 
 %% What a test has started: registered, until it is told to end.
 started(Name) ->

@@ -230,6 +230,9 @@ fn item_23_with_each_release() {
         );
         for (name, live) in [("a", (0, 1)), ("z", (1, 0))] {
             let (node, seen) = runtime.block_on(start(&cluster, name, HELD_FOR_OTP));
+            // Its first acceptor is slow: it has yet to load what it is made of.
+            assert_eq!(runtime.block_on(node.connect("m@localhost")), Ok(()), "{name}");
+            part(&mut erl, &node, &seen);
             let met =
                 (0..ROUNDS_OTP).filter(|round| meets(&runtime, &mut erl, &node, &seen, live, *round)).count();
             // Most do; one is late where the machine is busy.
@@ -259,11 +262,16 @@ fn meets(
     until("the one connection that is to live", lives);
     assert_eq!(erl.eval("nodes(hidden)"), format!("[{own}]"));
     assert_eq!(erl.eval(&format!("net_adm:ping('{own}')")), "pong");
-    assert_eq!(erl.eval(&format!("erlang:disconnect_node('{own}')")), "true");
+    part(erl, node, seen);
+    met
+}
+
+/// Ends the connection. Behind it nothing is left of the round.
+fn part(erl: &mut ErlNode, node: &Node, seen: &Seen) {
+    assert_eq!(erl.eval(&format!("erlang:disconnect_node('{}')", node.name())), "true");
     until("apart", || node.nodes_hidden().is_empty() && seen.live() == (0, 0));
     assert_eq!(erl.eval("nodes(hidden)"), "[]");
     // Where it is late, the stock node has yet to read our name on the connection that did not live. A connect of its own
     // would wait for that one, and fail with it.
     erl.eval_until("Links() =:= Idle", "true", SOON);
-    met
 }

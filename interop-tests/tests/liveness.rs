@@ -542,14 +542,13 @@ fn item_64_a_slow_reader_makes_the_sender_wait() {
                 stuck_at = Some(n);
             }
             let link = ours.link(&pair.erl);
-            (link.busy_sends >= 1 && link.queued_bytes >= 1 << 20).then_some(())
+            (link.busy_sends >= 1 && link.queued_bytes >= 1 << 20).then_some(link)
         });
-        assert!(waits.is_some(), "{stuck_at:?}: {:?}", ours.link(&pair.erl));
+        let link = waits.unwrap_or_else(|| panic!("{stuck_at:?}: {:?}", ours.link(&pair.erl)));
         let stuck_at = stuck_at.expect("the first goes at once");
         println!("OTP {}: our sender waits after {stuck_at} messages of 10 kB", otp.number());
         assert!((100..COUNT - 1).contains(&stuck_at), "{stuck_at}");
-        let link = ours.link(&pair.erl);
-        assert!((1 << 20..3 << 20).contains(&link.queued_bytes) && link.busy_sends >= 1, "{link:?}");
+        assert!(link.queued_bytes < 3 << 20, "{link:?}");
         let busy = ours.runtime.block_on(events.next());
         assert!(matches!(busy, Some(BusyEvent::Busy { .. })), "{busy:?}");
         let refused =

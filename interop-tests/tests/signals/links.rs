@@ -132,6 +132,8 @@ fn item_41_a_link_to_the_dead_on_a_new_node_is_answered() {
     each_release(|otp| {
         let mut pair = Pair::connected(otp);
         pair.erl.eval("process_flag(trap_exit, true), P = rpc:call(R, erlang, whereis, [echo])");
+        // With that behind it, the BEAM's `global` does not connect by itself.
+        pair.says("global:sync()", "ok");
         pair.peer.kill9();
         pair.erl.eval_until("nodes()", "[]", SOON);
         pair.peer = pair.cluster.peer("r");

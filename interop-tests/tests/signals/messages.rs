@@ -140,7 +140,7 @@ fn item_54_a_gen_server_is_called_in_every_way() {
             "{[{r@localhost,{echo,x}}],[e@localhost]}",
         );
         pair.says(
-            "Q = gen_server:send_request({echo_server, R}, x), gen_server:wait_response(Q, 5000)",
+            "Q = gen_server:send_request({echo_server, R}, x), gen_server:wait_response(Q, 20000)",
             "{reply,{echo,x}}",
         );
         pair.says("gen_server:cast({echo_server, R}, x)", "ok");

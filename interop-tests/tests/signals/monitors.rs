@@ -39,8 +39,8 @@ fn item_44_monitors_say_what_became_of_a_process() {
         );
         // One that was taken back says nothing.
         pair.says("M = monitor(process, {echo, R}), demonitor(M), {echo, R} ! {self(), die, x}, ok", "ok");
-        pair.says("rpc:call(R, timer, sleep, [50]), ct_peer:flush(50)", "[]");
-        pair.says("rpc:call(R, erlang, whereis, [echo])", "undefined");
+        pair.erl.eval_until("rpc:call(R, erlang, whereis, [echo])", "undefined", SOON);
+        pair.says("ct_peer:flush(50)", "[]");
         // A process of the peer watches one of ours: gen_server:call run over there, to us.
         pair.says(
             "P = spawn(fun() -> receive {'$gen_call', _, _} -> exit(tired) end end),

@@ -96,7 +96,7 @@ fn item_49_calls_give_what_a_stock_node_gives() {
         ("erpc:multicall([N, node()], erlang, node, []) =:= [{ok, N}, {ok, node()}]", "true"),
         ("K = rpc:async_call(N, erlang, node, []), rpc:yield(K) =:= N", "true"),
         (
-            "Q = erpc:send_request(N, erlang, node, []), {response, V} = erpc:wait_response(Q, 5000), V =:= N",
+            "Q = erpc:send_request(N, erlang, node, []), {response, V} = erpc:wait_response(Q, 20000), V =:= N",
             "true",
         ),
         ("rpc:cast(N, erlang, send, [self(), cast]), receive M -> M after 15000 -> nothing end", "cast"),
