@@ -2,6 +2,7 @@
 
 use std::{
     ffi::OsString,
+    io::{self, Read, Write},
     net::{Ipv4Addr, SocketAddr, TcpStream},
     process::Command,
     time::Duration,
@@ -99,12 +100,21 @@ fn try_start(name: &str, command: &[OsString], port: u16) -> Result<Process, Str
     }
     let mut process = Process::start(name, &mut started);
     let answers = wait_for(ANSWERS, || {
-        if process.status().is_some() { Some(false) } else { accepts(port).then_some(true) }
+        if process.status().is_some() { Some(false) } else { answers_at(port).then_some(true) }
     });
     if answers == Some(true) { Ok(process) } else { Err(process.say("did not come to answer")) }
 }
 
-fn accepts(port: u16) -> bool {
+/// Whether it tells its port. One that takes connections may not listen at all its addresses yet.
+fn answers_at(port: u16) -> bool {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    TcpStream::connect_timeout(&address, Duration::from_millis(200)).is_ok()
+    let ask = || {
+        let mut stream = TcpStream::connect_timeout(&address, Duration::from_millis(200))?;
+        stream.set_read_timeout(Some(ANSWERS))?;
+        stream.write_all(b"\0\x01n")?;
+        let mut told = [0; 4];
+        stream.read_exact(&mut told)?;
+        io::Result::Ok(told == u32::from(port).to_be_bytes())
+    };
+    ask().unwrap_or(false)
 }
