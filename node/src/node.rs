@@ -422,7 +422,7 @@ impl Node {
     /// that yet.
     #[must_use]
     pub fn is_process_alive(&self, pid: &Pid) -> bool {
-        self.0.registry.get(pid).is_some_and(|process| !process.is_exiting())
+        self.0.registry.living(pid).is_some()
     }
 
     /// `make_ref()`.

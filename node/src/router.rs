@@ -386,8 +386,7 @@ impl Inner {
     }
 
     fn linked(self: &Arc<Self>, from: &Pid, to: &Pid) {
-        if let Some(process) = self.registry.get(to)
-            && !process.is_exiting()
+        if let Some(process) = self.registry.living(to)
             && let Some(signals) = &mut *process.signals()
         {
             self.registry.concern(signals, from.node(), to);
@@ -403,8 +402,7 @@ impl Inner {
             MonitorTarget::Pid(pid) => (Some(pid.clone()), None),
             MonitorTarget::Name(name) => (self.registry.whereis(name), Some(name.clone())),
         };
-        if let Some(process) = pid.and_then(|pid| self.registry.get(&pid))
-            && !process.is_exiting()
+        if let Some(process) = pid.and_then(|pid| self.registry.living(&pid))
             && let Some(signals) = &mut *process.signals()
         {
             self.registry.concern(signals, from.node(), &process.pid);

@@ -29,8 +29,8 @@ use crate::{
 /// All applications together have so long to stop when the node goes down; the node has 5 s.
 const SHUTDOWN_TIME: Duration = Duration::from_millis(3500);
 
-/// So many messages are read before an answer is: more than a peer sends in one go. Under a flood answers have their turn.
-const BEFORE_ANSWER_MAX: usize = 1024;
+/// So many messages are read before what came behind them: more than a peer sends in one go. Under a flood that has its turn.
+const MESSAGES_BEFORE_MAX: usize = 1024;
 
 /// What other processes of the node want from the driver.
 pub(super) enum Event {
@@ -202,9 +202,9 @@ impl Driver {
         }
     }
 
-    /// What has come by now; so much that nothing else is held up.
+    /// What has come by now, up to a limit.
     async fn read_messages(&mut self, context: &mut Context) {
-        for _ in 0..BEFORE_ANSWER_MAX {
+        for _ in 0..MESSAGES_BEFORE_MAX {
             let Some(message) = context.receive_where_timeout(Some(Duration::ZERO), |_| true).await else {
                 return;
             };

@@ -60,7 +60,7 @@ impl Context {
 
     /// Both ends at once: between two processes of one node there is nothing under way that could be overtaken.
     fn link_here(&self, to: &Pid, is_urgent: bool) {
-        let other = self.inner().registry.get(to).filter(|other| !other.is_exiting());
+        let other = self.inner().registry.living(to);
         let effect = {
             let (mut own, mut others) = both(self.process(), other.as_ref());
             let Some(signals) = &mut *own else { return };

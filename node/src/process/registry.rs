@@ -169,12 +169,17 @@ impl Registry {
         self.shard(key).read().unwrap_or_else(PoisonError::into_inner).get(&key).cloned()
     }
 
-    /// The live process of a pid of this incarnation.
+    /// The process of a pid of this incarnation, as long as it has not ended.
     pub(crate) fn get(&self, pid: &Pid) -> Option<Arc<Process>> {
         if !self.is_ours(pid) {
             return None;
         }
         self.by_key(key(pid)).filter(|process| (process.pid.id, process.pid.serial) == (pid.id, pid.serial))
+    }
+
+    /// The same, for who would begin something with it: not one that was told to end.
+    pub(crate) fn living(&self, pid: &Pid) -> Option<Arc<Process>> {
+        self.get(pid).filter(|process| !process.is_exiting())
     }
 
     pub(crate) fn len(&self) -> usize {
