@@ -49,9 +49,14 @@ impl Engine {
             && let Some((other, _)) = self.apps[at].heard.clone()
         {
             self.contest_between(now, at, &[node, &other]);
-        } else if let Some(contest) = self.apps[at].contest.as_mut().filter(|contest| contest.due.is_none()) {
-            // What it said when it was asked is over.
-            contest.answers.remove(node);
+        } else if let Some(contest) = &mut self.apps[at].contest {
+            if contest.due.is_none() {
+                // What it said when it was asked is over.
+                contest.answers.remove(node);
+            } else {
+                // It may be what it said before it gave way.
+                contest.answers.insert(node.clone(), Answer::Awaited(None));
+            }
         }
     }
 

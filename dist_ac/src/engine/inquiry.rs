@@ -189,7 +189,10 @@ impl Engine {
         };
         let restart_time = self.apps[at].restart_time.as_duration().unwrap_or_default();
         let (runs, rescues) = (self.runner(at).is_some(), self.apps[at].rescue.is_some());
-        let Some(Decision { inquiry, reply, .. }) = &mut self.apps[at].decision else { return };
+        let super::App { decision: Some(Decision { inquiry, reply, .. }), starters, .. } = &mut self.apps[at]
+        else {
+            return;
+        };
         let (before, reply) = (inquiry.left_out.clone(), *reply);
         let asked_often = inquiry.times == ASKED_MAX;
         let since = match id {
@@ -225,6 +228,10 @@ impl Engine {
                 inquiry.left_out.insert(node.clone());
             }
             AppId::Distributed(by) if is_awaited => {
+                // It was starting it when it was met, and is not any more. One of ours says that by itself.
+                if is_stock {
+                    starters.remove(node);
+                }
                 inquiry.standing_by.insert(node.clone(), by.clone());
                 self.ask_info(now, by);
             }

@@ -465,6 +465,8 @@ impl Engine {
     pub(super) fn doubt_runner(&mut self, now: Instant, at: usize, node: &Atom) {
         match self.apps[at].id.clone() {
             AppId::Distributed(other) if other != *node && self.is_ours(&other) => {
+                // And if one of them gives way, a third node may still say that it runs there.
+                self.contest_between(now, at, &[node, &other]);
                 // Where both say again and again that it runs there, they settle it, and one says so.
                 let (times, since) = self.apps[at].asked.entry(other.clone()).or_insert((0, now));
                 if *since + HEARD_LIFE <= now {

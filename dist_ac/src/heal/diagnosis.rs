@@ -130,6 +130,13 @@ impl Seen {
             .is_some_and(|waiting| waiting.awaits == Awaited::Anybody && waiting.names.contains(app))
     }
 
+    /// Whether it may wait for the news that a node has started it: it waits for a start, and both are among its variables.
+    fn may_wait_for(&self, app: &Atom, node: &Atom) -> bool {
+        self.waiting.as_ref().is_some_and(|waiting| {
+            waiting.awaits == Awaited::Start && waiting.names.contains(app) && waiting.names.contains(node)
+        })
+    }
+
     /// Whether it is of ours and is to start it, and waits for a third node to say something.
     fn waits_for_others(&self, app: &Atom) -> bool {
         let requested = self.controller.as_ref().is_some_and(|controller| controller.starting.contains(app));
@@ -428,8 +435,10 @@ impl Healer {
             if meant {
                 // It takes over from where it believes it to run.
                 let belief = gave_way.then(|| started(&node, app, believed));
-                // Who waits for anybody, and holds a lock meanwhile which that needs, hears of it in advance.
-                let waits = self.nodes.iter().filter(|(_, seen)| seen.waits_for_anybody(app));
+                // Who waits for that, and holds a lock meanwhile which it needs, hears of it in advance.
+                let waits = self.nodes.iter().filter(|(waits, seen)| {
+                    **waits != node && (seen.waits_for_anybody(app) || seen.may_wait_for(app, &node))
+                });
                 let news = waits.map(|(waits, _)| started(waits, app, &node));
                 let restart_type = restart_type.clone();
                 let take_over = Treatment::TakeOver { node: node.clone(), app: app.clone(), restart_type };
