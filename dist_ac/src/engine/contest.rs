@@ -145,6 +145,15 @@ impl Engine {
         }
     }
 
+    /// It is gone, and says nothing any more: the others decide it, where they have been asked.
+    pub(super) fn lose_contestant(&mut self, now: Instant, at: usize, node: &Atom) {
+        let Some(contest) = &mut self.apps[at].contest else { return };
+        contest.answers.remove(node);
+        if contest.due.is_none() {
+            self.settle_contest(now, at);
+        }
+    }
+
     /// Once all of them have said it.
     fn settle_contest(&mut self, now: Instant, at: usize) {
         let open = |answer: &Answer| matches!(answer, Answer::Awaited(_));

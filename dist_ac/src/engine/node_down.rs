@@ -30,6 +30,8 @@ impl Engine {
         app.yielding.remove(node);
         app.load_told.remove(node);
         app.asked.remove(node);
+        // When it is back it says anew what runs there.
+        app.heard.take_if(|(heard, _)| heard == node);
         if let Some(own) = &mut app.own_start {
             own.previous.take_if(|previous| previous == node);
         }
@@ -38,6 +40,7 @@ impl Engine {
         } else if self.stopped_with(now, at, node) {
             self.rescue_stopped(now, at, node);
         }
+        self.lose_contestant(now, at, node);
         self.lose_awaited(at, node);
         self.set_starter(now, at, node, false);
         let app = &mut self.apps[at];
@@ -51,7 +54,8 @@ impl Engine {
 
     /// A third node has said that it runs there, and had not heard yet that the node is gone.
     pub(super) fn lose_absent(&mut self, now: Instant, at: usize, node: &Atom) {
-        let app = &self.apps[at];
+        let app = &mut self.apps[at];
+        app.heard.take_if(|(heard, _)| heard == node);
         if self.remote_started.get(&app.name) == Some(node) {
             self.remote_started.remove(&app.name);
         }

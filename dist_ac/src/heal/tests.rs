@@ -442,6 +442,22 @@ fn l9_who_stands_by_for_one_that_does_not_run_it_takes_over() {
 }
 
 #[test]
+fn who_waits_for_the_start_that_a_takeover_needs_hears_of_it_in_advance() {
+    let mut rig = Rig::new(Heal::Cluster, &["a", "b", "c"]);
+    rig.mesh();
+    rig.says("a", "undefined", "[a,b,c,r]");
+    rig.says("b", "{distributed,a}", "[a,b,c,r]");
+    rig.blocked("c", "", "{app1,temporary,normal}");
+    // Another variable names a third node, so that it is not clear for whom.
+    let variables =
+        "req app1 b a {state,[{appl,app1,undefined,1000,[a,b,c],[]}],[],[],[a,b,c],[],[],[],[],[],[]}";
+    rig.waiting = ("wait_dist_start/7", variables);
+    assert_eq!(rig.sent(59_000), [""; 0], "it may be about to start it itself");
+    let sent = rig.sent(5_000);
+    assert_eq!(sent, ["c {dist_ac_app_started,b,app1,ok}", "b takeover(app1,temporary)"]);
+}
+
+#[test]
 fn one_that_takes_a_stopped_copy_for_running_is_told() {
     let mut rig = Rig::new(Heal::Cluster, &["a", "b"]);
     rig.mesh();

@@ -68,6 +68,19 @@ fn a_stock_node_that_knows_us_from_before_says_what_runs_there_when_asked() {
     assert_eq!(b.take(), ["AC start {started,c}"], "c goes first, and may run it, as it has said then too");
 }
 
+/// Now a and the losers are asked, and say it.
+fn asked_where_it_runs_says_a(c: &mut Rig, losers: &[&str]) {
+    c.take();
+    c.wait(1000);
+    let asked = ["a"].iter().chain(losers).map(|node| format!("{node} info"));
+    assert_eq!(c.take(), asked.collect::<Vec<_>>());
+    for loser in losers {
+        c.says(loser, "{distributed,a}");
+    }
+    c.says("a", "local");
+    assert_eq!((c.take(), c.id()), (vec!["AC change {started,a}".to_owned()], "{distributed,a}".to_owned()));
+}
+
 #[test]
 fn where_two_say_shortly_after_each_other_that_they_run_it_both_are_asked() {
     let mut c = standby("c", "[a,b,c]", &["a", "b"], "b");
@@ -77,12 +90,7 @@ fn where_two_say_shortly_after_each_other_that_they_run_it_both_are_asked() {
         c.message("{dist_ac_app_started,b,app1,ok}");
         assert_eq!(c.id(), "{distributed,b}");
     }
-    c.take();
-    c.wait(1000);
-    assert_eq!(c.take(), ["a info", "b info"]);
-    c.says("b", "{distributed,a}");
-    c.says("a", "local");
-    assert_eq!((c.take(), c.id()), (vec!["AC change {started,a}".to_owned()], "{distributed,a}".to_owned()));
+    asked_where_it_runs_says_a(&mut c, &["b"]);
     c.wait(50_000);
     assert_eq!(c.take(), [""; 0], "that is settled");
 }
@@ -107,11 +115,32 @@ fn of_two_members_that_are_met_and_say_that_they_run_it_both_are_asked() {
     }
     c.start("app1");
     assert_eq!(c.id(), "{distributed,b}");
-    c.wait(1000);
-    c.take();
-    c.says("b", "{distributed,a}");
-    c.says("a", "local");
-    assert_eq!((c.take(), c.id()), (vec!["AC change {started,a}".to_owned()], "{distributed,a}".to_owned()));
+    asked_where_it_runs_says_a(&mut c, &["b"]);
+}
+
+#[test]
+fn a_loser_whose_news_comes_while_two_others_are_about_to_be_asked_is_asked_too() {
+    let mut c = standby("c", "[a,b,d,c]", &["a", "b", "d"], "a");
+    for node in ["a", "b", "d"] {
+        c.message(&format!("{{crabnode_dist_ac,{node},true,[],[],self}}"));
+    }
+    c.wait(6000);
+    // Its link was lost and is back: it has met a, which goes on.
+    c.message("{crabnode_dist_ac,b,true,[{app1,undefined}],[],self}");
+    // So has this one, and has said it to a slow link before that.
+    c.message("{dist_ac_app_started,d,app1,ok}");
+    assert_eq!(c.id(), "{distributed,d}");
+    asked_where_it_runs_says_a(&mut c, &["b", "d"]);
+}
+
+#[test]
+fn where_a_member_that_is_met_runs_what_another_has_just_started_both_are_asked() {
+    let mut c = standby("c", "[a,b,c]", &["a", "b"], "a");
+    c.message("{crabnode_dist_ac,a,true,[{app1,undefined}],[],self}");
+    // It gives way to a, and says so to whoever it knows: not yet to this one.
+    c.message("{crabnode_dist_ac,b,true,[{app1,undefined}],[],self}");
+    assert_eq!(c.id(), "{distributed,b}");
+    asked_where_it_runs_says_a(&mut c, &["b"]);
 }
 
 #[test]
@@ -206,6 +235,60 @@ fn who_is_said_to_run_it_and_is_gone_already_has_died() {
     a.node_down("b");
     a.message("{dist_ac_app_started,b,app1,ok}");
     assert_eq!(a.id(), "local");
+}
+
+/// a had said it before it gave way to b, and may not run it any more, so that it has no failover of its own.
+#[test]
+fn where_one_of_two_that_are_asked_dies_what_the_other_says_decides_it() {
+    let mut c = standby("c", "[a,b,c]", &["a", "b"], "b");
+    c.message("{dist_ac_app_started,a,app1,ok}");
+    c.message("{dist_ac_new_permission,a,app1,false,false}");
+    assert_eq!(c.id(), "{distributed,a}");
+    c.take();
+    c.wait(1000);
+    assert_eq!(c.take(), ["a info", "b info"]);
+    c.says("a", "{distributed,b}");
+    c.node_down("b");
+    assert_eq!(c.id(), "{distributed,a}");
+    c.wait(1000);
+    assert_eq!(c.take(), ["a info"], "it may be about to start it");
+    c.says("a", "undefined");
+    assert_eq!(c.take(), ["AC change start_it"]);
+}
+
+/// The last one that was heard of may run it again when it is back, and has not said so: nothing counts against another.
+#[test]
+fn what_a_runner_had_said_before_it_died_is_no_doubt_of_the_next() {
+    let next = |d: &mut Rig| {
+        d.message("{crabnode_dist_ac,e,true,[],[app1],self}");
+        d.call(2, Request::Permit { app: atom("app1"), permission: true, only_loaded: false, locked: true });
+        d.take();
+        d.message("{crabnode_dist_ac,e,true,[{app1,undefined}],[],self}");
+        assert_eq!(d.take(), ["AC change {started,e}", "AC change {takeover,e,undefined}"], "d goes first");
+    };
+    // It may not run it, so that it has no failover of its own.
+    let stands_by = |runner: &str| {
+        let mut d = Rig::up("d", "[d,c,e]", &["c", "e"]);
+        d.permit(1, false);
+        d.message(&format!("{{dist_ac_app_started,{runner},app1,ok}}"));
+        d.start("app1");
+        assert_eq!(d.id(), format!("{{distributed,{runner}}}"));
+        d
+    };
+    let back = |d: &mut Rig| {
+        assert_eq!(d.id(), "undefined");
+        d.meet("c", "[{appl,app1,undefined,1000,LIST,[{PEER,true}]}]", "[d,c,e]", "[]");
+    };
+    let mut d = stands_by("c");
+    d.node_down("c");
+    back(&mut d);
+    next(&mut d);
+    // It was gone already when a third node said that it runs there.
+    let mut d = stands_by("e");
+    d.node_down("c");
+    d.message("{dist_ac_app_started,c,app1,ok}");
+    back(&mut d);
+    next(&mut d);
 }
 
 #[test]

@@ -120,6 +120,22 @@ fn l19_a_node_whose_failover_came_to_nothing_is_left_out() {
     assert_eq!(lines, ["b {dist_ac_weight,app1,2,c}", "0", "2", "6", "AC start start_it"]);
 }
 
+/// b is a stock node: only its record has said that it starts, and nothing will say that it does not any more.
+#[test]
+fn a_stock_node_that_was_starting_it_when_it_was_met_and_gave_up_is_not_waited_for() {
+    let mut c = Rig::up("c", "[{b,c},a]", &[]);
+    c.meet("b", "[{appl,app1,run_waiting,1000,LIST,[{PEER,true}]}]", "[{b,c},a]", "[]");
+    c.take();
+    c.start("app1");
+    c.message("{dist_ac_weight,app1,9,b}");
+    c.take();
+    c.wait(1000);
+    assert_eq!(c.take(), ["b info"]);
+    // It heard of a start at a, to which there is no connection from here.
+    c.says("b", "{distributed,a}");
+    assert_eq!(c.take(), ["AC start start_it"]);
+}
+
 /// b was never started, and would wait for ever for somebody to do so.
 #[test]
 fn a_failover_does_not_wait_for_ever_for_a_node_where_it_was_not_started() {
