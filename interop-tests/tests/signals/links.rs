@@ -5,7 +5,7 @@ use std::num::NonZeroU64;
 use crabnode::{Message, Monitored, SpawnOptions};
 use dist::Signal;
 use etf::{Atom, Pid, Term, tuple};
-use interop_tests::{Cluster, clock::wait_for};
+use interop_tests::{Cluster, NodeSpec, clock::wait_for};
 
 use crate::{
     actor::{Duo, act},
@@ -130,10 +130,10 @@ fn item_41_a_link_to_the_dead_is_answered() {
 #[test]
 fn item_41_a_link_to_the_dead_on_a_new_node_is_answered() {
     each_release(|otp| {
-        let mut pair = Pair::connected(otp);
+        // Otherwise its `global` may still send to the one that was there before, and connects by that.
+        let alone = NodeSpec::args(["-connect_all", "false"]);
+        let mut pair = Pair::start_with(otp, &alone, &NodeSpec::default());
         pair.erl.eval("process_flag(trap_exit, true), P = rpc:call(R, erlang, whereis, [echo])");
-        // With that behind it, the BEAM's `global` does not connect by itself.
-        pair.says("global:sync()", "ok");
         pair.peer.kill9();
         pair.erl.eval_until("nodes()", "[]", SOON);
         pair.peer = pair.cluster.peer("r");
