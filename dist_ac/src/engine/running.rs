@@ -61,12 +61,12 @@ impl Engine {
             self.broadcast_status();
         } else if let Some(previous) = own.previous {
             // The old copy lives on. An M6 error would stop it, and the application would run nowhere (L4).
-            if own.reply {
-                self.apps[at].started = false;
+            self.apps[at].started &= !own.reply;
+            if self.apps[at].started {
+                self.set_id(at, AppId::Distributed(previous.clone()));
+            } else {
                 self.remote_started.insert(name, previous.clone());
                 self.set_id(at, AppId::Undefined);
-            } else {
-                self.set_id(at, AppId::Distributed(previous.clone()));
             }
             self.release_waiting(at, &previous);
             // Those who wait for its end because they met us in the middle of it.
@@ -91,7 +91,12 @@ impl Engine {
         self.drop_decision(at);
         let name = self.apps[at].name.clone();
         match self.apps[at].id.clone() {
-            AppId::Local if !self.apps[at].unannounced => self.broadcast(&Message::AppStopped { app: name }),
+            AppId::Local if !self.apps[at].unannounced => {
+                self.broadcast(&Message::AppStopped { app: name });
+                if ordered {
+                    self.offer(at);
+                }
+            }
             AppId::Distributed(node) if !ordered => {
                 self.remote_started.insert(name, node);
             }
@@ -100,7 +105,11 @@ impl Engine {
         // Somebody may have taken it over during an ordered stop: then this node stands by.
         let stands_by = ordered && matches!(self.apps[at].id, AppId::Distributed(_));
         let app = &mut self.apps[at];
+        // The application controller has forgotten it, but not its start, and will say what came of that.
+        let goes_on = app.own_start.take_if(|_| !ordered);
+        let starts = goes_on.is_some() && matches!(app.id, AppId::RunWaiting | AppId::Takeover);
         let started = app.own_start.take().is_some() | std::mem::take(&mut app.unannounced);
+        app.own_start = goes_on;
         app.end_failover();
         app.yielding.clear();
         app.started &= ordered;
@@ -108,7 +117,7 @@ impl Engine {
         let permits = std::mem::take(&mut app.waiting_permit).into_iter().map(|(call, _)| call);
         let done: Vec<_> =
             stop.into_iter().chain(permits).chain(std::mem::take(&mut app.waiting_permit_start)).collect();
-        if !stands_by {
+        if !stands_by && !starts {
             self.set_id(at, AppId::Undefined);
         }
         if started {
@@ -120,6 +129,22 @@ impl Engine {
         // permit(true) came while it stopped for permit(false), and was answered as if it ran.
         if ordered && !stands_by && self.apps[at].started && self.apps[at].permits(&self.me) {
             self.begin(now, at, false, None);
+        }
+    }
+
+    /// It has stopped for `permit(false)`, as nobody else was there to run it. Whoever has come meanwhile took it for running,
+    /// and is told once more that it has to move.
+    fn offer(&mut self, at: usize) {
+        let (me, app) = (self.me.clone(), &self.apps[at]);
+        if app.waiting_stop.is_empty() || app.permits(&me) {
+            return;
+        }
+        let name = app.name.clone();
+        for node in app.able() {
+            let app = name.clone();
+            let message =
+                Message::NewPermission { node: me.clone(), app, permission: false, is_running: true };
+            self.send(&node, message);
         }
     }
 
@@ -387,12 +412,7 @@ impl Engine {
     /// `permit(false)` of an application that runs here: somebody else takes it over, or it stops.
     pub(super) fn unpermit_running(&mut self, at: usize, call: super::CallId) {
         let app = &mut self.apps[at];
-        let able: Vec<Atom> = app
-            .run
-            .iter()
-            .filter(|(_, permission)| *permission == Some(true))
-            .map(|(node, _)| node.clone())
-            .collect();
+        let able = app.able();
         if able.is_empty() {
             app.waiting_stop.push(call);
             self.change(at, Change::StopIt);
@@ -403,6 +423,12 @@ impl Engine {
 }
 
 impl super::App {
+    /// Who may run it, as far as that is known.
+    fn able(&self) -> Vec<Atom> {
+        let able = self.run.iter().filter(|(_, permission)| *permission == Some(true));
+        able.map(|(node, _)| node.clone()).collect()
+    }
+
     /// It runs, or is to run no more: what was to bring it back is over.
     pub(super) fn end_failover(&mut self) {
         self.failover_at = None;

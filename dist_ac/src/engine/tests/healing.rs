@@ -99,6 +99,45 @@ fn l5_is_left_where_nothing_is_mended() {
     }
 }
 
+/// OTP's application controller forgets the application, and goes on with its start; so does ours.
+#[test]
+fn a_failover_goes_on_when_it_is_stopped_meanwhile_and_is_not_tried_again() {
+    let fails_over = || {
+        let mut b = standby("[a,b,c]", &["a", "c"]);
+        b.node_down("a");
+        b.wait(1000);
+        assert_eq!(b.take(), ["AC change {failover,a,undefined}"]);
+        b.controller(FromController::Stopped { app: atom("app1") });
+        assert_eq!((b.take(), b.id()), (vec![], "run_waiting".to_owned()));
+        b.message("{dist_ac_weight,app1,3,c}");
+        assert_eq!(b.take(), ["c {dist_ac_weight,app1,0,b}"], "who starts it there has to know");
+        b
+    };
+    let mut b = fails_over();
+    b.run("app1");
+    assert_eq!(
+        (b.take(), b.id()),
+        (vec!["c {dist_ac_app_started,b,app1,ok}".to_owned()], "local".to_owned())
+    );
+    let mut b = fails_over();
+    b.run_error("app1");
+    assert_eq!(b.take(), ["c {dist_ac_app_started,b,app1,{error,failed}}"]);
+    b.wait(100_000);
+    assert_eq!((b.take(), b.id()), (vec![], "undefined".to_owned()));
+}
+
+#[test]
+fn a_takeover_that_is_stopped_meanwhile_and_fails_leaves_it_where_it_was() {
+    let mut b = standby("[a,b]", &["a"]);
+    b.takeover(1);
+    b.controller(FromController::Stopped { app: atom("app1") });
+    assert_eq!((b.take().pop(), b.id()), (Some("call 1 {error,stopped}".to_owned()), "takeover".to_owned()));
+    b.run_error("app1");
+    assert_eq!((b.take(), b.id()), (vec![], "undefined".to_owned()), "it does not stand by any more");
+    b.start("app1");
+    assert_eq!(b.take(), ["AC start {started,a}"]);
+}
+
 #[test]
 fn l19_a_failed_failover_is_tried_again_after_longer_and_longer_waits() {
     let mut b = standby("[a,b]", &["a"]);

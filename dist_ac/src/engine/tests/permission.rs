@@ -112,3 +112,26 @@ fn what_may_run_again_while_it_stops_is_started_again() {
     a.controller(FromController::NotRun { app: atom("app1") });
     assert_eq!(a.take(), ["b {dist_ac_app_stopped,app1}", "call 1 ok", "AC change start_it"]);
 }
+
+#[test]
+fn who_comes_while_it_stops_because_nobody_may_run_it_is_told_that_it_has_to_move() {
+    let mut a = runner("a", "[a,b,c]", &["b", "c"]);
+    a.message("{dist_ac_new_permission,b,app1,false,false}");
+    a.message("{dist_ac_new_permission,c,app1,false,false}");
+    a.permit(1, false);
+    a.take();
+    // It hears that it runs here, and stands by.
+    a.message("{dist_ac_new_permission,b,app1,true,false}");
+    assert_eq!(a.take(), [""; 0], "it stops already");
+    a.controller(FromController::NotRun { app: atom("app1") });
+    let moved = "b {dist_ac_new_permission,a,app1,false,true}";
+    assert_eq!(
+        a.take(),
+        ["c {dist_ac_app_stopped,app1}", "b {dist_ac_app_stopped,app1}", moved, "call 1 ok"]
+    );
+
+    let mut b = standby("b", "[a,b]", &["a"], "a");
+    b.message("{dist_ac_app_stopped,app1}");
+    b.message("{dist_ac_new_permission,a,app1,false,true}");
+    assert_eq!(b.take(), ["a info", "AC change start_it"]);
+}
